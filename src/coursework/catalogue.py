@@ -1,0 +1,96 @@
+"""The course's modules, read from course/catalogue.toml."""
+
+import difflib
+import re
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from coursework.layout import Layout
+from coursework.trouble import CourseError
+
+_SLUG = re.compile(r"\d\d-[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One lesson with its exercise, as the catalogue describes it.
+
+    Args:
+        slug: folder name everywhere, such as `02-first-server`.
+        title: the heading a learner sees.
+        objectives: what the learner can do afterwards, each a phrase after "can".
+        requires: slugs of modules to take before.
+        minutes: time for lesson and exercise together.
+        images: base images that the exercise may build on.
+        lesson_images: further images that only the lesson runs.
+    """
+
+    slug: str
+    title: str
+    objectives: tuple[str, ...]
+    requires: tuple[str, ...]
+    minutes: int
+    images: tuple[str, ...]
+    lesson_images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All modules in course order."""
+
+    modules: tuple[Module, ...]
+
+    def find(self, name: str) -> Module:
+        """Find a module by its slug, its number or its name without the number.
+
+        Raises:
+            CourseError: no module or several carry that name; up to three similar ones are named.
+        """
+        wanted = name.strip("/")
+        exact = [m for m in self.modules if m.slug == wanted]
+        found = exact or [
+            m for m in self.modules if wanted in (m.slug.split("-", 1)[0], m.slug.split("-", 1)[1])
+        ]
+        if len(found) == 1:
+            return found[0]
+        similar = difflib.get_close_matches(wanted, [m.slug for m in self.modules], 3, 0.4)
+        raise CourseError(
+            f"There is no module {name!r}.",
+            why=f"similar names: {', '.join(similar)}" if similar else "no name is similar",
+            fix="course list",
+        )
+
+
+def _module(entry: dict[str, Any], source: Path) -> Module:
+    known = {f.name for f in fields(Module)}
+    where = entry.get("slug", "an entry without slug")
+    if surplus := sorted(set(entry) - known):
+        raise CourseError(f"{source}: {where} has unknown keys: {', '.join(surplus)}.")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+    try:
+        module = Module(**values)
+    except TypeError as error:
+        raise CourseError(f"{source}: {where} is incomplete.", why=str(error)) from error
+    if not _SLUG.fullmatch(module.slug):
+        raise CourseError(f"{source}: {module.slug!r} is no slug of the form 02-first-server.")
+    return module
+
+
+def load_catalogue(layout: Layout) -> Catalogue:
+    """Read the catalogue of a clone.
+
+    Raises:
+        CourseError: the file is not TOML, or an entry is incomplete, unknown or double.
+    """
+    source = layout.catalogue
+    try:
+        entries = tomllib.loads(source.read_text("utf-8"))["module"]
+    except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
+        raise CourseError(f"{source} cannot be read.", why=str(error)) from error
+    modules = tuple(_module(entry, source) for entry in entries)
+    slugs = [m.slug for m in modules]
+    if double := {s for s in slugs if slugs.count(s) > 1}:
+        raise CourseError(f"{source}: listed twice: {', '.join(sorted(double))}.")
+    return Catalogue(modules)
