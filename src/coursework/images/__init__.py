@@ -1,0 +1,1 @@
+"""Base images: pulled, built, bundled and loaded."""
