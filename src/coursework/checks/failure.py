@@ -1,0 +1,67 @@
+"""What a failed check tells the learner, as fields that every view words in its own way."""
+
+from typing import NoReturn
+
+
+class Failure(AssertionError):
+    """A check did not hold.
+
+    Args:
+        looked_for: what the contract asks.
+        saw: what came instead.
+        command: what to type to see it again.
+        hint: the way out of a known mistake; the check's own hint where empty.
+    """
+
+    def __init__(self, looked_for: str, saw: str, *, command: str = "", hint: str = "") -> None:
+        super().__init__(f"looked for {looked_for}, saw {saw}")
+        self.looked_for = looked_for
+        self.saw = saw
+        self.command = command
+        self.hint = hint
+
+
+class StartFailure(Failure):
+    """A server or image that the check needs never came up."""
+
+
+class Blocked(Exception):  # noqa: N818 - not an error: the check has nothing to look at
+    """The check cannot look: what it needs has failed before, and said so there."""
+
+
+def fail(looked_for: str, saw: str, *, command: str = "", hint: str = "") -> NoReturn:
+    """End a check as failed.
+
+    Example:
+        >>> if finished.exit_code == 0:
+        ...     fail("an exit code that is not 0", "exit code 0")
+
+    Raises:
+        Failure: always.
+    """
+    raise Failure(looked_for, saw, command=command, hint=hint)
+
+
+def around_difference(expected: str, actual: str, width: int = 160) -> tuple[str, str]:
+    """Cut two long texts to the part where they begin to differ.
+
+    Args:
+        expected: the text looked for.
+        actual: the text seen.
+        width: characters that each result has at most, apart from the marks of cutting.
+    """
+    if len(expected) <= width and len(actual) <= width:
+        return expected, actual
+    same = next(
+        (i for i, (a, b) in enumerate(zip(expected, actual, strict=False)) if a != b),
+        min(len(expected), len(actual)),
+    )
+    start = max(0, same - width // 3)
+    return _window(expected, start, width), _window(actual, start, width)
+
+
+def _window(text: str, start: int, width: int) -> str:
+    cut = text[start : start + width]
+    before = "…" if start and text else ""
+    after = f"… ({len(text):,} characters)" if len(text) > start + width else ""
+    return f"{before}{cut}{after}"

@@ -1,0 +1,58 @@
+"""Commands that a learner pastes into a terminal to see again what a check saw."""
+
+import shlex
+from collections.abc import Mapping
+
+_LIMIT_CHARACTERS = 1500
+
+
+def curl_command(
+    method: str, path: str, headers: Mapping[str, str], body: bytes, port: int
+) -> str:
+    """Give the curl command of one request.
+
+    Args:
+        method: such as GET.
+        path: as sent, with its query.
+        headers: those that the check set.
+        body: the bytes sent; empty for none.
+        port: the published port on this machine.
+    """
+    words = ["curl", "-i"]
+    if method == "HEAD":
+        words = ["curl", "-I"]
+    elif method != "GET" and not (method == "POST" and body):
+        words += ["-X", method]
+    words.append("--path-as-is") if ".." in path or "//" in path else None
+    for name, value in headers.items():
+        if name.lower() != "content-length":
+            words += ["-H", f"{name}: {value}"]
+    url = f"http://localhost:{port}{path}"
+    if not body:
+        return shlex.join([*words, url])
+    if len(body) <= _LIMIT_CHARACTERS and _is_plain(body):
+        return shlex.join([*words, "--data-raw", body.decode(), url])
+    return f"{_printf(body)} | {shlex.join([*words, '--data-binary', '@-', url])}"
+
+
+def wire_command(sent: bytes, port: int) -> str:
+    """Give the command that sends the same bytes to the published port and prints what comes."""
+    listen = f"curl -s -m 2 telnet://localhost:{port}"
+    return f"{_printf(sent)} | {listen}" if sent else f"{listen} </dev/null"
+
+
+def _is_plain(body: bytes) -> bool:
+    return body.isascii() and body.decode().isprintable() and not body.startswith(b"@")
+
+
+def _printf(data: bytes) -> str:
+    shown = data[:_LIMIT_CHARACTERS]
+    text = "".join(_PRINTF.get(b, chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in shown)
+    return f"printf '{text}'"
+
+
+# printf reads % and \ itself; a quote would end the shell's word.
+_PRINTF = {
+    ord("%"): "%%", ord("\\"): "\\\\", ord("'"): "'\\''",
+    ord("\r"): "\\r", ord("\n"): "\\n",
+}  # fmt: skip

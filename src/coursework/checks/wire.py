@@ -1,0 +1,209 @@
+"""The wire instrument: bytes over TCP, with a deadline on every wait and a limit on every read."""
+
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from coursework.checks.failure import Failure
+from coursework.checks.reply import LIMIT_BODY_BYTES, Parser, Reply
+from coursework.checks.retype import wire_command
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server is reached: by the instruments, and by a person at a terminal."""
+
+    host: str
+    port: int
+    typed_port: int
+
+
+class Connection:
+    """One TCP connection to a server, seen byte by byte.
+
+    Example:
+        >>> with server.connect() as line:
+        ...     line.send(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+        ...     line.reply().expect(200)
+
+    """
+
+    def __init__(self, address: Address, *, timeout_s: float = 5.0) -> None:
+        self._address = address
+        self._sent = b""
+        self._surplus = b""
+        self.received = b""
+        try:
+            self._socket = socket.create_connection((address.host, address.port), timeout_s)
+        except OSError as error:
+            raise self._failure("a connection", _reason(error)) from error
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes at once; a peer that has hung up is seen by the next read, not here."""
+        self._sent += data
+        try:
+            self._socket.settimeout(5.0)
+            self._socket.sendall(data)
+        except TimeoutError as error:
+            raise self._failure("the request to be read", "the server stopped reading") from error
+        except OSError:
+            # A server may refuse early: its reply, if any, is still to be read.
+            return
+
+    def send_in_pieces(self, pieces: Iterable[bytes], *, pause_s: float = 0.005) -> None:
+        """Send each piece as a packet of its own.
+
+        Args:
+            pieces: the bytes of each packet.
+            pause_s: seconds between two packets, so that the server can see them apart.
+
+        Raises:
+            Failure: the server answers or hangs up before the last piece is sent.
+        """
+        queue = list(pieces)
+        for number, piece in enumerate(queue):
+            self.send(piece)
+            if number < len(queue) - 1:
+                self.expect_silence(pause_s, until="the whole request has arrived")
+
+    def reply(self, *, to: str = "GET", timeout_s: float = 5.0) -> Reply:
+        """Read exactly one reply; bytes after it are kept for the next one.
+
+        Args:
+            to: the method that the reply answers: a reply to HEAD has no body.
+            timeout_s: seconds until the reply must be whole.
+
+        Raises:
+            Failure: no reply, half a reply, too large a reply, or one that is not HTTP.
+        """
+        parser = Parser(to)
+        start = time.monotonic()
+        data, self._surplus, self.received = self._surplus, b"", b""
+        while True:
+            self.received += data
+            reply = self._parse(parser, data)
+            if reply is not None:
+                self._surplus = reply.surplus
+                self.received = self.received[: len(self.received) - len(reply.surplus)]
+                reply.elapsed_s = time.monotonic() - start
+                reply.command = self._command()
+                return reply
+            if parser.ended:
+                raise self._failure("a whole reply", self._half("the connection was closed"))
+            data = self._next_bytes(start + timeout_s, timeout_s)
+
+    def _parse(self, parser: Parser, data: bytes) -> Reply | None:
+        try:
+            return parser.feed(data) if data or parser.ended else None
+        except ValueError as error:
+            raise self._failure("an HTTP reply", self._half(str(error))) from error
+
+    def _next_bytes(self, deadline: float, timeout_s: float) -> bytes:
+        remaining = deadline - time.monotonic()
+        if len(self.received) > LIMIT_BODY_BYTES:
+            raise self._failure(
+                f"a reply of at most {LIMIT_BODY_BYTES:,} bytes",
+                f"more than {LIMIT_BODY_BYTES:,} bytes and no end",
+            )
+        try:
+            if remaining <= 0:
+                raise TimeoutError
+            self._socket.settimeout(remaining)
+            data = self._socket.recv(65536)
+        except TimeoutError as error:
+            late = f"no end after {timeout_s:g} s" if self.received else f"nothing in {timeout_s:g} s"
+            raise self._failure(f"a reply within {timeout_s:g} s", self._half(late)) from error
+        except OSError as error:
+            raise self._failure("a whole reply", self._half(_reason(error))) from error
+        if not data:
+            return self._at_end()
+        return data
+
+    def _at_end(self) -> bytes:
+        if self.received:
+            return b""
+        raise self._failure("a reply", "the connection was closed without a byte")
+
+    def _half(self, reason: str) -> str:
+        if not self.received:
+            return reason
+        return f"{reason}, after {len(self.received):,} bytes: {self.received[:80]!r}"
+
+    def expect_silence(self, for_s: float = 0.2, *, until: str = "there is more to answer") -> None:
+        """Look that nothing comes and the connection stays open.
+
+        Args:
+            for_s: seconds to listen; a right server passes whatever the number.
+            until: how the message ends: silence until …
+
+        Raises:
+            Failure: bytes arrive, or the server hangs up.
+        """
+        seen = self._peek(for_s)
+        if seen is None and not self._surplus:
+            return
+        if self._surplus or seen:
+            saw = f"bytes: {(self._surplus or seen or b'')[:80]!r}"
+        else:
+            saw = "the server hung up"
+        raise self._failure(f"silence until {until}", saw)
+
+    def expect_closed(self, within_s: float = 2.0) -> None:
+        """Wait until the server hangs up.
+
+        Raises:
+            Failure: it stays open, or sends bytes instead.
+        """
+        seen = self._peek(within_s)
+        if seen is None:
+            raise self._failure("the connection closed", f"still open after {within_s:g} s")
+        if seen or self._surplus:
+            raise self._failure(
+                "the connection closed", f"more bytes: {(self._surplus or seen)[:80]!r}"
+            )
+
+    def is_open(self) -> bool:
+        """Tell whether the server has not hung up yet."""
+        return self._peek(0.001) != b""
+
+    def _peek(self, for_s: float) -> bytes | None:
+        """Give what would be read: None for nothing yet, empty for closed."""
+        self._socket.settimeout(for_s)
+        try:
+            return self._socket.recv(80, socket.MSG_PEEK)
+        except TimeoutError:
+            return None
+        except OSError:
+            return b""
+
+    def _command(self) -> str:
+        return wire_command(self._sent, self._address.typed_port)
+
+    def _failure(self, looked_for: str, saw: str) -> Failure:
+        return Failure(looked_for, saw, command=self._command())
+
+
+def _reason(error: OSError) -> str:
+    words = {
+        ConnectionRefusedError: "connection refused",
+        ConnectionResetError: "the connection was reset",
+        BrokenPipeError: "the connection was closed",
+        TimeoutError: "no answer to the connection",
+    }
+    return next((w for kind, w in words.items() if isinstance(error, kind)), str(error))

@@ -1,0 +1,1 @@
+"""Images, containers and what they leave behind, through the Docker SDK."""

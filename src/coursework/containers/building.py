@@ -1,0 +1,230 @@
+"""Building a submission's image with BuildKit, within limits of time and disk."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from coursework.containers.runs import LABEL_MODULE
+from coursework.engine import Engine
+from coursework.trouble import CourseError
+
+LIMIT_BUILD_S = 300.0
+LIMIT_BUILD_BYTES = 4 * 1024**3
+_LEAST_FREE_BYTES = 1024**3
+_POLL_S = 0.25
+
+
+class BuildFailed(Exception):  # noqa: N818 - a result, not trouble of ours
+    """The submission's image cannot be built.
+
+    Args:
+        saw: what happened, in one line.
+        log: the last lines of the build.
+        hint: the way out, where the cause is known.
+    """
+
+    def __init__(self, saw: str, log: str, hint: str = "") -> None:
+        super().__init__(saw)
+        self.saw = saw
+        self.log = log
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one build may take.
+
+    Args:
+        seconds: until it is stopped.
+        disk_bytes: that the engine's disk may lose while it runs.
+    """
+
+    seconds: float = LIMIT_BUILD_S
+    disk_bytes: int = LIMIT_BUILD_BYTES
+
+
+def write_context(files: Mapping[str, bytes], folder: Path) -> None:
+    """Lay files into a folder; a script that begins with #! becomes executable."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.chmod(0o755 if data.startswith(b"#!") else 0o644)
+
+
+def build_image(
+    engine: Engine,
+    files: Mapping[str, bytes],
+    *,
+    module: str,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    on_line: Callable[[str], None] = lambda _: None,
+) -> str:
+    """Build the files into an image.
+
+    Args:
+        engine: where to build.
+        files: the build context by relative path; a Dockerfile is among them.
+        module: labels the image.
+        limits: of time and disk.
+        on_line: is called with each line of the build's log.
+
+    Returns:
+        The image's id.
+
+    Raises:
+        BuildFailed: the files do not build, or not within the limits.
+        CourseError: the engine or its disk is in trouble.
+    """
+    if "Dockerfile" not in files:
+        raise BuildFailed("there is no Dockerfile", "", "write a cell: %%writefile Dockerfile")
+    with tempfile.TemporaryDirectory(prefix="course-build-") as temporary:
+        context = Path(temporary) / "context"
+        context.mkdir()
+        try:
+            write_context(files, context)
+        except OSError as error:
+            raise CourseError(
+                "The files cannot be laid out for the build.", why=str(error), fix="df -h /tmp"
+            ) from error
+        iid = Path(temporary) / "iid"
+        command = ["docker", "build", "--progress=plain", f"--iidfile={iid}",
+                   f"--label={LABEL_MODULE}={module}", str(context)]  # fmt: skip
+        _Build(engine, command, limits, on_line).run()
+        return iid.read_text().strip()
+
+
+class _Build:
+    """One docker build that runs, is watched, and can be stopped."""
+
+    def __init__(
+        self, engine: Engine, command: list[str], limits: Limits, on_line: Callable[[str], None]
+    ) -> None:
+        self._command = command
+        self._environment = engine.environment()
+        self._limits = limits
+        self._on_line = on_line
+        self._lines: list[str] = []
+        self._disk = _Disk(engine)
+
+    def run(self) -> None:
+        process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        reader.start()
+        try:
+            self._watch(process)
+        finally:
+            _stop(process)
+            reader.join(timeout=2)
+        if process.returncode:
+            raise self._failed()
+
+    def _read(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+        for raw in process.stdout:
+            line = raw[:2000].decode(errors="replace").rstrip()
+            self._lines.append(line)
+            del self._lines[:-400]
+            self._on_line(line)
+
+    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + self._limits.seconds
+        while True:
+            try:
+                process.wait(_POLL_S)
+            except subprocess.TimeoutExpired:
+                pass
+            else:
+                return
+            if time.monotonic() > deadline:
+                raise BuildFailed(
+                    f"the build did not end in {self._limits.seconds:g} s and was stopped",
+                    self._log(),
+                    "look for a command in the Dockerfile that waits or never ends",
+                )
+            if self._disk.lost_bytes() > self._limits.disk_bytes:
+                raise BuildFailed(
+                    f"the build wrote more than {self._limits.disk_bytes / 1e9:.1f} GB"
+                    " and was stopped",
+                    self._log(),
+                    "look for a command in the Dockerfile that writes without end",
+                )
+            if self._disk.is_nearly_full():
+                raise _disk_full("less than 1 GB was left while the image was built")
+
+    def _failed(self) -> Exception:
+        log = self._log()
+        if "no space left on device" in log.lower():
+            return _disk_full("no space left on device, says the build")
+        if "Cannot connect to the Docker daemon" in log:
+            return CourseError("The engine stopped.", why=log[-200:], fix="course engine start")
+        errors = [line for line in self._lines if "ERROR" in line or "error:" in line.lower()]
+        saw = errors[-1].removeprefix("#").strip() if errors else "docker build failed"
+        return BuildFailed(saw[:300], log)
+
+    def _log(self) -> str:
+        lines = [x for x in self._lines if x and not x.startswith("------")]
+        return "\n".join(lines[-12:])
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """End the build's client; BuildKit cancels what a lost client asked for."""
+    if process.poll() is not None:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(5)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+        return
+
+
+class _Disk:
+    """The disk on which an engine of this machine keeps its images."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._root: str | None = None
+        self._free_before: int | None = None
+
+    def _free(self) -> int | None:
+        if self._root is None:
+            self._root = str(self._engine.client.info().get("DockerRootDir", ""))
+        try:
+            # An engine in another machine has no such folder here: then its disk is not watched.
+            return shutil.disk_usage(self._root).free
+        except OSError:
+            return None
+
+    def lost_bytes(self) -> int:
+        free = self._free()
+        if self._free_before is None:
+            self._free_before = free
+        return (self._free_before or 0) - (free or 0) if free is not None else 0
+
+    def is_nearly_full(self) -> bool:
+        free = self._free()
+        return free is not None and free < _LEAST_FREE_BYTES
+
+
+def _disk_full(why: str) -> CourseError:
+    return CourseError(
+        "The disk is full: the image could not be built.",
+        why=why,
+        fix="course clean; docker builder prune; then check again",
+    )

@@ -1,0 +1,97 @@
+"""One cleaner for all that ended runs have left in an engine."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError, NotFound
+
+from coursework.containers.runs import LABEL_MODULE, LABEL_RUN, is_alive
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """How many objects of each kind were removed."""
+
+    containers: int = 0
+    networks: int = 0
+    volumes: int = 0
+    images: int = 0
+
+    def __str__(self) -> str:
+        kinds = [(self.containers, "container"), (self.networks, "network"),
+                 (self.volumes, "volume"), (self.images, "image")]  # fmt: skip
+        parts = [f"{n} {name}{'' if n == 1 else 's'}" for n, name in kinds if n]
+        return ", ".join(parts) or "nothing"
+
+
+def remove_containers(containers: list[Any]) -> None:
+    """Remove containers with their anonymous volumes, side by side; one that is gone is fine."""
+    if not containers:
+        return
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(_remove, containers))
+
+
+def _remove(container: Any) -> None:
+    try:
+        container.remove(force=True, v=True)
+    except NotFound:
+        return
+    except APIError as error:
+        # Somebody else removes it at this moment.
+        if "already in progress" not in str(error):
+            raise
+
+
+def _filter(module: str | None) -> dict[str, str]:
+    return {"label": f"{LABEL_MODULE}={module}" if module else LABEL_MODULE}
+
+
+def _ended(items: list[Any], labels_of: str) -> list[Any]:
+    def run_of(item: Any) -> str:
+        labels = item.attrs.get(labels_of) or {}
+        return str(labels.get(LABEL_RUN, ""))
+
+    alive = {run: is_alive(run) for run in {run_of(i) for i in items}}
+    return [i for i in items if not alive[run_of(i)]]
+
+
+def _containers(client: DockerClient, module: str | None) -> list[Any]:
+    found = client.containers.list(all=True, sparse=True, filters=_filter(module))
+    return _ended(found, "Labels")
+
+
+def remove_ended_containers(client: DockerClient, module: str) -> None:
+    """Remove containers that earlier checks of a module kept for looking."""
+    remove_containers(_containers(client, module))
+
+
+def clean(client: DockerClient, module: str | None = None) -> Cleaned:
+    """Remove what ended runs left: containers, networks, volumes and images.
+
+    Args:
+        client: of the engine to clean.
+        module: only what this module's runs made; of all modules by default.
+    """
+    containers = _containers(client, module)
+    remove_containers(containers)
+    networks = _ended(client.networks.list(filters=_filter(module)), "Labels")
+    volumes = _ended(client.volumes.list(filters=_filter(module)), "Labels")
+    for item in [*networks, *volumes]:
+        item.remove()
+    return Cleaned(len(containers), len(networks), len(volumes), _remove_images(client, module))
+
+
+def _remove_images(client: DockerClient, module: str | None) -> int:
+    removed = 0
+    for image in client.images.list(all=False, filters=_filter(module)):
+        try:
+            client.images.remove(image.id, force=len(image.tags) > 1)
+            removed += 1
+        except APIError as error:
+            # A run that is alive still uses it.
+            if error.status_code != 409:  # noqa: PLR2004 - HTTP's Conflict
+                raise
+    return removed

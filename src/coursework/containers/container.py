@@ -1,0 +1,161 @@
+"""A submission's container: made, started, looked at from outside, removed."""
+
+import io
+import sys
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from docker.errors import APIError, NotFound
+
+from coursework.containers.runs import Run
+from coursework.engine import Engine
+
+LIMIT_PROCESSES = 512
+_LOG_LINES = 200
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a container is started.
+
+    Args:
+        env: environment variables.
+        files: content by absolute path, laid into the container before it starts.
+        args: arguments behind the image's own entry point.
+        port: the port inside that is published; None for none.
+        memory: limit in Docker's notation, such as `2g`.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    args: Sequence[str] = ()
+    port: int | None = None
+    memory: str = "2g"
+
+
+class Container:
+    """One container of a run."""
+
+    def __init__(self, engine: Engine, run: Run, image: str, name: str, settings: Settings) -> None:
+        self._engine = engine
+        self._port = settings.port
+        ports = {f"{settings.port}/tcp": ("127.0.0.1", None)} if settings.port else {}
+        self.name = name
+        self._container: Any = engine.client.containers.create(
+            image,
+            list(settings.args) or None,
+            name=name,
+            labels=run.labels,
+            environment=dict(settings.env),
+            ports=ports,
+            mem_limit=settings.memory,
+            memswap_limit=settings.memory,
+            pids_limit=LIMIT_PROCESSES,
+            security_opt=["no-new-privileges"],
+            log_config={"Type": "json-file", "Config": {"max-size": "5m"}},
+        )
+        if settings.files:
+            self._container.put_archive("/", _archive(settings.files))
+
+    @property
+    def removable(self) -> Any:
+        """The SDK's object, for the cleaner."""
+        return self._container
+
+    def start(self) -> str:
+        """Start it; give the reason where the engine cannot, else an empty text."""
+        try:
+            self._container.start()
+        except APIError as error:
+            return str(error.explanation or error)
+        self._container.reload()
+        return ""
+
+    def inside_address(self) -> tuple[str, int] | None:
+        """Give its own address on the engine's network, where this machine can reach that."""
+        if sys.platform != "linux" or not self._engine.docker_host.startswith("unix:"):
+            return None
+        networks = self._container.attrs["NetworkSettings"]["Networks"].values()
+        addresses = [n["IPAddress"] for n in networks if n.get("IPAddress")]
+        return (addresses[0], self._port) if addresses and self._port else None
+
+    def published_address(self) -> tuple[str, int] | None:
+        """Give the address on this machine that leads to it; None while there is none."""
+        bindings = self._container.attrs["NetworkSettings"]["Ports"].get(f"{self._port}/tcp")
+        return ("127.0.0.1", int(bindings[0]["HostPort"])) if bindings else None
+
+    def exit_code(self) -> int | None:
+        """Give the exit code; None while it runs."""
+        try:
+            self._container.reload()
+        except NotFound:
+            return 137
+        state = self._container.attrs["State"]
+        return None if state["Running"] or state["Status"] == "created" else int(state["ExitCode"])
+
+    def was_out_of_memory(self) -> bool:
+        """Tell whether the kernel ended it at its memory limit."""
+        return bool(self._container.attrs["State"].get("OOMKilled"))
+
+    def wait(self, within_s: float) -> int | None:
+        """Wait for its end; None when it still runs after that many seconds."""
+        deadline = time.monotonic() + within_s
+        while (code := self.exit_code()) is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return code
+
+    def log(self, *, stdout: bool = True, stderr: bool = True) -> str:
+        """Give the last lines that it printed."""
+        try:
+            raw = self._container.logs(stdout=stdout, stderr=stderr, tail=_LOG_LINES)
+        except (NotFound, APIError):
+            return ""
+        return bytes(raw).decode(errors="replace")
+
+    def terminate(self) -> None:
+        """Send SIGTERM, as an operator or an orchestrator would."""
+        self._container.kill(signal="SIGTERM")
+
+    def listening_addresses(self) -> list[str]:
+        """Give `address:port` of every TCP socket that listens inside, as its kernel lists them.
+
+        The engine is asked for nothing but the process id: nothing runs inside the container.
+        Empty where this machine cannot look.
+        """
+        pid = self._container.attrs["State"]["Pid"]
+        found: list[str] = []
+        for table in ("tcp", "tcp6"):
+            try:
+                with open(f"/proc/{pid}/net/{table}") as file:  # noqa: PTH123 - not a path of ours
+                    found += _listening(file.read())
+            except OSError:
+                continue
+        return found
+
+
+def _archive(files: Mapping[str, str | bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            info = tarfile.TarInfo(str(PurePosixPath(name)).lstrip("/"))
+            info.size, info.mode = len(data), 0o644
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _listening(table: str) -> list[str]:
+    """Read the kernel's table of TCP sockets (proc(5)): state 0A is LISTEN, addresses are hex."""
+    rows = [line.split() for line in table.splitlines()[1:]]
+    local = [row[1].split(":") for row in rows if row[3] == "0A"]
+    return [f"{_address(host)}:{int(port, 16)}" for host, port in local]
+
+
+def _address(hexadecimal: str) -> str:
+    if len(hexadecimal) > 8:  # noqa: PLR2004 - digits of an IPv4 address
+        return "::" if set(hexadecimal) == {"0"} else "::1" if hexadecimal.endswith("1000000") else "[…]"
+    return ".".join(str(b) for b in reversed(bytes.fromhex(hexadecimal)))

@@ -1,0 +1,66 @@
+"""Runs and what they own: every object made carries labels, and a dead run's objects can be found.
+
+A run is alive while its process holds a lock file; the kernel drops the lock however it ends.
+"""
+
+import fcntl
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from coursework.layout import user_cache
+
+LABEL_MODULE = "course.module"
+LABEL_RUN = "course.run"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One grading of one submission.
+
+    Args:
+        run_id: eight hexadecimal digits.
+        module: the slug of the module that is checked.
+    """
+
+    run_id: str
+    module: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of everything that this run makes."""
+        return {LABEL_MODULE: self.module, LABEL_RUN: self.run_id}
+
+
+def _lock_path(run_id: str) -> Path:
+    return user_cache() / "runs" / f"{run_id}.lock"
+
+
+@contextmanager
+def open_run(module: str) -> Iterator[Run]:
+    """Open a run; while it is open, no cleaner touches what it owns."""
+    run = Run(secrets.token_hex(4), module)
+    path = _lock_path(run.run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield run
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def is_alive(run_id: str) -> bool:
+    """Tell whether a process still works on a run."""
+    try:
+        with _lock_path(run_id).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    # The process died without removing its file.
+    _lock_path(run_id).unlink(missing_ok=True)
+    return False

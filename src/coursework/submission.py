@@ -1,0 +1,271 @@
+"""What a learner hands in: files, read from a notebook's `%%writefile` cells without running any.
+
+A notebook is untrusted text here.
+Each way in which it can be damaged or hostile ends in a SubmissionError that says what to mend.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from coursework.trouble import CourseError
+
+LIMIT_FILES = 200
+LIMIT_FILE_BYTES = 1_000_000
+LIMIT_TOTAL_BYTES = 5_000_000
+LIMIT_NOTEBOOK_BYTES = 50_000_000
+LIMIT_PATH_CHARACTERS = 200
+
+_MAGIC = re.compile(r"%%(?:writefile|file)(?:[ \t]+(?P<arguments>.*))?$")
+_CHECK_ID = re.compile(r"check-[a-z0-9-]+")
+
+
+class SubmissionError(CourseError):
+    """The submission cannot be graded as it is; the message says which part and what to do."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Files by relative POSIX path, and the module that the notebook names, if any."""
+
+    files: Mapping[str, bytes]
+    module: str | None = None
+
+
+@dataclass
+class _Files:
+    """Files as they grow, cell by cell, within the limits."""
+
+    content: dict[str, bytes] = field(default_factory=dict)
+
+    def write(self, path: str, text: str, *, append: bool) -> None:
+        name = plain_path(path)
+        data = _encoded(name, text)
+        self.content[name] = self.content.get(name, b"") + data if append else data
+        _refuse_over_limits(self.content, name)
+
+
+def plain_path(path: str) -> str:
+    """Normalise a relative path, or refuse it.
+
+    Raises:
+        SubmissionError: absolute, leaving the folder, expanded by a shell or kernel, or unprintable.
+    """
+    parts = PurePosixPath(path).parts
+    reasons = {
+        "it is empty": not parts,
+        "it is absolute": path.startswith("/") or re.match(r"[A-Za-z]:", path) is not None,
+        "it leaves the folder with ..": ".." in parts,
+        "it uses a backslash; write folders with /": "\\" in path,
+        "it would be expanded by the kernel; write it plainly": any(c in path for c in "{}$~"),
+        "it has characters that cannot be printed": not path.isprintable(),
+        f"it is longer than {LIMIT_PATH_CHARACTERS} characters": len(path) > LIMIT_PATH_CHARACTERS,
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise SubmissionError(
+                f"The file name {path[:80]!r} is refused.",
+                why=reason,
+                fix="name a file inside the exercise's folder, such as %%writefile server.js",
+            )
+    return str(PurePosixPath(*parts))
+
+
+def _encoded(name: str, text: str) -> bytes:
+    if "\0" not in text:
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            pass
+    raise SubmissionError(
+        f"The file {name} is refused: it is not text.",
+        why="it holds a NUL or characters that UTF-8 cannot carry",
+        fix="write source code only; let the Dockerfile install what is binary",
+    )
+
+
+def _refuse_over_limits(files: Mapping[str, bytes], name: str) -> None:
+    total = sum(map(len, files.values()))
+    reasons = {
+        f"{len(files)} files; at most {LIMIT_FILES} are allowed": len(files) > LIMIT_FILES,
+        f"{name} has {len(files[name]):,} bytes; at most {LIMIT_FILE_BYTES:,} are allowed": (
+            len(files[name]) > LIMIT_FILE_BYTES
+        ),
+        f"all files have {total:,} bytes; at most {LIMIT_TOTAL_BYTES:,} are allowed": (
+            total > LIMIT_TOTAL_BYTES
+        ),
+        f"{name} is a file and a folder at once": any(
+            str(parent) in files for parent in PurePosixPath(name).parents
+        )
+        or any(other.startswith(f"{name}/") for other in files),
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise SubmissionError(
+                "The submission is refused.",
+                why=reason,
+                fix="keep only the source files that the exercise asks for",
+            )
+
+
+def written_files(sources: Iterable[str]) -> dict[str, bytes]:
+    """Give the files that code cells with these sources would write, in order.
+
+    Args:
+        sources: the text of each code cell.
+
+    Raises:
+        SubmissionError: a path or a file is refused.
+    """
+    files = _Files()
+    for source in sources:
+        first, _, body = source.lstrip("\n").partition("\n")
+        magic = _MAGIC.match(first.strip())
+        if not magic:
+            continue
+        append, path = _magic_arguments(magic["arguments"] or "")
+        # IPython ends every cell with a newline before it hands the body to a magic.
+        files.write(path, body if body.endswith("\n") or not body else body + "\n", append=append)
+    return files.content
+
+
+def _magic_arguments(arguments: str) -> tuple[bool, str]:
+    try:
+        words = shlex.split(arguments)
+    except ValueError:
+        words = []
+    append = bool(words) and words[0] in ("-a", "--append")
+    names = words[1:] if append else words
+    if len(names) != 1:
+        raise SubmissionError(
+            f"The cell %%writefile {arguments[:80]} is refused.",
+            why="it names no file or several",
+            fix="%%writefile server.js",
+        )
+    return append, names[0]
+
+
+def _parsed(data: bytes, name: str) -> dict[str, Any]:
+    fix = "open it in JupyterLab and save it again, or take a fresh copy with: course start"
+    if len(data) > LIMIT_NOTEBOOK_BYTES:
+        raise SubmissionError(
+            f"{name} has {len(data):,} bytes; at most {LIMIT_NOTEBOOK_BYTES:,} are read.",
+            fix="clear the outputs in JupyterLab: Edit, Clear Outputs of All Cells",
+        )
+    try:
+        notebook = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise SubmissionError(
+            f"{name} is damaged: it is not JSON.", why=str(error)[:120], fix=fix
+        ) from error
+    if not isinstance(notebook, dict):
+        raise SubmissionError(f"{name} is no notebook.", why="its JSON is no object", fix=fix)
+    if notebook.get("nbformat") != 4:  # noqa: PLR2004 - the number is the format's name
+        raise SubmissionError(
+            f"{name} is a notebook of format {str(notebook.get('nbformat'))[:20]}; 4 is needed.",
+            fix=f"jupyter nbconvert --to notebook --nbformat 4 {name}",
+        )
+    cells = notebook.get("cells")
+    if not isinstance(cells, list) or not cells:
+        raise SubmissionError(f"{name} has no cells.", fix=fix)
+    return notebook
+
+
+def _cell_source(cell: object, name: str, number: int) -> str:
+    source = cell.get("source") if isinstance(cell, dict) else None
+    if isinstance(source, list) and all(isinstance(line, str) for line in source):
+        source = "".join(source)
+    if not isinstance(source, str):
+        raise SubmissionError(
+            f"{name}: cell {number} is damaged.", why="its source is no text", fix="course start"
+        )
+    return source
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _check_ids(cells: Sequence[Any]) -> list[str]:
+    metadata = [_mapping(_mapping(_mapping(c).get("metadata")).get("nbgrader")) for c in cells]
+    ids = [str(m.get("grade_id")) for m in metadata if m.get("grade")]
+    return [i for i in ids if _CHECK_ID.fullmatch(i)]
+
+
+def _refuse_changed_checks(cells: Sequence[Any], expected: Sequence[str], name: str) -> None:
+    found = _check_ids(cells)
+    double = sorted({i for i in found if found.count(i) > 1})
+    missing = [i for i in expected if i not in found]
+    if double:
+        raise SubmissionError(
+            f"{name}: the check cell {double[0]} stands there {found.count(double[0])} times.",
+            fix="delete the copies in JupyterLab and save",
+        )
+    if missing:
+        raise SubmissionError(
+            f"{name}: check cells are missing: {', '.join(missing)}.",
+            why="grades are written into these cells",
+            fix="copy them from exercises/, or begin again with: course start",
+        )
+
+
+def parse_notebook(
+    data: bytes, *, name: str = "the notebook", checks: Sequence[str] = ()
+) -> Submission:
+    """Read the files out of a notebook's bytes; nothing in it is run.
+
+    Args:
+        data: the notebook's file, in nbformat 4.
+        name: how messages call it.
+        checks: names of the checks whose cells must be there, each once.
+
+    Raises:
+        SubmissionError: the notebook is damaged, or a file in it is refused.
+
+    """
+    notebook = _parsed(data, name)
+    cells = notebook["cells"]
+    sources = [(_cell_source(c, name, i + 1), _mapping(c)) for i, c in enumerate(cells)]
+    _refuse_changed_checks(cells, [f"check-{c.replace('_', '-')}" for c in checks], name)
+    files = written_files(text for text, cell in sources if cell.get("cell_type") == "code")
+    course = _mapping(_mapping(notebook.get("metadata")).get("coursework"))
+    module = course.get("module")
+    return Submission(files, module if isinstance(module, str) else None)
+
+
+def read_notebook(path: Path, *, checks: Sequence[str] = ()) -> Submission:
+    """Read the files out of a saved notebook; see `parse_notebook`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LIMIT_NOTEBOOK_BYTES + 1)
+    except OSError as error:
+        raise SubmissionError(f"{path} cannot be read.", why=str(error.strerror)) from error
+    return parse_notebook(data, name=path.name, checks=checks)
+
+
+def read_folder(folder: Path) -> Submission:
+    """Read an answer that is a plain folder of files; links and hidden caches are refused or left.
+
+    Raises:
+        SubmissionError: a file is refused, or the folder is none.
+    """
+    if not folder.is_dir():
+        raise SubmissionError(f"{folder} is no folder.", fix="course check --help")
+    files: dict[str, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise SubmissionError(f"{name} is refused: it is a link.", fix="copy the file instead")
+        if not path.is_file() or "__pycache__" in path.parts:
+            continue
+        if path.stat().st_size > LIMIT_FILE_BYTES:
+            raise SubmissionError(
+                f"{name} is refused: over {LIMIT_FILE_BYTES:,} bytes.", fix="leave it out"
+            )
+        files[plain_path(name)] = path.read_bytes()
+        _refuse_over_limits(files, name)
+    return Submission(files)
