@@ -178,9 +178,9 @@ class Connection:
                 "the connection closed", f"more bytes: {(self._surplus or seen)[:80]!r}"
             )
 
-    def is_open(self) -> bool:
-        """Tell whether the server has not hung up yet."""
-        return self._peek(0.001) != b""
+    def stays_open(self, for_s: float = 0.001) -> bool:
+        """Tell whether the server has not hung up after that many seconds."""
+        return self._peek(for_s) != b""
 
     def _peek(self, for_s: float) -> bytes | None:
         """Give what would be read: None for nothing yet, empty for closed."""

@@ -1,0 +1,181 @@
+"""The pytest plugin that gives checks their fixtures and turns their ends into verdicts."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from coursework.checks.failure import Blocked, Failure
+from coursework.checks.points import PREFIX, Marks, marks_of
+from coursework.checks.randomness import Random
+from coursework.checks.server import Image, Server
+from coursework.checks.session import Session
+from coursework.checks.verdict import CheckResult, Verdict
+from coursework.submission import Submission
+
+
+class CheckPlugin:
+    """Fixtures, order and verdicts of one run.
+
+    Args:
+        session: what the run builds and starts.
+        only: names of the checks to run, with those that they need; all by default.
+    """
+
+    def __init__(self, session: Session, only: tuple[str, ...] = ()) -> None:
+        self._session = session
+        self._only = only
+        self._seen_troubles: dict[int, str] = {}
+        self._started_at = 0.0
+        self.results: list[CheckResult] = []
+        self.trouble = ""
+
+    # --- fixtures -----------------------------------------------------------------------------
+
+    @pytest.fixture(scope="session")
+    def submission(self) -> Submission:
+        """The files that are checked."""
+        return self._session.submission
+
+    @pytest.fixture(scope="session")
+    def random(self) -> Random:
+        """Random values of this run."""
+        return self._session.random
+
+    @pytest.fixture(scope="session")
+    def image(self) -> Image:
+        """The submission's image, built once."""
+        return self._session.built_image()
+
+    @pytest.fixture(scope="module")
+    def server(self, image: Image) -> Server:
+        """A server of the submission, with nothing set."""
+        return image.start()
+
+    @pytest.fixture(scope="module", autouse=True)
+    def _started_side_by_side(self, request: pytest.FixtureRequest) -> None:
+        """Ask for every module's fixture now, so that their containers start side by side."""
+        for name in self._module_fixtures(request):
+            try:
+                request.getfixturevalue(name)
+            except (AssertionError, Blocked):
+                # pytest raises it again in each check that asks for this fixture.
+                continue
+
+    @staticmethod
+    def _module_fixtures(request: pytest.FixtureRequest) -> Iterator[str]:
+        asked: dict[str, None] = {}
+        for item in request.session.items:
+            definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+            for name in item.fixturenames:  # type: ignore[attr-defined]
+                if name in definitions and definitions[name][-1].scope == "module":
+                    asked[name] = None
+        asked.pop("_started_side_by_side", None)
+        yield from asked
+
+    # --- order --------------------------------------------------------------------------------
+
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Keep the checks asked for, and those that they need."""
+        if not self._only:
+            return
+        needs = {_name(i): _marks(i).needs for i in items}
+        wanted, queue = set[str](), list(self._only)
+        while queue:
+            name = queue.pop()
+            if name not in wanted:
+                wanted.add(name)
+                queue += needs.get(name, ())
+        left = [i for i in items if _name(i) not in wanted]
+        items[:] = [i for i in items if _name(i) in wanted]
+        config.hook.pytest_deselected(items=left)
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip a check that needs one which has not passed."""
+        passed = {r.name for r in self.results if r.verdict == "passed"}
+        missing = [n for n in _marks(item).needs if n not in passed]
+        if missing:
+            raise Blocked(f"it needs {' and '.join(missing)}")
+
+    def pytest_runtest_call(self) -> None:
+        """Take the time of the check itself."""
+        self._started_at = time.monotonic()
+
+    # --- verdicts -----------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Iterator[None]:
+        """Note the verdict of a check as soon as it is known."""
+        report: Any = yield
+        error = call.excinfo.value if call.excinfo else None
+        if call.when == "call" or (call.when == "setup" and error is not None):
+            self._note(item, error)
+        elif call.when == "teardown" and error is not None:
+            self.trouble = f"{_name(item)}: {error!r}"
+        return report
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember why the checks' file could not be loaded."""
+        if report.failed:
+            self.trouble = str(report.longrepr)[-1500:]
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Remember a fault of the machinery."""
+        self.trouble = str(excrepr)[-1500:]
+
+    def _note(self, item: pytest.Item, error: BaseException | None) -> None:
+        name, marks = _name(item), _marks(item)
+        duration = time.monotonic() - self._started_at if self._started_at else 0.0
+        self._started_at = 0.0
+        verdict, reason = self._verdict(name, error)
+        failed = verdict == "failed"
+        failure = error if isinstance(error, Failure) else None
+        saw = failure.saw if failure else str(error) if failed else repr(error)
+        shown = verdict in ("failed", "error")
+        result = CheckResult(
+            name=name,
+            title=_title(item),
+            verdict=verdict,
+            points=marks.points if verdict == "passed" else 0,
+            max_points=marks.points,
+            looked_for=(failure.looked_for if failure else _title(item)) if failed else "",
+            saw=saw if shown else "",
+            command=self._session.command(failure) if failed else "",
+            log=self._session.log(failure) if shown else "",
+            hint=((failure.hint if failure else "") or marks.hint) if failed else "",
+            link=marks.link if failed else "",
+            reason=reason,
+            duration_s=round(duration, 3),
+        )
+        self.results.append(result)
+        self._session.end_check(passed=verdict == "passed")
+        self._session.on_result(result)
+
+    def _verdict(self, name: str, error: BaseException | None) -> tuple[Verdict, str]:
+        if error is None:
+            return "passed", ""
+        if isinstance(error, Blocked | pytest.skip.Exception):
+            return "skipped", str(error)
+        # pytest raises a fixture's failure once for each check: it is one failure, told once.
+        first = self._seen_troubles.setdefault(id(error), name)
+        if isinstance(error, AssertionError):
+            return ("failed", "") if first == name else ("skipped", f"see {first}: {error}"[:300])
+        return "error", ""
+
+
+def _name(item: pytest.Item) -> str:
+    return item.name.removeprefix(PREFIX)
+
+
+def _marks(item: pytest.Item) -> Marks:
+    return marks_of(getattr(item, "function", None))
+
+
+def _title(item: pytest.Item) -> str:
+    text = getattr(item, "function", item).__doc__ or _name(item)
+    return " ".join(text.split())

@@ -1,0 +1,367 @@
+"""What a check holds in its hands: the submission's image, and servers started from it."""
+
+import json as json_codec
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from coursework.checks.failure import Blocked, Failure, StartFailure
+from coursework.checks.reply import Reply
+from coursework.checks.retype import curl_command
+from coursework.checks.wire import Address, Connection
+from coursework.containers.container import Container, Settings
+
+_POLL_S = 0.01
+
+
+class Starter(Protocol):
+    """Starts containers in the background and remembers which check used which server."""
+
+    def start_container(self, settings: Settings) -> "Future[Container]":
+        """Begin to create and start a container; the future raises Failure where it cannot."""
+
+    def note_use(self, user: "Server | Finished", command: str) -> None:
+        """Remember what the running check looked at last, for its log and its command."""
+
+    def wait_until_calm(self) -> None:
+        """Wait until no container is being started any more."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A container that has ended by itself.
+
+    Args:
+        exit_code: of its main process.
+        stdout: what it printed, the last 200 lines.
+        stderr: the same of its standard error.
+        name: of the container.
+    """
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    name: str = ""
+
+    def log(self) -> str:
+        """Both outputs, for the report."""
+        return self.stdout + self.stderr
+
+
+class Server:
+    """A server of the submission in a container of its own.
+
+    It starts in the background; the first use waits until it accepts connections.
+    Requests are sent as written, one connection each; every failure says what came instead.
+
+    Example:
+        >>> server.get("/api/users").expect(200, exactly={"message": "Backend ready!"})
+        >>> server.post("/notes", body=b"row C").expect(201, headers={"Location": None})
+
+    """
+
+    def __init__(self, starter: Starter, settings: Settings, ready_within_s: float) -> None:
+        self._starter = starter
+        self._settings = settings
+        self._ready_within_s = ready_within_s
+        self._trouble: StartFailure | None = None
+        self._address: Address | None = None
+        self._inside_is_reachable = True
+        self._starting = starter.start_container(settings)
+
+    @property
+    def container(self) -> Container:
+        """The container behind the server, once the engine has started it."""
+        return self._starting.result()
+
+    @property
+    def port(self) -> int:
+        """The port on this machine that leads to the server."""
+        return self._ready().typed_port
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        json: object = None,
+        timeout_s: float = 5.0,
+    ) -> Reply:
+        """Send one request and read its reply.
+
+        Args:
+            method: such as GET; sent as written.
+            path: with its query, ASCII, already percent-encoded; sent as written.
+            headers: further fields; Host, Connection and the length are set for you.
+            body: bytes to send.
+            json: a value to send as application/json instead.
+            timeout_s: seconds until the reply must be whole.
+
+        Raises:
+            Failure: refused, cut, too slow, larger than 5 MB, or not HTTP.
+
+        Example:
+            >>> server.request("PUT", "/api/shows/7", json={"title": "Hamlet"}).expect(204)
+
+        """
+        address = self._ready()
+        sent = dict(headers or {})
+        if json is not None:
+            body = json_codec.dumps(json).encode()
+            sent.setdefault("Content-Type", "application/json")
+        if body or method in ("POST", "PUT", "PATCH"):
+            sent["Content-Length"] = str(len(body))
+        command = curl_command(method, path, sent, body, address.typed_port)
+        self._starter.note_use(self, command)
+        fields = {"Host": f"localhost:{address.typed_port}", "Connection": "close", **sent}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        try:
+            with Connection(address, timeout_s=timeout_s) as connection:
+                connection.send(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+                reply = connection.reply(to=method, timeout_s=timeout_s)
+        except Failure as failure:
+            failure.command = command
+            failure.looked_for += f" to {method} {path[:80]}"
+            raise
+        reply.command = command
+        return reply
+
+    def get(
+        self, path: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
+    ) -> Reply:
+        """Send GET; see `request`."""
+        return self.request("GET", path, headers=headers, timeout_s=timeout_s)
+
+    def post(
+        self,
+        path: str,
+        *,
+        body: bytes = b"",
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 5.0,
+    ) -> Reply:
+        """Send POST; see `request`."""
+        return self.request(
+            "POST", path, body=body, json=json, headers=headers, timeout_s=timeout_s
+        )
+
+    def connect(self) -> Connection:
+        """Open a raw connection: the wire instrument.
+
+        Raises:
+            Failure: the server does not accept it.
+
+        Example:
+            >>> with server.connect() as line:
+            ...     line.send_in_pieces([b"GET / HT", b"TP/1.1\\r\\nHost: x\\r\\n\\r\\n"])
+            ...     line.reply().expect(200)
+
+        """
+        address = self._ready()
+        self._starter.note_use(self, "")
+        return Connection(address)
+
+    def wait_for_log(self, text: str, *, within_s: float = 5.0) -> None:
+        """Wait until the server has printed a text, on either output.
+
+        Raises:
+            Failure: it is not there in time.
+        """
+        self._ready()
+        command = f"docker logs {self.container.name}"
+        self._starter.note_use(self, command)
+        deadline = time.monotonic() + within_s
+        while text not in self.logs():
+            if time.monotonic() > deadline:
+                last = self.logs().strip().splitlines()[-1:] or ["nothing"]
+                raise Failure(f"the log line {text!r}", f"{last[0][:200]}", command=command)
+            time.sleep(_POLL_S)
+
+    def logs(self) -> str:
+        """Give what the server has printed, the last 200 lines."""
+        return self.container.log()
+
+    def stop(self, *, within_s: float = 5.0) -> int:
+        """Send SIGTERM and wait; give the exit code.
+
+        Raises:
+            Failure: it still runs after that many seconds.
+        """
+        self._ready()
+        self.container.terminate()
+        code = self.container.wait(within_s)
+        if code is None:
+            raise Failure(f"the server ends within {within_s:g} s of SIGTERM", "it still runs")
+        return code
+
+    @property
+    def never_started(self) -> bool:
+        """Whether the engine could not even start its container, or has not yet."""
+        return not self._starting.done() or self._starting.exception() is not None
+
+    def has_ended(self) -> bool:
+        """Tell whether its process is gone."""
+        return not self.never_started and self.container.exit_code() is not None
+
+    def renew(self) -> None:
+        """Start a fresh container with the same settings; the old one stays to be looked at."""
+        if self._trouble is None:
+            self._address = None
+            self._starting = self._starter.start_container(self._settings)
+
+    def _ready(self) -> Address:
+        if self._trouble is not None:
+            raise Blocked("the server did not start")
+        if self._address is None:
+            self._starter.note_use(self, "")
+            try:
+                self._address = self._wait_until_it_accepts()
+            except StartFailure as failure:
+                self._trouble = failure
+                raise
+        return self._address
+
+    def _wait_until_it_accepts(self) -> Address:
+        try:
+            container = self.container
+        except StartFailure as failure:
+            self._trouble = failure
+            raise
+        deadline = time.monotonic() + self._ready_within_s
+        next_look = time.monotonic()
+        while True:
+            address = self._accepting_address(container)
+            if address is not None:
+                return address
+            if time.monotonic() >= next_look:
+                code = container.exit_code()
+                if code is not None:
+                    raise self._start_failure(_ending(container, code))
+                next_look = time.monotonic() + 0.1
+            if time.monotonic() > deadline:
+                raise self._start_failure(self._why_not_reached(container))
+            time.sleep(_POLL_S)
+
+    def _accepting_address(self, container: Container) -> Address | None:
+        published = container.published_address()
+        if published is None:
+            return None
+        inside = container.inside_address() if self._inside_is_reachable else None
+        if inside is not None:
+            try:
+                Connection(Address(*inside, published[1]), timeout_s=0.5).close()
+            except Failure as failure:
+                if "refused" in failure.saw:
+                    return None
+                self._inside_is_reachable = False
+            else:
+                return Address(*inside, published[1])
+        try:
+            with Connection(Address(*published, published[1]), timeout_s=0.5) as connection:
+                # A port forwarder accepts for a server that is not there yet, then hangs up.
+                accepted = connection.stays_open(0.05)
+        except Failure:
+            return None
+        return Address(*published, published[1]) if accepted else None
+
+    def _start_failure(self, saw: str) -> StartFailure:
+        port = self._settings.port
+        return StartFailure(
+            f"a server that listens on port {port} within {self._ready_within_s:g} s",
+            saw,
+            command=f"docker logs {self.container.name}",
+        )
+
+    def _why_not_reached(self, container: Container) -> str:
+        listening = container.listening_addresses()
+        port = self._settings.port
+        if any(a == f"127.0.0.1:{port}" or a == f"::1:{port}" for a in listening):
+            return f"it listens on 127.0.0.1:{port} only, which nobody outside its container reaches"
+        if listening:
+            return f"it listens on {', '.join(listening)}, not on port {port}"
+        return "it runs, but listens nowhere"
+
+
+class Image:
+    """The submission's image; every container of the run starts from it."""
+
+    def __init__(self, starter: Starter) -> None:
+        self._starter = starter
+
+    def start(
+        self,
+        *,
+        env: Mapping[str, str] | None = None,
+        files: Mapping[str, str | bytes] | None = None,
+        port: int = 3000,
+        args: Sequence[str] = (),
+        ready_within_s: float = 5.0,
+        memory: str = "2g",
+    ) -> Server:
+        """Start a server; returns at once, the server's first use waits.
+
+        Args:
+            env: environment variables.
+            files: content by absolute path, laid into the container before it starts.
+            port: the port it listens on inside its container.
+            args: arguments behind the image's entry point.
+            ready_within_s: seconds until it must accept connections.
+            memory: limit in Docker's notation.
+
+        Example:
+            >>> server = image.start(env={"PORT": "4000"}, port=4000)
+
+        """
+        settings = Settings(dict(env or {}), dict(files or {}), tuple(args), port, memory)
+        return Server(self._starter, settings, ready_within_s)
+
+    def run(
+        self,
+        *,
+        env: Mapping[str, str] | None = None,
+        files: Mapping[str, str | bytes] | None = None,
+        args: Sequence[str] = (),
+        within_s: float = 10.0,
+    ) -> Finished:
+        """Run a container that is to end by itself, and wait for its end.
+
+        Args:
+            env: environment variables.
+            files: content by absolute path, laid into the container before it starts.
+            args: arguments behind the image's entry point.
+            within_s: seconds until it must have ended.
+
+        Raises:
+            Failure: it still runs then; what it listens on is said.
+
+        Example:
+            >>> assert image.run(args=["--version"]).exit_code == 0
+
+        """
+        settings = Settings(dict(env or {}), dict(files or {}), tuple(args))
+        container = self._starter.start_container(settings).result()
+        code = container.wait(within_s)
+        command = f"docker logs {container.name}"
+        finished = Finished(
+            -1 if code is None else code,
+            container.log(stderr=False),
+            container.log(stdout=False),
+            container.name,
+        )
+        self._starter.note_use(finished, command)
+        if code is None:
+            listening = ", ".join(container.listening_addresses())
+            saw = "it still runs" + (f" and listens on {listening}" if listening else "")
+            raise Failure(f"the program ends within {within_s:g} s", saw, command=command)
+        return finished
+
+
+def _ending(container: Container, code: int) -> str:
+    if container.was_out_of_memory():
+        return "it ended: it used more memory than it may"
+    return f"it ended with exit code {code}"

@@ -1,0 +1,241 @@
+"""Grading one submission: its files are built, started, probed from outside and reported on."""
+
+import os
+import random
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coursework.checks.points import marks_of
+from coursework.checks.verdict import CheckResult, Report
+from coursework.containers.building import Limits, build_image
+from coursework.containers.cleaning import remove_ended_containers
+from coursework.containers.runs import Run, open_run
+from coursework.engine import Engine
+from coursework.images import ensure_images
+from coursework.layout import Layout
+from coursework.submission import Submission
+from coursework.trouble import CourseError
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how a grading goes on.
+
+    Args:
+        on_step: is called with a line such as a build's step.
+        on_result: is called with each verdict.
+    """
+
+    on_step: Callable[[str], None] = lambda _: None
+    on_result: Callable[[CheckResult], None] = lambda _: None
+
+
+def _laid_files(layout: Layout, slug: str, written: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Give the folder that is built: starter files, then written ones, then given ones again."""
+    starter, given = _folder_files(layout.starter(slug)), _folder_files(layout.given(slug))
+    return {**starter, **written, **given}
+
+
+def _folder_files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _base_images(dockerfile: bytes, known: tuple[str, ...]) -> list[str]:
+    """Give those of the course's images that a Dockerfile names."""
+    text = dockerfile.decode(errors="replace")
+    return [name for name in known if name in text]
+
+
+def grade(
+    slug: str,
+    files: Mapping[str, bytes],
+    *,
+    layout: Layout,
+    engine: Engine,
+    only: tuple[str, ...] = (),
+    seed: int | None = None,
+    keep: bool = True,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    watcher: Watcher = Watcher(),  # noqa: B008 - frozen
+    images: tuple[str, ...] = (),
+) -> Report:
+    """Grade one answer to a module's exercise.
+
+    Nothing of the submission runs in this process: it is built and started by the engine.
+
+    Args:
+        slug: the module.
+        files: what the learner wrote, by relative path.
+        layout: the clone with graders and given files.
+        engine: where to build and run.
+        only: names of checks; with those that they need. All by default.
+        seed: repeats an earlier run's random values; a new one by default.
+        keep: leave the containers of failed checks up until the next check.
+        limits: of the build.
+        watcher: is told how it goes on.
+        images: base images that the module may build on; made where absent.
+
+    Raises:
+        CourseError: the engine, an image or the checks themselves are in trouble.
+
+    """
+    start = time.monotonic()
+    laid = _laid_files(layout, slug, files)
+    ensure_images(engine, _base_images(laid.get("Dockerfile", b""), images), watcher.on_step)
+    prepared = time.monotonic()
+    with (
+        open_run(slug) as run,
+        ThreadPoolExecutor(2, thread_name_prefix="grading") as pool,
+    ):
+        building = pool.submit(
+            build_image, engine, laid, module=slug, limits=limits, on_line=watcher.on_step
+        )
+        timings = {"images_s": prepared - start}
+        building.add_done_callback(
+            lambda _: timings.__setitem__("build_s", time.monotonic() - prepared)
+        )
+        pool.submit(remove_ended_containers, engine.client, slug)
+        seed = secrets.randbelow(2**32) if seed is None else seed
+        results = _run_checks(
+            layout, engine, run, Submission(laid, slug), building, seed, only, keep, watcher
+        )
+    timings["checks_s"] = sum(r.duration_s for r in results)
+    timings["total_s"] = time.monotonic() - start
+    rounded = {name: round(seconds, 3) for name, seconds in sorted(timings.items())}
+    return Report(slug, run.run_id, seed, tuple(results), rounded)
+
+
+def _run_checks(  # noqa: PLR0913, PLR0917 - the parts of one run, passed on once
+    layout: Layout,
+    engine: Engine,
+    run: Run,
+    submission: Submission,
+    building: Any,
+    seed: int,
+    only: tuple[str, ...],
+    keep: bool,
+    watcher: Watcher,
+) -> list[CheckResult]:
+    # Imported while the build already runs.
+    from coursework.checks.load import call_before_release  # noqa: PLC0415
+    from coursework.checks.plugin import CheckPlugin  # noqa: PLC0415
+    from coursework.checks.session import Session  # noqa: PLC0415
+
+    session = Session(engine, run, submission, building, seed, watcher.on_result)
+    plugin = CheckPlugin(session, only)
+    forget = call_before_release(session.wait_until_calm)
+    interrupted = True
+    try:
+        status = _pytest(layout, run.module, plugin, seed)
+        interrupted = status == _INTERRUPTED
+    finally:
+        forget()
+        session.close(keep_failed=keep and not interrupted)
+    if interrupted:
+        raise KeyboardInterrupt
+    error = building.exception()
+    if isinstance(error, CourseError):
+        raise error
+    if plugin.trouble:
+        raise CourseError(
+            f"The checks of {run.module} are in trouble; this is not your mistake.",
+            why=plugin.trouble,
+            fix=f"course audit {run.module}",
+        )
+    if not plugin.results:
+        raise CourseError(
+            f"{run.module} has no check named {', '.join(only)}." if only else "No check ran.",
+            why=f"its checks: {', '.join(c.name for c in list_checks(layout, run.module))}",
+        )
+    return plugin.results
+
+
+_INTERRUPTED = 2
+
+
+def _pytest(layout: Layout, slug: str, plugin: object, seed: int, *more: str) -> int:
+    import pytest  # noqa: PLC0415 - 0.2 s that the build hides
+
+    file = layout.grader(slug) / "checks.py"
+    if not file.is_file():
+        raise CourseError(f"{slug} has no checks.", why=f"{file} is missing", fix="course list")
+    options = [str(file), "-c", os.devnull, f"--rootdir={layout.root}", "--import-mode=importlib",
+               "--noconftest", "--disable-plugin-autoload", "--capture=no", "--strict-markers",
+               "-o", "python_files=checks.py", "-o", "python_functions=check_*",
+               *more]  # fmt: skip
+    for name in ("cacheprovider", "terminal", "warnings", "faulthandler", "threadexception",
+                 "unraisableexception", "logging", "doctest", "unittest", "junitxml",
+                 "pastebin", "stepwise"):  # fmt: skip
+        options += ["-p", f"no:{name}"]
+    with _untouched_interpreter(seed):
+        return int(pytest.main(options, plugins=[plugin]))
+
+
+@contextmanager
+def _untouched_interpreter(seed: int) -> Iterator[None]:
+    """Leave a notebook's kernel as it was: no module of the checks, no reseeded generator."""
+    modules, path, state = set(sys.modules), list(sys.path), random.getstate()
+    variable = os.environ.get("PYTEST_ADDOPTS")
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - modules:
+            if name.endswith(".checks") and not name.startswith("coursework"):
+                del sys.modules[name]
+        sys.path[:] = path
+        random.setstate(state)
+        if variable is not None:
+            os.environ["PYTEST_ADDOPTS"] = variable
+
+
+def list_checks(layout: Layout, slug: str) -> tuple[CheckResult, ...]:
+    """Give a module's checks in order, as results that are all skipped.
+
+    Raises:
+        CourseError: the checks' file cannot be loaded.
+    """
+    collector = _Collector()
+    _pytest(layout, slug, collector, 0, "--collect-only")
+    if collector.trouble:
+        raise CourseError(f"The checks of {slug} cannot be loaded.", why=collector.trouble)
+    return tuple(collector.checks)
+
+
+class _Collector:
+    """A pytest plugin that only looks at what a checks' file holds."""
+
+    def __init__(self) -> None:
+        self.checks: list[CheckResult] = []
+        self.trouble = ""
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self.trouble = str(report.longrepr)[-1500:]
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        for item in session.items:
+            marks = marks_of(item.function)
+            self.checks.append(
+                CheckResult(
+                    name=item.name.removeprefix("check_"),
+                    title=" ".join((item.function.__doc__ or "").split()),
+                    verdict="skipped",
+                    points=0,
+                    max_points=marks.points,
+                    hint=marks.hint,
+                    link=marks.link,
+                )
+            )
