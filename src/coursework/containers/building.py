@@ -20,6 +20,13 @@ LIMIT_BUILD_BYTES = 4 * 1024**3
 _LEAST_FREE_BYTES = 1024**3
 _POLL_S = 0.25
 
+# What the docker command says when the trouble is not the learner's, and what helps.
+_OUR_TROUBLE = {
+    "Cannot connect to the Docker daemon": "course engine start",
+    "error during connect": "course engine start",
+    "buildx component is missing": "course doctor",
+}
+
 
 class BuildFailed(Exception):  # noqa: N818 - a result, not trouble of ours
     """The submission's image cannot be built.
@@ -170,8 +177,9 @@ class _Build:
         log = self._log()
         if "no space left on device" in log.lower():
             return _disk_full("no space left on device, says the build")
-        if "Cannot connect to the Docker daemon" in log:
-            return CourseError("The engine stopped.", why=log[-200:], fix="course engine start")
+        for sign, fix in _OUR_TROUBLE.items():
+            if sign in log:
+                return CourseError("The engine cannot build.", why=log[:300], fix=fix)
         errors = [line for line in self._lines if "ERROR" in line or "error:" in line.lower()]
         saw = errors[-1].removeprefix("#").strip() if errors else "docker build failed"
         return BuildFailed(saw[:300], log)

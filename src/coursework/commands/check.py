@@ -1,0 +1,117 @@
+"""course check: build an answer, probe it, say what was seen."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from coursework.layout import Layout, find_layout
+from coursework.target import Target, find_target
+
+
+@click.command(name="check")
+@click.argument("target", required=False)
+@click.option("--only", multiple=True, metavar="NAME", help="Run this check alone; may be repeated.")
+@click.option("--module", metavar="MODULE", help="The module, where the path does not tell.")
+@click.option("--watch", is_flag=True, help="Check again whenever the notebook is saved.")
+@click.option("--seed", type=int, help="Repeat an earlier run's random values.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON for programs.")
+def command(
+    target: str | None,
+    only: tuple[str, ...],
+    module: str | None,
+    watch: bool,
+    seed: int | None,
+    as_json: bool,
+) -> int:
+    """Check an answer: TARGET is a module, a notebook or a folder; this folder by default.
+
+    Exit code 0: all passed; 1: some did not; 2: trouble on our side.
+
+    \b
+    Example:
+      course check 02-first-server
+      course check work/02-first-server/exercise.ipynb --only quick_start
+      course check 02 --watch
+    """
+    layout = find_layout()
+    found = find_target(layout, target, module)
+
+    def check_once() -> int:
+        return _check(layout, found, only, seed, as_json=as_json)
+
+    return _watch(found, check_once) if watch else check_once()
+
+
+def _check(
+    layout: Layout, target: Target, only: tuple[str, ...], seed: int | None, *, as_json: bool
+) -> int:
+    # Loaded here, so that a typing mistake is answered at once.
+    from rich.console import Console  # noqa: PLC0415
+
+    from coursework.engine import start_engine  # noqa: PLC0415
+    from coursework.grading import Watcher, grade  # noqa: PLC0415
+    from coursework.report.record import save_report  # noqa: PLC0415
+    from coursework.report.terminal import print_ending, print_result  # noqa: PLC0415
+
+    console = Console(stderr=as_json, highlight=False)
+    submission = target.read()
+    with console.status("looking for the engine …") as status:
+
+        def on_step(text: str) -> None:
+            status.update(f"{target.module.slug}: {_plain(text)}")
+
+        def on_result(result: Any) -> None:
+            if not as_json:
+                print_result(console, result)
+
+        engine = start_engine(on_step)
+        report = grade(
+            target.module.slug,
+            submission.files,
+            layout=layout,
+            engine=engine,
+            only=only,
+            seed=seed,
+            watcher=Watcher(on_step, on_result),
+            images=target.module.images,
+        )
+    report = replace(report, warnings=target.differences(submission))
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+    else:
+        print_ending(console, report)
+    if not only:
+        save_report(layout, report)
+    return report.exit_code
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape  # noqa: PLC0415
+
+    from coursework.report.lines import printable  # noqa: PLC0415
+
+    return escape(printable(text)[:100])
+
+
+def _watch(target: Target, check_once: Callable[[], int]) -> int:
+    from watchfiles import watch  # noqa: PLC0415
+
+    from coursework.trouble import CourseError  # noqa: PLC0415
+
+    def checked() -> int:
+        try:
+            return check_once()
+        except CourseError as error:
+            # A half-saved notebook is no reason to stop watching.
+            click.echo(f"✗ {error}", err=True)
+            return 2
+
+    status = checked()
+    click.echo(f"Watching {target.path.name}; Ctrl-C ends.")
+    for _ in watch(target.path, raise_interrupt=False):
+        click.echo()
+        status = checked()
+    return status

@@ -1,0 +1,124 @@
+"""The one word that notebooks use: `check`."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from coursework.submission import SubmissionError, written_files
+from coursework.trouble import CourseError
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def check(name: str | None = None) -> None:
+    """Check the exercise of this notebook and show the report below the cell.
+
+    The files on disk are checked, as the notebook's cells have just written them.
+    Where the saved notebook says something else, the report warns: the notebook is handed in.
+
+    Args:
+        name: of one check; all checks of the exercise by default.
+
+    Example:
+        >>> check("quick_start")
+
+    """
+    from IPython.display import HTML, display  # noqa: PLC0415 - only a kernel has it
+
+    from coursework.report.notebook import report_html, step_html, trouble_html  # noqa: PLC0415
+
+    area: Any = display(HTML(step_html("looking for the engine")), display_id=True)  # type: ignore[no-untyped-call]
+
+    def show(html: str) -> None:
+        area.update(HTML(html))  # type: ignore[no-untyped-call]
+
+    try:
+        show(report_html(_checked(name, lambda text: show(step_html(text)))))
+    except CourseError as error:
+        show(trouble_html(error))
+    except KeyboardInterrupt:
+        show(step_html("stopped; what was started is removed"))
+
+
+def _checked(name: str | None, on_step: Any) -> Any:
+    from coursework.engine import start_engine  # noqa: PLC0415 - loaded at the first check
+    from coursework.grading import Watcher, grade  # noqa: PLC0415
+    from coursework.layout import find_layout  # noqa: PLC0415
+    from coursework.report.record import save_report  # noqa: PLC0415
+    from coursework.target import find_target  # noqa: PLC0415
+
+    if name is not None and not _NAME.fullmatch(name):
+        raise CourseError(f"{name!r} is no name of a check.", fix='check("quick_start"), or check()')
+    layout = find_layout()
+    notebook = _this_notebook()
+    target = find_target(layout, str(notebook))
+    saved = target.read().files
+    files, unsaved = _files_on_disk(notebook.parent, saved, _cells_that_ran())
+    report = grade(
+        target.module.slug,
+        files,
+        layout=layout,
+        engine=start_engine(on_step),
+        only=(name,) if name else (),
+        watcher=Watcher(on_step),
+        images=target.module.images,
+    )
+    if not name:
+        save_report(layout, report)
+    return replace(report, warnings=tuple(unsaved))
+
+
+def _this_notebook() -> Path:
+    """Find the notebook that this kernel belongs to."""
+    # jupyter_server names it to the kernels that it starts.
+    named = Path(os.environ.get("JPY_SESSION_NAME", ""))
+    here = Path.cwd()
+    candidates = [named, here / named.name, here / "exercise.ipynb"]
+    found = [c for c in candidates if c.suffix == ".ipynb" and c.is_file()]
+    if not found:
+        raise CourseError(
+            "This kernel has no exercise notebook beside it.",
+            why=f"there is no exercise.ipynb in {here}",
+            fix="open work/NN-name/exercise.ipynb from: make lab",
+        )
+    return found[0]
+
+
+def _cells_that_ran() -> list[str]:
+    from IPython.core.getipython import get_ipython  # noqa: PLC0415 - only a kernel has it
+
+    shell = get_ipython()
+    return list(shell.history_manager.input_hist_raw) if shell else []
+
+
+def _files_on_disk(
+    folder: Path, saved: Mapping[str, bytes], sources: list[str]
+) -> tuple[dict[str, bytes], list[str]]:
+    """Give the files that cells have written, as they are on disk, and what the notebook lacks."""
+    names = dict.fromkeys([*saved, *_names_written(sources)])
+    files = {n: (folder / n).read_bytes() for n in names if (folder / n).is_file()}
+    warnings = [
+        f"The cell of {name} was not run yet: run it to write the file." for name in saved
+        if name not in files
+    ]  # fmt: skip
+    warnings += [
+        f"{name} on disk differs from its cell in the saved notebook: the file was checked."
+        " Save the notebook (Ctrl-S) with the cell as you want it; the notebook is handed in."
+        for name, data in files.items()
+        if saved.get(name) != data
+    ]
+    return files, warnings
+
+
+def _names_written(sources: list[str]) -> list[str]:
+    """Name the files that executed cells wrote; a refused one was another exercise's or a slip."""
+    names: list[str] = []
+    for source in sources:
+        try:
+            names += written_files([source])
+        except SubmissionError:
+            continue
+    return names

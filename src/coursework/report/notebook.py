@@ -1,0 +1,65 @@
+"""A report for the notebook: plain HTML without script, in the colours of the reader's theme."""
+
+from html import escape
+
+from coursework.checks.verdict import CheckResult, Report
+from coursework.report.lines import MARKS, details, heading, printable, summary
+from coursework.trouble import CourseError
+
+# JupyterLab's own variables follow its theme; the fallbacks are readable on light and dark.
+_COLOURS = {
+    "passed": "var(--jp-success-color1, #2e9e4f)",
+    "failed": "var(--jp-error-color1, #e0453a)",
+    "skipped": "var(--jp-warn-color1, #c98a00)",
+    "error": "var(--jp-accent-color1, #a64dd6)",
+}
+_BOX = (
+    "font-family: var(--jp-code-font-family, monospace); font-size: 0.95em; line-height: 1.45;"
+    " color: inherit; overflow-x: auto"
+)
+_CELL = "border: none; text-align: left; vertical-align: top; padding: 0 1em 0 0; background: none"
+_PRE = "margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; color: inherit; background: none"
+
+
+def result_html(result: CheckResult) -> str:
+    """Give one result as HTML; every text in it is escaped."""
+    name, title = (escape(printable(t)) for t in heading(result))
+    rows = "".join(
+        f'<tr style="background: none"><td style="{_CELL}; opacity: 0.7; white-space: nowrap">'
+        f'{label}</td><td style="{_CELL}"><pre style="{_PRE}">{escape(text)}</pre></td></tr>'
+        for label, text in details(result)
+    )
+    table = f'<table style="margin: 0 0 0.6em 1.4em; border: none">{rows}</table>' if rows else ""
+    return (
+        f'<div><b style="color: {_COLOURS[result.verdict]}">{MARKS[result.verdict]} {name}</b>'
+        f"&ensp;{title}</div>{table}"
+    )
+
+
+def report_html(report: Report) -> str:
+    """Give a whole report as HTML; every text in it is escaped."""
+    results = "".join(map(result_html, report.checks))
+    warnings = "".join(
+        f'<div style="color: {_COLOURS["skipped"]}">⚠ {escape(printable(w))}</div>'
+        for w in report.warnings
+    )
+    colour = _COLOURS["passed"] if report.exit_code == 0 else "inherit"
+    ending = f'<div style="margin-top: 0.6em; color: {colour}"><b>{escape(summary(report))}</b></div>'
+    return f'<div style="{_BOX}">{results}{warnings}{ending}</div>'
+
+
+def step_html(text: str) -> str:
+    """Give one line that says what is going on."""
+    return f'<div style="{_BOX}; opacity: 0.7">… {escape(printable(text))[:200]}</div>'
+
+
+def trouble_html(error: CourseError) -> str:
+    """Give our own trouble as HTML: what happened, why, what to type."""
+    rows = [("why", error.why), ("fix", error.fix)]
+    lines = "".join(
+        f'<div>&ensp;<span style="opacity: 0.7">{label}</span>&ensp;{escape(printable(text))}</div>'
+        for label, text in rows
+        if text
+    )
+    what = escape(printable(error.what))
+    return f'<div style="{_BOX}"><b style="color: {_COLOURS["error"]}">! {what}</b>{lines}</div>'
