@@ -67,7 +67,7 @@ def grade(
     seed: int | None = None,
     keep: bool = True,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-    watcher: Watcher = Watcher(),  # noqa: B008 - frozen
+    watcher: Watcher = Watcher(),
     images: tuple[str, ...] = (),
 ) -> Report:
     """Grade one answer to a module's exercise.
@@ -116,7 +116,7 @@ def grade(
     return Report(slug, run.run_id, seed, tuple(results), rounded)
 
 
-def _run_checks(  # noqa: PLR0913, PLR0917 - the parts of one run, passed on once
+def _run_checks(
     layout: Layout,
     engine: Engine,
     run: Run,

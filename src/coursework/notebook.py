@@ -51,7 +51,9 @@ def _checked(name: str | None, on_step: Any) -> Any:
     from coursework.target import find_target  # noqa: PLC0415
 
     if name is not None and not _NAME.fullmatch(name):
-        raise CourseError(f"{name!r} is no name of a check.", fix='check("quick_start"), or check()')
+        raise CourseError(
+            f"{name!r} is no name of a check.", fix='check("quick_start"), or check()'
+        )
     layout = find_layout()
     notebook = _this_notebook()
     target = find_target(layout, str(notebook))
@@ -90,7 +92,7 @@ def _this_notebook() -> Path:
 def _cells_that_ran() -> list[str]:
     from IPython.core.getipython import get_ipython  # noqa: PLC0415 - only a kernel has it
 
-    shell = get_ipython()
+    shell: Any = get_ipython()
     return list(shell.history_manager.input_hist_raw) if shell else []
 
 

@@ -30,7 +30,9 @@ class Target:
 
     def read(self, checks: tuple[str, ...] = ()) -> Submission:
         """Read its files; see coursework.submission."""
-        return read_notebook(self.path, checks=checks) if self.is_notebook else read_folder(self.path)
+        return (
+            read_notebook(self.path, checks=checks) if self.is_notebook else read_folder(self.path)
+        )
 
     def differences(self, submission: Submission) -> tuple[str, ...]:
         """Say which files on disk differ from the notebook's cells, which are what is graded."""

@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 
-class Failure(AssertionError):
+class Failure(AssertionError):  # noqa: N818 - a verdict, not an error
     """A check did not hold.
 
     Args:

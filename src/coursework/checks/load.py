@@ -40,7 +40,10 @@ class Crowd(Generic[Value, Result]):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         # A check that failed meanwhile need not wait: the calls have deadlines of their own.
         if error is None:
@@ -68,9 +71,7 @@ class Crowd(Generic[Value, Result]):
             future.set_exception(error)
 
 
-def at_once(
-    function: Callable[[Value], Result], values: Iterable[Value]
-) -> Crowd[Value, Result]:
+def at_once(function: Callable[[Value], Result], values: Iterable[Value]) -> Crowd[Value, Result]:
     """Call a function with each value at the same time; see `Crowd`.
 
     It waits first until no container of the run is being started, so that timings are clean.

@@ -1,7 +1,7 @@
 """The pytest plugin that gives checks their fixtures and turns their ends into verdicts."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -109,9 +109,9 @@ class CheckPlugin:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Iterator[None]:
+    ) -> Generator[None, Any, Any]:
         """Note the verdict of a check as soon as it is known."""
-        report: Any = yield
+        report = yield
         error = call.excinfo.value if call.excinfo else None
         if call.when == "call" or (call.when == "setup" and error is not None):
             self._note(item, error)

@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 _CONSONANTS = "bdfgklmnprstvz"
 _VOWELS = "aeiou"
-_BEYOND_ASCII = "жшщюяěčśłéñß🎭🎟🌍🦉"  # noqa: RUF001 - letters of two alphabets are the point
+_BEYOND_ASCII = "жшщюяěčśłéñß🎭🎟🌍🦉"
 
 
 class Random:

@@ -79,7 +79,7 @@ class Reply:
         self,
         status: int | None = None,
         *,
-        json: object = None,  # noqa: A002 - the word that an author would say
+        json: object = None,
         exactly: object = None,
         body: bytes | str | None = None,
         type: str | None = None,  # noqa: A002 - as above

@@ -1,14 +1,13 @@
 """Commands that a learner pastes into a terminal to see again what a check saw."""
 
 import shlex
+import string
 from collections.abc import Mapping
 
 _LIMIT_CHARACTERS = 1500
 
 
-def curl_command(
-    method: str, path: str, headers: Mapping[str, str], body: bytes, port: int
-) -> str:
+def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes, port: int) -> str:
     """Give the curl command of one request.
 
     Args:
@@ -23,7 +22,8 @@ def curl_command(
         words = ["curl", "-I"]
     elif method != "GET" and not (method == "POST" and body):
         words += ["-X", method]
-    words.append("--path-as-is") if ".." in path or "//" in path else None
+    if ".." in path:
+        words.append("--path-as-is")
     for name, value in headers.items():
         if name.lower() != "content-length":
             words += ["-H", f"{name}: {value}"]
@@ -47,9 +47,11 @@ def _is_plain(body: bytes) -> bool:
 
 def _printf(data: bytes) -> str:
     shown = data[:_LIMIT_CHARACTERS]
-    text = "".join(_PRINTF.get(b, chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in shown)
+    text = "".join(_PRINTF.get(b, chr(b) if chr(b) in _PLAIN else f"\\{b:03o}") for b in shown)
     return f"printf '{text}'"
 
+
+_PLAIN = string.digits + string.ascii_letters + string.punctuation + " "
 
 # printf reads % and \ itself; a quote would end the shell's word.
 _PRINTF = {

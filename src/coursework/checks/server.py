@@ -158,7 +158,7 @@ class Server:
 
         Example:
             >>> with server.connect() as line:
-            ...     line.send_in_pieces([b"GET / HT", b"TP/1.1\\r\\nHost: x\\r\\n\\r\\n"])
+            ...     line.send_in_pieces([request[:10], request[10:]])
             ...     line.reply().expect(200)
 
         """
@@ -280,8 +280,8 @@ class Server:
     def _why_not_reached(self, container: Container) -> str:
         listening = container.listening_addresses()
         port = self._settings.port
-        if any(a == f"127.0.0.1:{port}" or a == f"::1:{port}" for a in listening):
-            return f"it listens on 127.0.0.1:{port} only, which nobody outside its container reaches"
+        if not {f"127.0.0.1:{port}", f"::1:{port}"}.isdisjoint(listening):
+            return f"it listens on 127.0.0.1:{port} only, where nobody outside its container gets"
         if listening:
             return f"it listens on {', '.join(listening)}, not on port {port}"
         return "it runs, but listens nowhere"

@@ -46,7 +46,10 @@ class Connection:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -127,7 +130,9 @@ class Connection:
             self._socket.settimeout(remaining)
             data = self._socket.recv(65536)
         except TimeoutError as error:
-            late = f"no end after {timeout_s:g} s" if self.received else f"nothing in {timeout_s:g} s"
+            late = (
+                f"no end after {timeout_s:g} s" if self.received else f"nothing in {timeout_s:g} s"
+            )
             raise self._failure(f"a reply within {timeout_s:g} s", self._half(late)) from error
         except OSError as error:
             raise self._failure("a whole reply", self._half(_reason(error))) from error

@@ -13,7 +13,9 @@ from coursework.target import Target, find_target
 
 @click.command(name="check")
 @click.argument("target", required=False)
-@click.option("--only", multiple=True, metavar="NAME", help="Run this check alone; may be repeated.")
+@click.option(
+    "--only", multiple=True, metavar="NAME", help="Run this check alone; may be repeated."
+)
 @click.option("--module", metavar="MODULE", help="The module, where the path does not tell.")
 @click.option("--watch", is_flag=True, help="Check again whenever the notebook is saved.")
 @click.option("--seed", type=int, help="Repeat an earlier run's random values.")

@@ -22,6 +22,8 @@ def command(module: str | None) -> None:
 
     engine = find_engine()
     if engine is None:
-        raise CourseError("No container engine answers: there is nothing to clean.", fix="course doctor")
+        raise CourseError(
+            "No container engine answers: there is nothing to clean.", fix="course doctor"
+        )
     slug = load_catalogue(find_layout()).find(module).slug if module else None
     click.echo(f"Removed {clean(engine.client, slug)}.")

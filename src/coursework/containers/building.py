@@ -71,7 +71,7 @@ def build_image(
     files: Mapping[str, bytes],
     *,
     module: str,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
     on_line: Callable[[str], None] = lambda _: None,
 ) -> str:
     """Build the files into an image.

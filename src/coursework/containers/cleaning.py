@@ -45,7 +45,7 @@ def _remove(container: Any) -> None:
             raise
 
 
-def _filter(module: str | None) -> dict[str, str]:
+def _filter(module: str | None) -> dict[str, Any]:
     return {"label": f"{LABEL_MODULE}={module}" if module else LABEL_MODULE}
 
 
@@ -88,7 +88,7 @@ def _remove_images(client: DockerClient, module: str | None) -> int:
     removed = 0
     for image in client.images.list(all=False, filters=_filter(module)):
         try:
-            client.images.remove(image.id, force=len(image.tags) > 1)
+            client.images.remove(str(image.id), force=len(image.tags) > 1)
             removed += 1
         except APIError as error:
             # A run that is alive still uses it.

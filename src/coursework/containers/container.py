@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from docker.errors import APIError, NotFound
+from docker.types import LogConfig
 
 from coursework.containers.runs import Run
 from coursework.engine import Engine
@@ -43,7 +44,8 @@ class Container:
     def __init__(self, engine: Engine, run: Run, image: str, name: str, settings: Settings) -> None:
         self._engine = engine
         self._port = settings.port
-        ports = {f"{settings.port}/tcp": ("127.0.0.1", None)} if settings.port else {}
+        # No port of this machine is named: the engine picks a free one.
+        ports: Any = {f"{settings.port}/tcp": ("127.0.0.1", None)} if settings.port else {}
         self.name = name
         self._container: Any = engine.client.containers.create(
             image,
@@ -56,7 +58,7 @@ class Container:
             memswap_limit=settings.memory,
             pids_limit=LIMIT_PROCESSES,
             security_opt=["no-new-privileges"],
-            log_config={"Type": "json-file", "Config": {"max-size": "5m"}},
+            log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "5m"}),
         )
         if settings.files:
             self._container.put_archive("/", _archive(settings.files))
@@ -157,5 +159,5 @@ def _listening(table: str) -> list[str]:
 
 def _address(hexadecimal: str) -> str:
     if len(hexadecimal) > 8:  # noqa: PLR2004 - digits of an IPv4 address
-        return "::" if set(hexadecimal) == {"0"} else "::1" if hexadecimal.endswith("1000000") else "[…]"
+        return {"0" * 32: "::", "0" * 24 + "01000000": "::1"}.get(hexadecimal, "an IPv6 address")
     return ".".join(str(b) for b in reversed(bytes.fromhex(hexadecimal)))

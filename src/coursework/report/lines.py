@@ -50,7 +50,9 @@ def summary(report: Report) -> str:
     timings = report.timings
     parts = [f"{report.points} of {report.max_points} points"]
     if "total_s" in timings:
-        parts.append(f"{timings['total_s']:.1f} s, {timings.get('build_s', 0):.1f} s of it the build")
+        parts.append(
+            f"{timings['total_s']:.1f} s, {timings.get('build_s', 0):.1f} s of it the build"
+        )
     if any(c.verdict == "error" for c in report.checks):
         parts.append("an error is ours and costs no points: please report it")
     return " · ".join(parts)

@@ -44,7 +44,9 @@ def report_html(report: Report) -> str:
         for w in report.warnings
     )
     colour = _COLOURS["passed"] if report.exit_code == 0 else "inherit"
-    ending = f'<div style="margin-top: 0.6em; color: {colour}"><b>{escape(summary(report))}</b></div>'
+    ending = (
+        f'<div style="margin-top: 0.6em; color: {colour}"><b>{escape(summary(report))}</b></div>'
+    )
     return f'<div style="{_BOX}">{results}{warnings}{ending}</div>'
 
 
