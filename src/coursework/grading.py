@@ -142,6 +142,8 @@ def _run_checks(
     finally:
         forget()
         session.close(keep_failed=keep and not interrupted)
+    if plugin.escaped:
+        raise plugin.escaped
     if interrupted:
         raise KeyboardInterrupt
     error = building.exception()

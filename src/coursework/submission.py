@@ -53,7 +53,7 @@ def plain_path(path: str) -> str:
     """Normalise a relative path, or refuse it.
 
     Raises:
-        SubmissionError: absolute, leaving the folder, expanded by a shell or kernel, or unprintable.
+        SubmissionError: absolute, leaving the folder, expanded by a kernel, or unprintable.
     """
     parts = PurePosixPath(path).parts
     reasons = {

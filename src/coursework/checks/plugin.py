@@ -30,6 +30,7 @@ class CheckPlugin:
         self._started_at = 0.0
         self.results: list[CheckResult] = []
         self.trouble = ""
+        self.escaped: BaseException | None = None
 
     # --- fixtures -----------------------------------------------------------------------------
 
@@ -154,7 +155,11 @@ class CheckPlugin:
         )
         self.results.append(result)
         self._session.end_check(passed=verdict == "passed")
-        self._session.on_result(result)
+        try:
+            self._session.on_result(result)
+        except BaseException as error:  # noqa: BLE001 - the view's own trouble, raised by grade()
+            self.escaped = error
+            item.session.shouldstop = "the view of the results ended"
 
     def _verdict(self, name: str, error: BaseException | None) -> tuple[Verdict, str]:
         if error is None:

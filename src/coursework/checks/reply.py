@@ -75,7 +75,7 @@ class Reply:
         except (ValueError, RecursionError):
             self.fail("a JSON body")
 
-    def expect(
+    def expect(  # noqa: RET503 - fail() never returns
         self,
         status: int | None = None,
         *,

@@ -26,7 +26,7 @@ class Connection:
 
     Example:
         >>> with server.connect() as line:
-        ...     line.send(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+        ...     line.send(request)
         ...     line.reply().expect(200)
 
     """
@@ -125,9 +125,8 @@ class Connection:
                 f"more than {LIMIT_BODY_BYTES:,} bytes and no end",
             )
         try:
-            if remaining <= 0:
-                raise TimeoutError
-            self._socket.settimeout(remaining)
+            # A timeout of 0 would mean "do not block", not "too late".
+            self._socket.settimeout(max(remaining, 0.001))
             data = self._socket.recv(65536)
         except TimeoutError as error:
             late = (

@@ -10,7 +10,7 @@ from coursework.trouble import CourseError
 @click.command(name="clean")
 @click.argument("module", required=False)
 def command(module: str | None) -> None:
-    """Remove containers, networks, volumes and images that checks left; checks under way keep theirs.
+    """Remove what ended checks left in the engine; checks under way keep theirs.
 
     \b
     Example:

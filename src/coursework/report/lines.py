@@ -4,7 +4,7 @@ import re
 
 from coursework.checks.verdict import CheckResult, Report
 
-MARKS = {"passed": "✓", "failed": "✗", "skipped": "–", "error": "!"}
+MARKS = {"passed": "✓", "failed": "✗", "skipped": "○", "error": "!"}
 
 # Terminal escape sequences (ECMA-48), and every other control character but tab and newline.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
