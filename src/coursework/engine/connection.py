@@ -4,8 +4,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import docker
+from coursework.engine import address, command_line, packages, use
+from coursework.engine.private import PrivateEngine, private_engine
+from coursework.trouble import CourseError
+
+if TYPE_CHECKING:
+    import docker
+
+_CALL_WITHIN_S = 60
 
 
 @dataclass(frozen=True)
@@ -21,24 +29,97 @@ class Engine:
     docker_host: str
 
     @cached_property
-    def client(self) -> docker.DockerClient:
+    def client(self) -> "docker.DockerClient":
         """The SDK's client of this engine."""
-        return docker.DockerClient(base_url=self.docker_host, timeout=60)
+        import docker  # noqa: PLC0415  a quarter of a second that finding an engine need not pay
+
+        return docker.DockerClient(base_url=self.docker_host, timeout=_CALL_WITHIN_S)
 
     def environment(self) -> dict[str, str]:
-        """Give the environment in which the docker command reaches this engine."""
-        return {**os.environ, "DOCKER_HOST": self.docker_host, "DOCKER_BUILDKIT": "1"}
+        """Give the environment in which docker, compose and buildx reach this engine.
+
+        Raises:
+            CourseError: no docker command on this machine can build for this engine.
+        """
+        return command_line.environment(self.docker_host)
 
 
 def find_engine() -> Engine | None:
-    """Find an engine that answers; None where there is none."""
-    address = os.environ.get("DOCKER_HOST")
-    return Engine("host", address) if address else None
+    """Find an engine that answers: the user's own, else the private one; None where there is none.
+
+    The private one then counts as in use until this process ends.
+    """
+    private = private_engine()
+    for candidate in address.host_addresses():
+        if candidate == private.docker_host:
+            continue
+        if address.is_local(candidate) and address.probe(candidate).answers:
+            return Engine("host", candidate)
+    if private.answers():
+        use.hold(private.folder)
+        return Engine("private", private.docker_host)
+    return None
 
 
 def start_engine(progress: Callable[[str], None] | None = None) -> Engine:
-    """Find an engine, or start the private one."""
-    del progress
-    engine = find_engine()
-    assert engine is not None
-    return engine
+    """Find an engine, or install and start the private one.
+
+    Args:
+        progress: is told each step that takes time.
+
+    Raises:
+        CourseError: there is none and none can be started; with what is missing and its fix.
+    """
+    tell = progress or (lambda _: None)
+    if engine := find_engine():
+        return engine
+    private = private_engine()
+    _refuse_unusable(private)
+    if engine := install_engine(tell):
+        return engine
+    use.hold(private.folder)
+    private.start(tell)
+    return Engine("private", private.docker_host)
+
+
+def install_engine(progress: Callable[[str], None]) -> Engine | None:
+    """Install what a private engine needs.
+
+    Returns:
+        The user's own engine, where installing it made it run.
+
+    Raises:
+        CourseError: it cannot be installed here.
+    """
+    missing = packages.missing_packages()
+    if missing or os.geteuid() != 0:
+        packages.require_installable()
+        packages.install(missing, progress)
+        return find_engine()
+    return None
+
+
+def _refuse_unusable(private: PrivateEngine) -> None:
+    """Say why an engine that the user named or has cannot be used, before starting another."""
+    for candidate in address.host_addresses():
+        if candidate == private.docker_host:
+            continue
+        if not address.is_local(candidate):
+            raise CourseError(
+                f"The container engine at {candidate} is on another machine.",
+                why="checks reach what containers publish at localhost only",
+                fix="unset DOCKER_HOST, or `docker context use default`",
+            )
+        answer = address.probe(candidate)
+        if answer.denied:
+            raise CourseError(
+                f"Docker runs at {candidate}, but this user may not talk to it.",
+                why=answer.reason,
+                fix="sudo usermod -aG docker $USER   (then log in again)",
+            )
+        if "DOCKER_HOST" in os.environ:
+            raise CourseError(
+                f"DOCKER_HOST names {candidate}, but no engine answers there.",
+                why=answer.reason,
+                fix="start that engine, or: unset DOCKER_HOST",
+            )

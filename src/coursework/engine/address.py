@@ -1,0 +1,128 @@
+"""The addresses at which a container engine may answer, and whether one does."""
+
+import hashlib
+import http.client
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ANSWERS_WITHIN_S = 1.0
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What an address said.
+
+    Args:
+        answers: an engine answers there.
+        denied: something listens, but this user may not talk to it.
+        reason: why it does not answer.
+    """
+
+    answers: bool
+    denied: bool = False
+    reason: str = ""
+
+
+def get(address: str, path: str, timeout_s: float = ANSWERS_WITHIN_S) -> Any:
+    """Ask an engine for a path of its API and give the JSON, or the text where it is none.
+
+    Raises:
+        OSError: nothing answers in time, or not with 200.
+    """
+    parts = urlsplit(address)
+    connection: http.client.HTTPConnection
+    if parts.scheme == "unix":
+        connection = _UnixConnection(parts.path, timeout_s)
+    else:
+        connection = http.client.HTTPConnection(
+            parts.hostname or "localhost", parts.port or 2375, timeout=timeout_s
+        )
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        body = reply.read().decode()
+    except http.client.HTTPException as error:
+        raise OSError(f"no engine's answer: {error!r}") from error
+    finally:
+        connection.close()
+    if reply.status != http.client.OK:
+        raise OSError(f"answered {reply.status}")
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError:
+        return body
+
+
+def probe(address: str, timeout_s: float = ANSWERS_WITHIN_S) -> Probe:
+    """Ping an address once."""
+    try:
+        get(address, "/_ping", timeout_s)
+    except PermissionError as error:
+        return Probe(answers=False, denied=True, reason=str(error))
+    except (OSError, ValueError) as error:
+        return Probe(answers=False, reason=str(error) or type(error).__name__)
+    return Probe(answers=True)
+
+
+def is_local(address: str) -> bool:
+    """Tell whether ports that the engine publishes there open on this machine."""
+    parts = urlsplit(address)
+    return parts.scheme == "unix" or (parts.scheme == "tcp" and parts.hostname in _LOOPBACK)
+
+
+def user_docker_folder() -> Path:
+    """Give the folder of the user's own Docker settings, which the course never writes."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Read a Docker settings folder's config.json; empty where there is none."""
+    try:
+        settings = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _context_address(folder: Path) -> str | None:
+    name = os.environ.get("DOCKER_CONTEXT") or read_settings(folder).get("currentContext")
+    if not name or name == "default":
+        return None
+    digest = hashlib.sha256(str(name).encode()).hexdigest()
+    try:
+        meta = json.loads((folder / "contexts" / "meta" / digest / "meta.json").read_text("utf-8"))
+        return str(meta["Endpoints"]["docker"]["Host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def host_addresses() -> list[str]:
+    """Give where the user's own Docker may answer, most wanted first.
+
+    DOCKER_HOST is a decision: where it is set, nothing else is tried.
+    """
+    if decided := os.environ.get("DOCKER_HOST"):
+        return [decided]
+    candidates = [_context_address(user_docker_folder()), "unix:///var/run/docker.sock"]
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        candidates.append(f"unix://{runtime}/docker.sock")
+    return list(dict.fromkeys(address for address in candidates if address))

@@ -1,0 +1,196 @@
+"""The docker command for terminals, cells and checks: one that works, with settings of our own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from coursework.engine import address
+from coursework.engine.packages import INSTALL_DOCKER
+from coursework.layout import Layout, find_layout, user_cache
+from coursework.trouble import CourseError
+
+# What a user's own settings say about reaching registries and the network holds here as well.
+_TAKEN_OVER = ("auths", "credHelpers", "credsStore", "proxies")
+_PLUGIN_FOLDERS = tuple(
+    Path(base) / "docker" / "cli-plugins"
+    for base in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
+)
+_SETTINGS = "docker"
+_PROGRAMS = "bin"
+
+
+def environment(docker_host: str) -> dict[str, str]:
+    """Give the environment in which docker, compose and buildx reach an engine.
+
+    Raises:
+        CourseError: no docker command here can build for this engine.
+    """
+    layout = find_layout()
+    settings, programs = layout.state / _SETTINGS, layout.state / _PROGRAMS
+    _prepare(layout, docker_host)
+    own = [str(Path(sys.executable).parent), str(programs)]
+    rest = [p for p in os.environ.get("PATH", os.defpath).split(os.pathsep) if p not in own]
+    return {
+        **os.environ,
+        "DOCKER_HOST": docker_host,
+        "DOCKER_CONFIG": str(settings),
+        "DOCKER_BUILDKIT": "1",
+        "PATH": os.pathsep.join([*own, *rest]),
+    }
+
+
+@cache
+def _prepare(layout: Layout, docker_host: str) -> None:
+    settings, programs = layout.state / _SETTINGS, layout.state / _PROGRAMS
+    programs.mkdir(parents=True, exist_ok=True)
+    write_settings(settings, _own_settings(settings))
+    link_plugins(settings)
+    curl_for_all(programs)
+    choose_docker(settings, programs, docker_host)
+
+
+def _own_settings(settings: Path) -> Path:
+    """Give the user's folder, also from inside a lab whose DOCKER_CONFIG is ours."""
+    users = address.user_docker_folder()
+    return Path.home() / ".docker" if users == settings else users
+
+
+def write_settings(settings: Path, users: Path) -> None:
+    """Write the course's Docker settings from what the user's say about registries and proxies."""
+    theirs = address.read_settings(users)
+    text = json.dumps({k: theirs[k] for k in _TAKEN_OVER if k in theirs}, indent=2) + "\n"
+    target = settings / "config.json"
+    if target.is_file() and target.read_text("utf-8") == text:
+        return
+    settings.mkdir(parents=True, exist_ok=True)
+    settings.chmod(0o700)
+    # Credentials may stand in it: nobody else may read it, not even for a moment.
+    fresh = settings / f"config.json.{os.getpid()}"
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    fresh.replace(target)
+
+
+def buildx_cache() -> Path:
+    """Give where a buildx that was fetched for this user stands."""
+    return user_cache() / "programs" / "docker-buildx"
+
+
+def find_buildx() -> Path | None:
+    """Find a buildx plugin on this machine."""
+    own = Path.home() / ".docker" / "cli-plugins"
+    candidates = [folder / "docker-buildx" for folder in (own, *_PLUGIN_FOLDERS)]
+    return next((p for p in (*candidates, buildx_cache()) if os.access(p, os.X_OK)), None)
+
+
+def link_plugins(settings: Path) -> None:
+    """Put compose, and buildx where there is one, beside the settings."""
+    plugins = settings / "cli-plugins"
+    plugins.mkdir(parents=True, exist_ok=True)
+    # The locked environment brings compose: the same version for every learner.
+    _link(plugins / "docker-compose", Path(sys.executable).parent / "docker-compose")
+    if buildx := find_buildx():
+        _link(plugins / "docker-buildx", buildx)
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and link.readlink() == target:
+        return
+    fresh = link.with_name(f"{link.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+def curl_for_all(programs: Path) -> None:
+    """Where the machine has no curl, give it a small one: failing checks print curl commands."""
+    link = programs / "curl"
+    others = [p for p in os.environ.get("PATH", "").split(os.pathsep) if p != str(programs)]
+    if shutil.which("curl", path=os.pathsep.join(others)):
+        link.unlink(missing_ok=True)
+        return
+    target = f'#!/bin/sh\nexec "{sys.executable}" -m coursework.engine.curl "$@"\n'
+    if not (link.is_file() and link.read_text("utf-8") == target):
+        link.write_text(target, encoding="utf-8")
+        link.chmod(0o755)
+
+
+def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:
+    """Choose a docker command that reaches the engine and can build with BuildKit.
+
+    The choice is remembered while no candidate changes; one that is not first on PATH is linked
+    from the folder of our programs, which stands before it.
+
+    Raises:
+        CourseError: there is none; with what each said.
+    """
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    folders = [p for p in dict.fromkeys([*path, "/usr/bin"]) if p != str(programs)]
+    found = [Path(p) / "docker" for p in folders if os.access(Path(p) / "docker", os.X_OK)]
+    mark = _mark([*found, settings / "cli-plugins" / "docker-buildx"], docker_host)
+    memory = settings / "chosen.json"
+    chosen = _remembered(memory, mark)
+    if chosen is None:
+        chosen = _first_working(found, settings, docker_host)
+        memory.write_text(json.dumps({"mark": mark, "docker": str(chosen)}), encoding="utf-8")
+    link = programs / "docker"
+    if found[0] == chosen:
+        link.unlink(missing_ok=True)
+    else:
+        _link(link, chosen)
+    return chosen
+
+
+def _mark(programs: list[Path], docker_host: str) -> list[str]:
+    changed = (f"{p} {p.stat().st_mtime_ns}" for p in programs if p.exists())
+    return [docker_host, *changed]
+
+
+def _remembered(memory: Path, mark: list[str]) -> Path | None:
+    try:
+        known = json.loads(memory.read_text("utf-8"))
+        return Path(known["docker"]) if known["mark"] == mark else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _first_working(found: list[Path], settings: Path, docker_host: str) -> Path:
+    reasons = []
+    for docker in found:
+        reason = why_unusable(docker, settings, docker_host)
+        if not reason:
+            return docker
+        reasons.append(f"{docker}: {reason}")
+    raise CourseError(
+        "No docker command here can build for this engine.",
+        why="; ".join(reasons) or "there is no program named docker on PATH",
+        fix=f"apt-get install docker-cli docker-buildx, or {INSTALL_DOCKER}",
+    )
+
+
+def why_unusable(docker: Path, settings: Path, docker_host: str) -> str:
+    """Try a docker command; empty where it reaches the engine and builds with BuildKit."""
+    variables = {**os.environ, "DOCKER_CONFIG": str(settings), "DOCKER_HOST": docker_host}
+
+    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(docker), *arguments]
+        return subprocess.run(
+            command, env=variables, capture_output=True, text=True, timeout=20, check=False
+        )
+
+    try:
+        version = ask("version", "--format", "{{.Client.Version}} {{.Server.Version}}")
+        if version.returncode:
+            return version.stderr.strip() or "does not reach the engine"
+        # Up to 22 the command brings BuildKit itself; since then it wants buildx for it.
+        last_with_buildkit_inside = 22
+        major = int(version.stdout.split(".", 1)[0])
+        if major <= last_with_buildkit_inside or not ask("buildx", "version").returncode:
+            return ""
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "its buildx plugin is missing"

@@ -1,0 +1,217 @@
+"""The course's own container engine: a dockerd with all it needs of its own, started and ended."""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from coursework.engine import address, cgroups, leftovers, network, packages, processes
+from coursework.layout import user_cache
+from coursework.trouble import CourseError
+
+STARTS_WITHIN_S = 60.0
+ENDS_WITHIN_S = 30.0
+# Longer folders leave no room for containerd's socket names: the kernel takes 107 characters.
+_LONGEST_FOLDER = 60
+
+
+@dataclass(frozen=True)
+class PrivateEngine:
+    """A private engine, known by the folder that holds all it keeps.
+
+    Args:
+        folder: data root, sockets, pid file and log stand in it.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """A name that no other folder's engine has; also its bridge's, so at most 15 characters."""
+        return f"course-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}"
+
+    @property
+    def runtime(self) -> Path:
+        """Where sockets and run-time state stand: the folder, or a shorter one under /run."""
+        short = len(str(self.folder)) <= _LONGEST_FOLDER
+        return self.folder if short else Path("/run") / self.name
+
+    @property
+    def docker_host(self) -> str:
+        """Its address, as in DOCKER_HOST."""
+        return f"unix://{self.runtime / 'docker.sock'}"
+
+    @property
+    def data(self) -> Path:
+        """Its data root: images, layers, volumes."""
+        return self.folder / "data"
+
+    @property
+    def exec_root(self) -> Path:
+        """Its run-time state; the path that marks each of its processes."""
+        return self.runtime / "exec"
+
+    @property
+    def pid_file(self) -> Path:
+        """The number of the running dockerd."""
+        return self.folder / "dockerd.pid"
+
+    @property
+    def log(self) -> Path:
+        """What dockerd said since its last start."""
+        return self.folder / "dockerd.log"
+
+    def pid(self) -> int | None:
+        """Give dockerd's process number; None where none runs, whatever the pid file says."""
+        try:
+            number = int(self.pid_file.read_text("ascii"))
+        except (OSError, ValueError):
+            return None
+        return number if processes.is_program(number, "dockerd", self.exec_root) else None
+
+    def answers(self) -> bool:
+        """Ping it once."""
+        return address.probe(self.docker_host).answers
+
+    @contextmanager
+    def locked(self, progress: Callable[[str], None]) -> Iterator[None]:
+        """Let one process at a time start or stop this engine."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                progress("waiting for another start or stop of the engine")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def start(self, progress: Callable[[str], None]) -> bool:
+        """Start it where it does not answer, after clearing what a killed one left.
+
+        Returns:
+            Whether this call started it.
+
+        Raises:
+            CourseError: it does not come up; with the end of its log.
+        """
+        with self.locked(progress):
+            if self.answers():
+                return False
+            leftovers.clear(self.exec_root, ENDS_WITHIN_S)
+            self._forget_stale()
+            cgroups.mount_where_missing()
+            addresses = self._choose_range()
+            network.make_bridge(self.name, next(addresses.subnets(new_prefix=24)))
+            progress("starting a container engine of the course's own")
+            with self.log.open("wb") as log:
+                daemon = subprocess.Popen(
+                    self._command(addresses),
+                    env={**os.environ, "PATH": _daemon_path()},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd="/",
+                    start_new_session=True,
+                )
+            self._wait(daemon)
+            return True
+
+    def stop(self, progress: Callable[[str], None]) -> bool:
+        """End it with all its containers; images stay.
+
+        Returns:
+            Whether there was anything to end.
+        """
+        if not self.folder.is_dir():
+            return False
+        with self.locked(progress):
+            pid = self.pid()
+            bridges = self._network_bridges() if pid else []
+            if pid:
+                progress("stopping the course's own container engine")
+                processes.end([pid], ENDS_WITHIN_S)
+            found = leftovers.clear(self.exec_root, ENDS_WITHIN_S)
+            leftovers.unmount(self.folder)
+            leftovers.unmount(self.runtime)
+            for bridge in (*bridges, self.name):
+                network.remove_bridge(bridge)
+            self._forget_stale()
+            return bool(pid) or found
+
+    def _forget_stale(self) -> None:
+        """Remove what would make a new dockerd believe that another one runs."""
+        containerd = self.exec_root / "containerd"
+        for stale in (self.pid_file, self.runtime / "docker.sock", containerd / "containerd.pid"):
+            stale.unlink(missing_ok=True)
+        for socket in containerd.glob("*.sock*"):
+            socket.unlink(missing_ok=True)
+
+    def _choose_range(self) -> IPv4Network:
+        """Choose a range and remember it: bridges of a killed engine may still hold it."""
+        memory = self.folder / "range"
+        before = memory.read_text("ascii").strip() if memory.is_file() else ""
+        own = (self.name, "br-") if before else (self.name,)
+        preferred = network.used_ranges(own) if before else []
+        if before and not any(IPv4Network(before).overlaps(used) for used in preferred):
+            return IPv4Network(before)
+        chosen = network.choose_range(network.used_ranges((self.name,)))
+        memory.write_text(f"{chosen}\n", encoding="ascii")
+        return chosen
+
+    def _command(self, addresses: IPv4Network) -> list[str]:
+        dockerd = packages.find_program("dockerd")
+        if not dockerd:
+            raise CourseError("dockerd is not installed.", fix="apt-get install docker.io")
+        pool = list(addresses.subnets(new_prefix=17))[1]
+        return [
+            dockerd,
+            f"--data-root={self.data}",
+            f"--exec-root={self.exec_root}",
+            f"--pidfile={self.pid_file}",
+            f"--host={self.docker_host}",
+            f"--bridge={self.name}",
+            f"--default-address-pool=base={pool},size=24",
+            "--shutdown-timeout=5",
+        ]
+
+    def _wait(self, daemon: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + STARTS_WITHIN_S
+        while not self.answers():
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                ended = daemon.poll() is not None
+                processes.end([daemon.pid], ENDS_WITHIN_S)
+                leftovers.clear(self.exec_root, ENDS_WITHIN_S)
+                network.remove_bridge(self.name)
+                raise CourseError(
+                    "The course's own container engine does not start.",
+                    why=self._last_words() if ended else f"silent for {STARTS_WITHIN_S:.0f} s",
+                    fix=f"read {self.log}, or install Docker: {packages.INSTALL_DOCKER}",
+                )
+            time.sleep(0.05)
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
+        return lines[-1][:600] if lines else "it ended without a word"
+
+    def _network_bridges(self) -> list[str]:
+        """Give the devices of networks that dockerd leaves behind when it ends."""
+        try:
+            networks = address.get(self.docker_host, "/networks", timeout_s=5)
+            return [f"br-{n['Id'][:12]}" for n in networks if n["Driver"] == "bridge"]
+        except (OSError, KeyError, TypeError):
+            return []
+
+
+def _daemon_path() -> str:
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), *packages.SYSTEM_FOLDERS])
+
+
+def private_engine() -> PrivateEngine:
+    """Give this user's private engine, whether it runs or not."""
+    return PrivateEngine(user_cache() / "engine")

@@ -1,0 +1,35 @@
+"""Who uses a private engine: each process that found it, until it ends."""
+
+import fcntl
+from pathlib import Path
+from typing import TextIO
+
+_held: dict[Path, TextIO] = {}
+
+
+def hold(folder: Path) -> None:
+    """Count this process as a user of an engine until it ends or lets go."""
+    if folder in _held:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = (folder / "users").open("w")
+    fcntl.flock(mark, fcntl.LOCK_SH)
+    _held[folder] = mark
+
+
+def let_go(folder: Path) -> None:
+    """Count this process no longer."""
+    if mark := _held.pop(folder, None):
+        mark.close()
+
+
+def is_used(folder: Path) -> bool:
+    """Tell whether another process, or this one, uses an engine."""
+    if not (folder / "users").is_file():
+        return False
+    with (folder / "users").open() as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
