@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -110,16 +109,8 @@ class PrivateEngine:
             network.make_bridge(self.name, next(addresses.subnets(new_prefix=24)))
             progress("starting a container engine of the course's own")
             with self.log.open("wb") as log:
-                daemon = subprocess.Popen(
-                    self._command(addresses),
-                    env={**os.environ, "PATH": _daemon_path()},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    cwd="/",
-                    start_new_session=True,
-                )
-            self._wait(daemon)
+                number = processes.start_daemon(self._command(addresses), _daemon_path(), log)
+            self._wait(number)
             return True
 
     def stop(self, progress: Callable[[str], None]) -> bool:
@@ -180,12 +171,12 @@ class PrivateEngine:
             "--shutdown-timeout=5",
         ]
 
-    def _wait(self, daemon: subprocess.Popen[bytes]) -> None:
+    def _wait(self, number: int) -> None:
         deadline = time.monotonic() + STARTS_WITHIN_S
         while not self.answers():
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                ended = daemon.poll() is not None
-                processes.end([daemon.pid], ENDS_WITHIN_S)
+            ended = not processes.is_running(number)
+            if ended or time.monotonic() > deadline:
+                processes.end([number], ENDS_WITHIN_S)
                 leftovers.clear(self.exec_root, ENDS_WITHIN_S)
                 network.remove_bridge(self.name)
                 raise CourseError(

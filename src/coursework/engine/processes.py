@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _PROC = Path("/proc")
 
@@ -72,6 +74,35 @@ def is_program(pid: int, name: str, folder: Path) -> bool:
 def children(pid: int) -> list[int]:
     """Give the numbers of a process's children."""
     return [process.pid for process in _all() if process.parent == pid]
+
+
+def start_daemon(command: list[str], path: str, log: BinaryIO) -> int:
+    """Start a program that outlives us, in a session of its own, as nobody's child.
+
+    Args:
+        command: the program and its arguments.
+        path: its PATH.
+        log: takes what it says.
+
+    Returns:
+        Its process number.
+    """
+    started = subprocess.run(
+        ["sh", "-c", '"$@" >&2 & echo $!', "sh", *command],
+        env={**os.environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        cwd="/",
+        start_new_session=True,
+        check=True,
+    )
+    return int(started.stdout)
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and waits for its parent does not."""
+    return _read(pid) is not None
 
 
 def end(pids: Iterable[int], within_s: float) -> bool:
