@@ -1,0 +1,188 @@
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from coursework.checks import Finished, Image, Random, Reply, Server, at_once, fail, points
+
+FILE = "/data/shows.json"
+CODES_AT_ONCE = 24
+ANSWER_WITHIN_S = 0.3
+# Where machines are slow or busy: threads that start 24 hashes at once use up to a quarter of the
+# time for that, a blocked event loop at least half.
+ANSWER_WITHIN_SHARE = 1 / 3
+CODE_WITHIN_S = 20.0
+END_WITHIN_S = 5.0
+
+Show = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def shows(random: Random) -> list[Show]:
+    """Eight shows with four titles, the earliest first."""
+    titles = [f"{random.word()} {random.text(4)}" for _ in range(4)]
+    first = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(days=random.integer(1, 300))
+    begins = [first + timedelta(minutes=9000 * n + random.integer(0, 8999)) for n in range(8)]
+    return [
+        {
+            "id": 10 * random.integer(1, 999) + n,
+            "title": titles[n % 4],
+            "starts_at": begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "price_cents": random.integer(1001, 9999),
+        }
+        for n, begin in enumerate(begins)
+    ]
+
+
+@pytest.fixture(scope="session")
+def file(random: Random, shows: list[Show]) -> str:
+    """The same shows in no order, as the text of a file."""
+    return json.dumps(random.shuffled(shows), ensure_ascii=False, indent=2)
+
+
+@pytest.fixture(scope="module")
+def server(image: Image, file: str) -> Server:
+    """A server on its default port."""
+    return image.start(env={"SHOWS_FILE": FILE}, files={FILE: file})
+
+
+@pytest.fixture(scope="session")
+def port(random: Random) -> int:
+    """A port that nobody can type in beforehand."""
+    return random.port()
+
+
+@pytest.fixture(scope="module")
+def moved_server(image: Image, file: str, port: int) -> Server:
+    """A server that was told another port."""
+    return image.start(env={"PORT": str(port), "SHOWS_FILE": FILE}, files={FILE: file}, port=port)
+
+
+@points(
+    2,
+    hint="res.json(value) makes the text and sets its type; res.send(text) says text/html.",
+    link="Answering in JSON",
+)
+def check_quick_start(server: Server) -> None:
+    """GET /api/users answers {"message": "Backend ready!"} as JSON"""
+    server.get("/api/users").expect(200, exactly={"message": "Backend ready!"})
+
+
+@points(
+    2,
+    hint="Read process.env.PORT once, and use this one value for listening and for the log line.",
+    link="Settings come from the environment",
+)
+def check_reads_environment(moved_server: Server, port: int) -> None:
+    """With PORT set, the server listens on that port and says so in its log"""
+    moved_server.get("/api/users").expect(200)
+    line = f"Server running on port {port}"
+    moved_server.wait_for_log(line)
+    if line not in moved_server.logs().splitlines():
+        fail(f"a line of the log that is exactly {line!r}", "further text on that line")
+
+
+@points(
+    2,
+    hint="Read the file that SHOWS_FILE names, and sort by starts_at before you answer.",
+    link="Data from a file",
+)
+def check_serves_the_file(server: Server, shows: list[Show]) -> None:
+    """GET /api/shows lists the shows of SHOWS_FILE, the earliest first"""
+    server.get("/api/shows").expect(200, json={"shows": shows})
+
+
+@points(
+    3,
+    hint="One slow computation on the event loop holds up everybody: await crypto.scrypt"
+    " (Node), or run it in a thread.",
+    link="The same hash beside the loop",
+)
+def check_stays_responsive(server: Server, random: Random) -> None:
+    """While 24 codes are computed, GET /api/users goes on answering, and the codes are right"""
+    for path in ("/api/ticket-code", "/api/ticket-code?name="):
+        server.get(path).expect(400, json={"error": "name_required"})
+    names = [f"{random.text(3)} & {random.word()}+%41" for _ in range(CODES_AT_ONCE)]
+    with ThreadPoolExecutor() as pool:
+        codes = list(pool.map(ticket_code, names))
+    with at_once(lambda name: ask_for_code(server, name), names) as crowd:
+        replies = [ask_for_users(server)]
+        while crowd.busy:
+            replies.append(ask_for_users(server))
+    answers = crowd.results()
+    slowest = max(replies, key=lambda reply: reply.elapsed_s)
+    computing_s = max(answer.elapsed_s for answer in answers)
+    limit_s = max(ANSWER_WITHIN_S, computing_s * ANSWER_WITHIN_SHARE)
+    if slowest.elapsed_s >= limit_s:
+        slowest.fail(
+            f"GET /api/users in less than {limit_s * 1000:.0f} ms while {CODES_AT_ONCE} codes"
+            " are computed",
+            f"an answer after {slowest.elapsed_s * 1000:.0f} ms",
+        )
+    for answer, code in zip(answers, codes, strict=True):
+        answer.expect(200, json={"code": code})
+
+
+def ticket_code(name: str) -> str:
+    """Give the code that the contract asks for."""
+    return hashlib.scrypt(
+        name.encode(), salt=b"lantern", n=32768, r=8, p=1, dklen=32, maxmem=64 * 1024 * 1024
+    ).hex()
+
+
+def ask_for_code(server: Server, name: str) -> Reply:
+    """Ask for a name's code, however long it takes within reason."""
+    return server.get(f"/api/ticket-code?name={quote(name, safe='')}", timeout_s=CODE_WITHIN_S)
+
+
+def ask_for_users(server: Server) -> Reply:
+    """Ask for the greeting, with time enough to measure how late it comes."""
+    return server.get("/api/users", timeout_s=CODE_WITHIN_S).expect(200)
+
+
+@points(
+    1,
+    hint="Read and test the file before you listen; else console.error one line with SHOWS_FILE"
+    " in it, and process.exit(1).",
+    link="Fail at the start, and say why",
+)
+def check_fails_loudly(image: Image, file: str, shows: list[Show]) -> None:
+    """Without good data the server does not start, and says why in one line"""
+    expect_refusal("no SHOWS_FILE", image.run(within_s=END_WITHIN_S))
+    expect_refusal("no such file", run_with(image, {}))
+    for case, text in broken_files(file, shows).items():
+        expect_refusal(case, run_with(image, {FILE: text}))
+
+
+def broken_files(file: str, shows: list[Show]) -> dict[str, str]:
+    """Give files that no server should start with, by what is wrong with them."""
+    first, *others = shows
+    without_price = {name: value for name, value in first.items() if name != "price_cents"}
+    values = {
+        "an object instead of an array": {"shows": shows},
+        "null among the shows": [*others, None],
+        "a show without price_cents": [*others, without_price],
+        "a price_cents that is a string": [*others, {**first, "price_cents": "2500"}],
+    }
+    return {"a file cut off": file[:-20]} | {name: json.dumps(v) for name, v in values.items()}
+
+
+def run_with(image: Image, files: dict[str, str]) -> Finished:
+    """Run the server with SHOWS_FILE set, until it ends."""
+    return image.run(env={"SHOWS_FILE": FILE}, files=files, within_s=END_WITHIN_S)
+
+
+def expect_refusal(case: str, finished: Finished) -> None:
+    """Compare how a server ended with how the contract wants it to end."""
+    lines = [line for line in finished.stderr.splitlines() if line.strip()]
+    if finished.exit_code == 0:
+        fail(f"an exit code that is not 0 with {case}", "exit code 0")
+    if not any("SHOWS_FILE" in line for line in lines) or len(lines) > 3:
+        seen = f"{len(lines)} lines, the last: {lines[-1][:120]!r}" if lines else "nothing"
+        fail(f"one line on standard error with SHOWS_FILE in it, with {case}", seen)
+    if "Server running" in finished.stdout:
+        fail(f"no word of a running server with {case}", "Server running")
