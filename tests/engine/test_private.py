@@ -3,9 +3,13 @@
 import os
 import signal
 import subprocess
+import tarfile
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
 from coursework.engine import address, processes
@@ -128,4 +132,39 @@ def test_a_daemon_that_cannot_start_tells_why(private: PrivateEngine) -> None:
         private.start(silent)
     assert str(private.data) in caught.value.why
     assert str(private.log) in caught.value.fix
+    assert _remains(private) == []
+
+
+@pytest.fixture
+def sleeping(private: PrivateEngine) -> Iterator[int]:
+    """Give the number of a container's process in a running private engine."""
+    private.start(silent)
+    client = docker.DockerClient(base_url=private.docker_host)
+    with tempfile.TemporaryFile() as nothing:
+        tarfile.open(fileobj=nothing, mode="w").close()
+        nothing.seek(0)
+        client.api.import_image_from_data(nothing.read(), repository="empty")
+    programs = [f"{folder}:{folder}:ro" for folder in ("/usr", "/lib", "/lib64", "/bin")]
+    container = client.containers.run("empty", "sleep 600", volumes=programs, detach=True)
+    container.reload()
+    yield int(container.attrs["State"]["Pid"])
+    client.close()
+
+
+def test_containers_of_a_killed_daemon_end_with_the_next_start(
+    private: PrivateEngine, sleeping: int
+) -> None:
+    """A container that outlives its dockerd runs no longer once the engine is back."""
+    os.kill(_running(private), signal.SIGKILL)
+    assert processes.is_running(sleeping)
+    private.start(silent)
+    assert not processes.is_running(sleeping)
+    assert address.get(private.docker_host, "/containers/json", 10) == []
+
+
+def test_stop_after_a_kill_ends_containers(private: PrivateEngine, sleeping: int) -> None:
+    """After a SIGKILL of dockerd a stop leaves no container's process and no shim."""
+    os.kill(_running(private), signal.SIGKILL)
+    assert private.stop(silent)
+    assert not processes.is_running(sleeping)
     assert _remains(private) == []

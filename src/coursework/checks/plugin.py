@@ -157,8 +157,8 @@ class CheckPlugin:
         self._session.end_check(passed=verdict == "passed")
         try:
             self._session.on_result(result)
-        except BaseException as error:  # noqa: BLE001 - the view's own trouble, raised by grade()
-            self.escaped = error
+        except BaseException as escaped:  # noqa: BLE001 - the view's own trouble, raised by grade()
+            self.escaped = escaped
             item.session.shouldstop = "the view of the results ended"
 
     def _verdict(self, name: str, error: BaseException | None) -> tuple[Verdict, str]:

@@ -117,7 +117,7 @@ class Reply:
         looked = [str(p) for p in (status, type) if p is not None]
         looked += [f"{n}: {'…' if v is None else v}" for n, v in (headers or {}).items()]
         value = exactly if exactly is not None else json
-        wanted = _as_text(body, value if wants_json else None)
+        wanted = _json_text(value) if wants_json else "" if body is None else _shown(body)
         self.fail(" · ".join(looked), fields=tuple(headers or ()), body=wanted)
 
     def fail(
@@ -134,20 +134,11 @@ class Reply:
         Raises:
             Failure: always.
         """
-        wanted, seen = around_difference(body, self._shown_body())
+        wanted, seen = around_difference(body, _shown(self.body))
         shown = [f"{n}: {self.headers.get(n, '(absent)')}" for n in fields]
         parts = [str(self.status), self.type or "no content type", *shown, seen]
         looked = " · ".join(p for p in (looked_for, wanted) if p)
         raise Failure(looked, saw or " · ".join(parts), command=self.command)
-
-    def _shown_body(self) -> str:
-        if not self.body:
-            return "no body"
-        try:
-            text = self.body.decode()
-        except UnicodeDecodeError:
-            return repr(self.body)
-        return text if text.isprintable() else repr(text)
 
     def _has(self, name: str, value: str | None) -> bool:
         seen = self.headers.get(name)
@@ -160,12 +151,20 @@ class Reply:
             return None
 
 
-def _as_text(body: bytes | str | None, value: object) -> str:
-    if value is not None:
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(body, bytes):
+def _json_text(value: object) -> str:
+    """Give a JSON value as a learner would write it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _shown(body: bytes | str) -> str:
+    """Give a body as one readable line; what cannot be printed is escaped."""
+    if not body:
+        return "no body"
+    try:
+        text = body if isinstance(body, str) else body.decode()
+    except UnicodeDecodeError:
         return repr(body)
-    return repr(body) if body else "no body" if body == "" else ""
+    return text if text.isprintable() else repr(text)
 
 
 def _equal(expected: object, actual: object) -> bool:
@@ -201,7 +200,6 @@ class Parser:
         self._h11.send(h11.EndOfMessage())
         self._head: h11.Response | None = None
         self._body = b""
-        self.ended = False
 
     def feed(self, data: bytes) -> Reply | None:
         """Take bytes, empty at the stream's end; give the reply once it is whole.
@@ -209,7 +207,6 @@ class Parser:
         Raises:
             ValueError: what came is not HTTP; the message says why.
         """
-        self.ended = not data
         try:
             self._h11.receive_data(data)
             while True:

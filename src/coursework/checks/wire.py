@@ -97,23 +97,23 @@ class Connection:
         """
         parser = Parser(to)
         start = time.monotonic()
-        data, self._surplus, self.received = self._surplus, b"", b""
-        while True:
+        self.received, self._surplus = self._surplus, b""
+        reply = self._parse(parser, self.received) if self.received else None
+        while reply is None:
+            data = self._next_bytes(start + timeout_s, timeout_s)
             self.received += data
             reply = self._parse(parser, data)
-            if reply is not None:
-                self._surplus = reply.surplus
-                self.received = self.received[: len(self.received) - len(reply.surplus)]
-                reply.elapsed_s = time.monotonic() - start
-                reply.command = self._command()
-                return reply
-            if parser.ended:
+            if reply is None and not data:
                 raise self._failure("a whole reply", self._half("the connection was closed"))
-            data = self._next_bytes(start + timeout_s, timeout_s)
+        self._surplus = reply.surplus
+        self.received = self.received[: len(self.received) - len(reply.surplus)]
+        reply.elapsed_s = time.monotonic() - start
+        reply.command = self._command()
+        return reply
 
     def _parse(self, parser: Parser, data: bytes) -> Reply | None:
         try:
-            return parser.feed(data) if data or parser.ended else None
+            return parser.feed(data)
         except ValueError as error:
             raise self._failure("an HTTP reply", self._half(str(error))) from error
 
@@ -135,14 +135,9 @@ class Connection:
             raise self._failure(f"a reply within {timeout_s:g} s", self._half(late)) from error
         except OSError as error:
             raise self._failure("a whole reply", self._half(_reason(error))) from error
-        if not data:
-            return self._at_end()
+        if not data and not self.received:
+            raise self._failure("a reply", "the connection was closed without a byte")
         return data
-
-    def _at_end(self) -> bytes:
-        if self.received:
-            return b""
-        raise self._failure("a reply", "the connection was closed without a byte")
 
     def _half(self, reason: str) -> str:
         if not self.received:

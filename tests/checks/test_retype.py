@@ -1,0 +1,58 @@
+"""The commands of a report send what the check sent, when pasted into a terminal."""
+
+import subprocess
+
+import pytest
+
+from coursework.checks.retype import curl_command, wire_command
+from tests.checks.raw_server import serving
+
+
+def sent_by(command_for):
+    """Run a command against a server that notes what arrives."""
+    seen = []
+
+    def note(connection):
+        connection.settimeout(2)
+        data = b""
+        while b"\r\n\r\n" not in data or not data.endswith(b"END"):
+            more = connection.recv(65536)
+            data += more
+            if not more or data.endswith((b"\r\n\r\n", b"END")):
+                break
+        seen.append(data)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with serving(note) as address:
+        command = command_for(address.typed_port)
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, timeout=10, check=False
+        )
+    return seen[0], done.stdout
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"plain END", b'{"quoted": "it\'s"}END', b"\x00\xff%d\\n'\r\n END", b"@file END"],
+)
+def test_curl_sends_the_body(body):
+    """Bodies with quotes, percent signs, NULs and newlines arrive byte for byte."""
+    sent, printed = sent_by(lambda port: curl_command("POST", "/notes?a=b", {}, body, port))
+    assert sent.startswith(b"POST /notes?a=b HTTP/1.1\r\n")
+    assert sent.partition(b"\r\n\r\n")[2] == body
+    assert b"200 OK" in printed
+
+
+def test_curl_sends_method_and_fields():
+    """The method and the check's own fields are in the command."""
+    sent, _ = sent_by(lambda port: curl_command("DELETE", "/a/../b", {"X-Name": "a b"}, b"", port))
+    assert sent.startswith(b"DELETE /a/../b HTTP/1.1\r\n")
+    assert b"X-Name: a b\r\n" in sent
+
+
+def test_the_wire_command_sends_the_same_bytes():
+    """Raw bytes are sent as they were, and the answer is printed."""
+    data = b"GET /100%\\'x HTTP/1.1\r\nHost: \xc3\xa9\r\n\r\n\x01END"
+    sent, printed = sent_by(lambda port: wire_command(data, port))
+    assert sent == data
+    assert b"200 OK" in printed
