@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from coursework.engine import address, cgroups, leftovers, network, packages, processes
+from coursework.engine import address, cgroups, leftovers, network, packages, processes, use
 from coursework.layout import user_cache
 from coursework.trouble import CourseError
 
@@ -133,6 +133,7 @@ class PrivateEngine:
             for bridge in (*bridges, self.name):
                 network.remove_bridge(bridge)
             self._forget_stale()
+            use.forget(self.folder)
             return bool(pid) or found
 
     def _forget_stale(self) -> None:

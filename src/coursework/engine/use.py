@@ -33,3 +33,18 @@ def is_used(folder: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def end_with_last(folder: Path) -> None:
+    """Note that an engine was started for a lab: whichever lab ends last ends it."""
+    (folder / "ends-with-last").touch()
+
+
+def is_for_labs(folder: Path) -> bool:
+    """Tell whether an engine ends with the last lab, and not only by command."""
+    return (folder / "ends-with-last").exists()
+
+
+def forget(folder: Path) -> None:
+    """Forget for what an engine was started: it ended."""
+    (folder / "ends-with-last").unlink(missing_ok=True)
