@@ -94,6 +94,11 @@ class Lab:
         return self
 
     @property
+    def pid(self) -> int:
+        """The server's process number."""
+        return self._server.pid
+
+    @property
     def url(self) -> str:
         """Its address with the token that opens it."""
         tree = f"/tree/{self.opens}" if self.opens else ""

@@ -1,10 +1,10 @@
 """Who uses a private engine: each process that found it, until it ends."""
 
 import fcntl
+import os
 from pathlib import Path
-from typing import TextIO
 
-_held: dict[Path, TextIO] = {}
+_held: dict[Path, int] = {}
 
 
 def hold(folder: Path) -> None:
@@ -12,15 +12,16 @@ def hold(folder: Path) -> None:
     if folder in _held:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    mark = (folder / "users").open("w")
+    mark = os.open(folder / "users", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(mark, fcntl.LOCK_SH)
     _held[folder] = mark
 
 
 def let_go(folder: Path) -> None:
     """Count this process no longer."""
-    if mark := _held.pop(folder, None):
-        mark.close()
+    mark = _held.pop(folder, None)
+    if mark is not None:
+        os.close(mark)
 
 
 def is_used(folder: Path) -> bool:
