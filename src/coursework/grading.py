@@ -128,6 +128,7 @@ def _run_checks(
     watcher: Watcher,
 ) -> list[CheckResult]:
     # Imported while the build already runs.
+    from coursework.checks import fixtures  # noqa: PLC0415
     from coursework.checks.load import call_before_release  # noqa: PLC0415
     from coursework.checks.plugin import CheckPlugin  # noqa: PLC0415
     from coursework.checks.session import Session  # noqa: PLC0415
@@ -137,24 +138,25 @@ def _run_checks(
     forget = call_before_release(session.wait_until_calm)
     interrupted = True
     try:
-        status = _pytest(layout, run.module, plugin, seed)
+        status = _pytest(layout, run.module, [fixtures, plugin], seed)
         interrupted = status == _INTERRUPTED
     finally:
         forget()
         session.close(keep_failed=keep and not interrupted)
     if plugin.escaped:
         raise plugin.escaped
-    if interrupted:
-        raise KeyboardInterrupt
-    error = building.exception()
-    if isinstance(error, CourseError):
-        raise error
     if plugin.trouble:
         raise CourseError(
             f"The checks of {run.module} are in trouble; this is not your mistake.",
             why=plugin.trouble,
             fix=f"course audit {run.module}",
         )
+    # pytest calls both Ctrl-C and checks that cannot be loaded "interrupted".
+    if interrupted:
+        raise KeyboardInterrupt
+    error = building.exception()
+    if isinstance(error, CourseError):
+        raise error
     if not plugin.results:
         raise CourseError(
             f"{run.module} has no check named {', '.join(only)}." if only else "No check ran.",
@@ -166,7 +168,7 @@ def _run_checks(
 _INTERRUPTED = 2
 
 
-def _pytest(layout: Layout, slug: str, plugin: object, seed: int, *more: str) -> int:
+def _pytest(layout: Layout, slug: str, plugins: list[Any], seed: int, *more: str) -> int:
     import pytest  # noqa: PLC0415 - 0.2 s that the build hides
 
     file = layout.grader(slug) / "checks.py"
@@ -181,7 +183,7 @@ def _pytest(layout: Layout, slug: str, plugin: object, seed: int, *more: str) ->
                  "pastebin", "stepwise"):  # fmt: skip
         options += ["-p", f"no:{name}"]
     with _untouched_interpreter(seed):
-        return int(pytest.main(options, plugins=[plugin]))
+        return int(pytest.main(options, plugins=plugins))
 
 
 @contextmanager
@@ -210,7 +212,7 @@ def list_checks(layout: Layout, slug: str) -> tuple[CheckResult, ...]:
         CourseError: the checks' file cannot be loaded.
     """
     collector = _Collector()
-    _pytest(layout, slug, collector, 0, "--collect-only")
+    _pytest(layout, slug, [collector], 0, "--collect-only")
     if collector.trouble:
         raise CourseError(f"The checks of {slug} cannot be loaded.", why=collector.trouble)
     return tuple(collector.checks)

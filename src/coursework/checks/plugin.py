@@ -1,22 +1,20 @@
-"""The pytest plugin that gives checks their fixtures and turns their ends into verdicts."""
+"""The pytest plugin that orders checks and turns their ends into verdicts."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
 
-from coursework.checks.failure import Blocked, Failure
+from coursework.checks.failure import Blocked, Failure, StartFailure
+from coursework.checks.fixtures import SESSION
 from coursework.checks.points import PREFIX, Marks, marks_of
-from coursework.checks.randomness import Random
-from coursework.checks.server import Image, Server
 from coursework.checks.session import Session
 from coursework.checks.verdict import CheckResult, Verdict
-from coursework.submission import Submission
 
 
 class CheckPlugin:
-    """Fixtures, order and verdicts of one run.
+    """Order and verdicts of one run.
 
     Args:
         session: what the run builds and starts.
@@ -32,48 +30,9 @@ class CheckPlugin:
         self.trouble = ""
         self.escaped: BaseException | None = None
 
-    # --- fixtures -----------------------------------------------------------------------------
-
-    @pytest.fixture(scope="session")
-    def submission(self) -> Submission:
-        """The files that are checked."""
-        return self._session.submission
-
-    @pytest.fixture(scope="session")
-    def random(self) -> Random:
-        """Random values of this run."""
-        return self._session.random
-
-    @pytest.fixture(scope="session")
-    def image(self) -> Image:
-        """The submission's image, built once."""
-        return self._session.built_image()
-
-    @pytest.fixture(scope="module")
-    def server(self, image: Image) -> Server:
-        """A server of the submission, with nothing set."""
-        return image.start()
-
-    @pytest.fixture(scope="module", autouse=True)
-    def _started_side_by_side(self, request: pytest.FixtureRequest) -> None:
-        """Ask for every module's fixture now, so that their containers start side by side."""
-        for name in self._module_fixtures(request):
-            try:
-                request.getfixturevalue(name)
-            except (AssertionError, Blocked):
-                # pytest raises it again in each check that asks for this fixture.
-                continue
-
-    @staticmethod
-    def _module_fixtures(request: pytest.FixtureRequest) -> Iterator[str]:
-        asked: dict[str, None] = {}
-        for item in request.session.items:
-            definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
-            for name in item.fixturenames:  # type: ignore[attr-defined]
-                if name in definitions and definitions[name][-1].scope == "module":
-                    asked[name] = None
-        asked.pop("_started_side_by_side", None)
-        yield from asked
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give the fixtures their session."""
+        config.stash[SESSION] = self._session
 
     # --- order --------------------------------------------------------------------------------
 
@@ -149,7 +108,8 @@ class CheckPlugin:
             command=self._session.command(failure) if failed else "",
             log=self._session.log(failure) if shown else "",
             hint=((failure.hint if failure else "") or marks.hint) if failed else "",
-            link=marks.link if failed else "",
+            # The lesson's section explains what the check asks, not why nothing came up.
+            link=marks.link if failed and not isinstance(failure, StartFailure) else "",
             reason=reason,
             duration_s=round(duration, 3),
         )
@@ -169,7 +129,7 @@ class CheckPlugin:
         # pytest raises a fixture's failure once for each check: it is one failure, told once.
         first = self._seen_troubles.setdefault(id(error), name)
         if isinstance(error, AssertionError):
-            return ("failed", "") if first == name else ("skipped", f"see {first}: {error}"[:300])
+            return ("failed", "") if first == name else ("skipped", f"it meets the same: see {first}")
         return "error", ""
 
 

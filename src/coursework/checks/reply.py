@@ -220,7 +220,14 @@ class Parser:
                 if isinstance(event, h11.Data):
                     self._body += event.data
         except h11.RemoteProtocolError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(self._why(error)) from error
+
+    def _why(self, error: h11.RemoteProtocolError) -> str:
+        if self._head is not None:
+            return str(error)
+        if "too long" in str(error):
+            return f"a head of more than {LIMIT_HEAD_BYTES:,} bytes"
+        return f"no HTTP ({error})"
 
     def _reply(self) -> Reply:
         assert self._head is not None  # noqa: S101 - h11 sends the head before the end

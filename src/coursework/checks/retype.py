@@ -42,7 +42,10 @@ def wire_command(sent: bytes, port: int) -> str:
 
 
 def _is_plain(body: bytes) -> bool:
-    return body.isascii() and body.decode().isprintable() and not body.startswith(b"@")
+    try:
+        return body.decode().isprintable() and not body.startswith(b"@")
+    except UnicodeDecodeError:
+        return False
 
 
 def _printf(data: bytes) -> str:

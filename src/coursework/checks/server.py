@@ -111,7 +111,7 @@ class Server:
         address = self._ready()
         sent = dict(headers or {})
         if json is not None:
-            body = json_codec.dumps(json).encode()
+            body = json_codec.dumps(json, ensure_ascii=False).encode()
             sent.setdefault("Content-Type", "application/json")
         if body or method in ("POST", "PUT", "PATCH"):
             sent["Content-Length"] = str(len(body))
@@ -126,6 +126,7 @@ class Server:
         except Failure as failure:
             failure.command = command
             failure.looked_for += f" to {method} {path[:80]}"
+            self._add_ending(failure)
             raise
         reply.command = command
         return reply
@@ -164,7 +165,11 @@ class Server:
         """
         address = self._ready()
         self._starter.note_use(self, "")
-        return Connection(address)
+        try:
+            return Connection(address)
+        except Failure as failure:
+            self._add_ending(failure)
+            raise
 
     def wait_for_log(self, text: str, *, within_s: float = 5.0) -> None:
         """Wait until the server has printed a text, on either output.
@@ -214,6 +219,13 @@ class Server:
             self._address = None
             self._starting = self._starter.start_container(self._settings)
 
+    def _add_ending(self, failure: Failure) -> None:
+        # The engine notices an end a little later than the connection does.
+        hung_up = "closed" in failure.saw or "refused" in failure.saw or "reset" in failure.saw
+        code = self.container.wait(0.3 if hung_up else 0.0)
+        if code is not None:
+            failure.saw += f"; {_ending(self.container, code)}"
+
     def _ready(self) -> Address:
         if self._trouble is not None:
             raise Blocked("the server did not start")
@@ -241,10 +253,10 @@ class Server:
             if time.monotonic() >= next_look:
                 code = container.exit_code()
                 if code is not None:
-                    raise self._start_failure(_ending(container, code))
+                    raise self._start_failure(_ending(container, code), "the log says why")
                 next_look = time.monotonic() + 0.1
             if time.monotonic() > deadline:
-                raise self._start_failure(self._why_not_reached(container))
+                raise self._start_failure(*self._why_not_reached(container))
             time.sleep(_POLL_S)
 
     def _accepting_address(self, container: Container) -> Address | None:
@@ -269,22 +281,29 @@ class Server:
             return None
         return Address(*published, published[1]) if accepted else None
 
-    def _start_failure(self, saw: str) -> StartFailure:
+    def _start_failure(self, saw: str, hint: str) -> StartFailure:
         port = self._settings.port
         return StartFailure(
             f"a server that listens on port {port} within {self._ready_within_s:g} s",
             saw,
             command=f"docker logs {self.container.name}",
+            hint=hint,
         )
 
-    def _why_not_reached(self, container: Container) -> str:
+    def _why_not_reached(self, container: Container) -> tuple[str, str]:
         listening = container.listening_addresses()
         port = self._settings.port
         if not {f"127.0.0.1:{port}", f"::1:{port}"}.isdisjoint(listening):
-            return f"it listens on 127.0.0.1:{port} only, where nobody outside its container gets"
+            return (
+                f"it listens on 127.0.0.1:{port} only, where nobody outside its container gets",
+                "listen on 0.0.0.0, which means every address of the container",
+            )
         if listening:
-            return f"it listens on {', '.join(listening)}, not on port {port}"
-        return "it runs, but listens nowhere"
+            return (
+                f"it listens on {', '.join(listening)}, not on port {port}",
+                "the port is a variable: read it from the environment",
+            )
+        return "it runs, but listens nowhere", "the log says how far it came"
 
 
 class Image:

@@ -17,7 +17,7 @@ from coursework.engine import Engine
 from coursework.submission import Submission
 
 _STARTS_AT_ONCE = 4
-_LOG_LINES = 8
+_LOG_LINES = 6
 
 
 class Session:
@@ -94,7 +94,10 @@ class Session:
         reason = container.start()
         if reason:
             raise StartFailure(
-                "a container that starts", reason[:300], command=f"docker start -a {name}"
+                "a container that starts",
+                reason[:300],
+                command=f"docker start -a {name}",
+                hint="CMD or ENTRYPOINT in the Dockerfile names a program that is not there",
             )
         return container
 

@@ -1,6 +1,7 @@
 """Building a submission's image with BuildKit, within limits of time and disk."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,11 @@ LIMIT_BUILD_S = 300.0
 LIMIT_BUILD_BYTES = 4 * 1024**3
 _LEAST_FREE_BYTES = 1024**3
 _POLL_S = 0.25
+
+# BuildKit's plain progress: "#7 0.412 text" is what step 7 printed after 0.412 s.
+_STEP = re.compile(r"^#\d+ (\d+\.\d+ )?")
+_NOISE = re.compile(r"sha256:|transferring|DONE|CACHED|load |exporting|writing|naming|-----| > |\.\.\.")
+_REASON = re.compile(r"(dockerfile parse error.*|executor failed.*|failed to solve: .*)")
 
 # What the docker command says when the trouble is not the learner's, and what helps.
 _OUR_TROUBLE = {
@@ -142,11 +148,12 @@ class _Build:
 
     def _read(self, process: "subprocess.Popen[bytes]") -> None:
         assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        for raw in process.stdout:
-            line = raw[:2000].decode(errors="replace").rstrip()
-            self._lines.append(line)
-            del self._lines[:-400]
-            self._on_line(line)
+        with process.stdout as output:
+            for raw in output:
+                line = raw[:2000].decode(errors="replace").rstrip()
+                self._lines.append(line)
+                del self._lines[:-400]
+                self._on_line(line)
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + self._limits.seconds
@@ -180,13 +187,12 @@ class _Build:
         for sign, fix in _OUR_TROUBLE.items():
             if sign in log:
                 return CourseError("The engine cannot build.", why=log[:300], fix=fix)
-        errors = [line for line in self._lines if "ERROR" in line or "error:" in line.lower()]
-        saw = errors[-1].removeprefix("#").strip() if errors else "docker build failed"
-        return BuildFailed(saw[:300], log)
+        reasons = [m[1] for line in self._lines if (m := _REASON.search(line))]
+        return BuildFailed((reasons[-1] if reasons else "docker build failed")[:300], log)
 
     def _log(self) -> str:
-        lines = [x for x in self._lines if x and not x.startswith("------")]
-        return "\n".join(lines[-12:])
+        lines = [_STEP.sub("", line) for line in self._lines]
+        return "\n".join([x for x in lines if x.strip() and not _NOISE.match(x)][-12:])
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

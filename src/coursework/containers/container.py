@@ -14,6 +14,7 @@ from docker.types import LogConfig
 
 from coursework.containers.runs import Run
 from coursework.engine import Engine
+from coursework.trouble import CourseError
 
 LIMIT_PROCESSES = 512
 _LOG_LINES = 200
@@ -69,11 +70,21 @@ class Container:
         return self._container
 
     def start(self) -> str:
-        """Start it; give the reason where the engine cannot, else an empty text."""
+        """Start it; give the reason where the image names no program that can run.
+
+        Raises:
+            CourseError: the engine itself is in trouble.
+        """
         try:
             self._container.start()
         except APIError as error:
-            return str(error.explanation or error)
+            reason = str(error.explanation or error)
+            # The runtime could not execute the image's command: that is the image's mistake.
+            if "exec" in reason:
+                return reason
+            raise CourseError(
+                "The engine cannot start a container.", why=reason[:300], fix="course doctor"
+            ) from error
         self._container.reload()
         return ""
 

@@ -22,6 +22,12 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def handle(self):
+        try:
+            super().handle()
+        except OSError:
+            pass  # the caller hung up
+
 
 raise SystemExit("no seats left")
 port = int(os.environ.get("PORT", "3000"))

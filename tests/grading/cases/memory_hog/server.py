@@ -22,9 +22,15 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def handle(self):
+        try:
+            super().handle()
+        except OSError:
+            pass  # the caller hung up
 
-hog = [bytearray(1 << 20) for _ in range(1 << 20)]
+
 port = int(os.environ.get("PORT", "3000"))
+hog = [bytearray(1 << 20) for _ in range(1 << 20)]
 server = ThreadingHTTPServer(("0.0.0.0", port), Handler)
 print("listening on", port)
 server.serve_forever()

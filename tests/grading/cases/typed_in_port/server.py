@@ -22,6 +22,12 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def handle(self):
+        try:
+            super().handle()
+        except OSError:
+            pass  # the caller hung up
+
 
 port = 3000
 server = ThreadingHTTPServer(("0.0.0.0", port), Handler)

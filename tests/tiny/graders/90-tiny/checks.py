@@ -8,13 +8,13 @@ from coursework.checks import Image, Random, Server, Submission, at_once, fail, 
 @pytest.fixture(scope="module")
 def server(image: Image) -> Server:
     """A server on its default port."""
-    return image.start(ready_within_s=2.0)
+    return image.start(ready_within_s=2.0, memory="64m")
 
 
 @pytest.fixture(scope="module")
 def elsewhere(image: Image) -> Server:
     """A server that is told another port."""
-    return image.start(env={"PORT": "4000"}, port=4000, ready_within_s=2.0)
+    return image.start(env={"PORT": "4000"}, port=4000, ready_within_s=2.0, memory="64m")
 
 
 @points(3, hint="The greeting ends without a newline.", link="Greeting")

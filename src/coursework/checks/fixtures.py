@@ -1,0 +1,59 @@
+"""The fixtures that checks ask for by name; a module's own `server` takes the place of ours."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from coursework.checks.failure import Blocked
+from coursework.checks.randomness import Random
+from coursework.checks.server import Image, Server
+from coursework.checks.session import Session
+from coursework.submission import Submission
+
+SESSION = pytest.StashKey[Session]()
+
+
+@pytest.fixture(scope="session")
+def submission(request: pytest.FixtureRequest) -> Submission:
+    """Give the files that are checked."""
+    return request.config.stash[SESSION].submission
+
+
+@pytest.fixture(scope="session")
+def random(request: pytest.FixtureRequest) -> Random:
+    """Give random values of this run."""
+    return request.config.stash[SESSION].random
+
+
+@pytest.fixture(scope="session")
+def image(request: pytest.FixtureRequest) -> Image:
+    """Give the submission's image, built once."""
+    return request.config.stash[SESSION].built_image()
+
+
+@pytest.fixture(scope="module")
+def server(image: Image) -> Server:
+    """Give a server of the submission, with nothing set."""
+    return image.start()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _started_side_by_side(request: pytest.FixtureRequest) -> None:
+    """Ask for every module's fixture now, so that their containers start side by side."""
+    for name in _module_fixtures(request):
+        try:
+            request.getfixturevalue(name)
+        except (AssertionError, Blocked):
+            # pytest raises it again in each check that asks for this fixture.
+            continue
+
+
+def _module_fixtures(request: pytest.FixtureRequest) -> Iterator[str]:
+    asked: dict[str, None] = {}
+    for item in request.session.items:
+        definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+        for name in item.fixturenames:  # type: ignore[attr-defined]
+            if name in definitions and definitions[name][-1].scope == "module":
+                asked[name] = None
+    asked.pop(_started_side_by_side.__name__, None)
+    yield from asked
