@@ -40,8 +40,8 @@ def command(port: int, no_browser: bool) -> int:
                     _images(engine, first, tell)
                     lab.wait_until_usable()
                 _announce(lab, engine, port, browser=not no_browser and has_display())
-                buildx.fetch_in_background(engine)
-                return lab.wait()
+                with buildx.fetching_in_background(engine):
+                    return lab.wait()
         except KeyboardInterrupt:
             click.echo("\nJupyterLab, its kernels and its terminals have ended.")
             return 0

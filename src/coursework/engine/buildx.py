@@ -1,8 +1,12 @@
 """The buildx plugin where the distribution has none: out of a newer Debian's package."""
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,18 +29,27 @@ cat "$(find unpacked -name docker-buildx -type f | head -n 1)" > /out/docker-bui
 _FETCHED_WITHIN_S = 300
 
 
-def fetch_in_background(engine: "Engine") -> None:
-    """Fetch buildx in a process of its own where there is none; the lab does not wait for it."""
+@contextmanager
+def fetching_in_background(engine: "Engine") -> Iterator[None]:
+    """Fetch buildx meanwhile, where there is none; what is not done at the end is given up."""
     if command_line.find_buildx():
+        yield
         return
     with (find_layout().state / "buildx.log").open("wb") as log:
-        subprocess.Popen(
+        fetching = subprocess.Popen(
             [sys.executable, "-m", "coursework.engine.buildx"],
             env=engine.environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
+    try:
+        yield
+    finally:
+        if fetching.poll() is None:
+            os.killpg(fetching.pid, signal.SIGTERM)
+        fetching.wait()
 
 
 def fetch(engine: "Engine") -> Path:
