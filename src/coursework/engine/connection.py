@@ -55,10 +55,15 @@ def find_engine() -> Engine | None:
             continue
         if address.is_local(candidate) and address.probe(candidate).answers:
             return Engine("host", candidate)
-    if private.answers():
-        use.hold(private.folder)
-        return Engine("private", private.docker_host)
-    return None
+    if _decided_otherwise(private) or not private.answers():
+        return None
+    use.hold(private.folder)
+    return Engine("private", private.docker_host)
+
+
+def _decided_otherwise(private: PrivateEngine) -> bool:
+    """Tell whether DOCKER_HOST names another engine than the private one."""
+    return (os.environ.get("DOCKER_HOST") or private.docker_host) != private.docker_host
 
 
 def start_engine(progress: Callable[[str], None] | None = None) -> Engine:
@@ -117,7 +122,7 @@ def _refuse_unusable(private: PrivateEngine) -> None:
                 why=answer.reason,
                 fix="sudo usermod -aG docker $USER   (then log in again)",
             )
-        if "DOCKER_HOST" in os.environ:
+        if _decided_otherwise(private):
             raise CourseError(
                 f"DOCKER_HOST names {candidate}, but no engine answers there.",
                 why=answer.reason,
