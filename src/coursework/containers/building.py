@@ -108,19 +108,31 @@ def build_image(
                 "The files cannot be laid out for the build.", why=str(error), fix="df -h /tmp"
             ) from error
         iid = Path(temporary) / "iid"
-        command = ["docker", "build", "--progress=plain", f"--iidfile={iid}",
-                   f"--label={LABEL_MODULE}={module}", str(context)]  # fmt: skip
-        _Build(engine, command, limits, on_line).run()
+        options = [f"--iidfile={iid}", f"--label={LABEL_MODULE}={module}"]
+        Build(engine, context, options, limits, on_line).run()
         return iid.read_text().strip()
 
 
-class _Build:
-    """One docker build that runs, is watched, and can be stopped."""
+class Build:
+    """One docker build that runs, is watched, and can be stopped.
+
+    Args:
+        engine: where to build.
+        context: the folder with the Dockerfile.
+        options: further options of docker build.
+        limits: of time and disk.
+        on_line: is called with each line of the build's log.
+    """
 
     def __init__(
-        self, engine: Engine, command: list[str], limits: Limits, on_line: Callable[[str], None]
+        self,
+        engine: Engine,
+        context: Path,
+        options: list[str],
+        limits: Limits,
+        on_line: Callable[[str], None],
     ) -> None:
-        self._command = command
+        self._command = ["docker", "build", "--progress=plain", *options, str(context)]
         self._environment = engine.environment()
         self._limits = limits
         self._on_line = on_line
@@ -128,6 +140,12 @@ class _Build:
         self._disk = _Disk(engine)
 
     def run(self) -> None:
+        """Build; a Ctrl-C or a limit stops it and leaves no tag.
+
+        Raises:
+            BuildFailed: the Dockerfile does not build, or not within the limits.
+            CourseError: the engine or its disk is in trouble.
+        """
         process = subprocess.Popen(
             self._command,
             env=self._environment,

@@ -1,0 +1,90 @@
+"""The file system that all built images begin with: a small Debian, made by mmdebstrap."""
+
+import os
+import shutil
+import ssl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from coursework.trouble import CourseError
+
+_SUITE = "trixie"
+_UNREAD = ("doc", "man", "locale", "info", "lintian", "bash-completion")
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+def make_rootfs(target: Path, progress: Callable[[str], None]) -> None:
+    """Make the root file system as a tar file, from the distribution's packages.
+
+    Args:
+        target: the file to write; it is not there unless it is whole.
+        progress: is told what happens.
+
+    Raises:
+        CourseError: mmdebstrap is missing and cannot be had, or it failed.
+    """
+    _require_mmdebstrap(progress)
+    options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNREAD]
+    # Few files: base images are copied and compared often.
+    options += ["--customize-hook=rm -rf $1/var/cache/debconf/*-old $1/var/log/*.log $1/var/lib/dpkg/*-old"]
+    part = target.with_suffix(".part")
+    command = ["mmdebstrap", "--variant=minbase", "--format=tar", *options, _SUITE, str(part)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    last = ""
+    try:
+        with process:
+            assert process.stderr is not None  # noqa: S101 - PIPE was asked for
+            for line in process.stderr:
+                last = line.strip() or last
+                progress(last.removeprefix("I: "))
+    except BaseException:
+        process.terminate()
+        process.wait()
+        part.unlink(missing_ok=True)
+        raise
+    if process.returncode:
+        part.unlink(missing_ok=True)
+        raise CourseError(
+            "The base image's file system could not be made.",
+            why=last,
+            fix="look at the network and the disk, then type the command again",
+        )
+    part.replace(target)
+
+
+def _require_mmdebstrap(progress: Callable[[str], None]) -> None:
+    missing = [] if shutil.which("mmdebstrap") else ["mmdebstrap"]
+    if not _KEYRING.is_file():
+        missing.append("debian-archive-keyring")
+    if not missing:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise CourseError(
+            "No image registry answers, and images cannot be built here.",
+            why=f"{' and '.join(missing)} is missing, and only root on Debian or Ubuntu can install it",
+            fix="course images load FILE  (a bundle from another machine), or reach a registry",
+        )
+    progress(f"installing {' and '.join(missing)}")
+    subprocess.run(["apt-get", "update", "-qq"], check=False, capture_output=True)
+    done = subprocess.run(
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+        check=False, capture_output=True, text=True,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+    )  # fmt: skip
+    if done.returncode:
+        raise CourseError(
+            f"{' and '.join(missing)} could not be installed.",
+            why=done.stderr.strip()[-300:],
+            fix=f"apt-get install {' '.join(missing)}",
+        )
+
+
+def host_ca_bundle() -> bytes:
+    """Give the certificates that this machine trusts, as PEM."""
+    path = ssl.get_default_verify_paths().cafile
+    if path and Path(path).is_file():
+        return Path(path).read_bytes()
+    import certifi  # noqa: PLC0415 - only where the system has no bundle
+
+    return Path(certifi.where()).read_bytes()
