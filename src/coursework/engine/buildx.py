@@ -1,6 +1,7 @@
-"""The buildx plugin where the distribution has none: out of a newer Debian's package."""
+"""A buildx that compose can build with, where the distribution's is absent or too old."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,27 +13,121 @@ from typing import TYPE_CHECKING
 
 from coursework.engine import command_line
 from coursework.layout import find_layout
+from coursework.trouble import CourseError
 
 if TYPE_CHECKING:
     from coursework.engine.connection import Engine
 
-_SOURCE = "debian:trixie-slim"
-# The container only fetches; what it fetched is unpacked there and copied out.
-_FETCH = """
-set -e
-cd /tmp
-apt-get update -q
-apt-get download -q docker-buildx
-dpkg-deb -x docker-buildx_*.deb unpacked
-cat "$(find unpacked -name docker-buildx -type f | head -n 1)" > /out/docker-buildx
-"""
+# Compose refuses to build with an older one.
+OLDEST = (0, 17)
+# Its package wants no newer C library than Debian 12's.
+_RELEASE = "forky"
+_ANSWERS_WITHIN_S = 20
 _FETCHED_WITHIN_S = 300
+
+
+def version(plugin: Path) -> tuple[int, int]:
+    """Ask a buildx for its version; (0, 0) where it does not run."""
+    try:
+        said = subprocess.run(
+            [plugin, "version"],
+            capture_output=True,
+            text=True,
+            timeout=_ANSWERS_WITHIN_S,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return (0, 0)
+    found = re.search(r"\bv?(\d+)\.(\d+)\.\d+", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def is_wanted() -> bool:
+    """Tell whether this machine's buildx is absent or too old."""
+    plugin = command_line.find_buildx()
+    return plugin is None or version(plugin) < OLDEST
+
+
+def fetch() -> Path:
+    """Fetch buildx from a newer Debian into the user's cache, and let the course's docker use it.
+
+    Nothing of the system changes: apt works in a folder of its own.
+
+    Raises:
+        CourseError: this is no Debian, or the package cannot be fetched.
+    """
+    target = command_line.buildx_cache()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as name:
+        folder = Path(name)
+        # apt drops root's rights for downloads; the folder must let it in.
+        folder.chmod(0o755)
+        _download(folder)
+        package = next(folder.glob("docker-buildx_*.deb"))
+        _run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")], folder)
+        plugin = next((folder / "unpacked").rglob("cli-plugins/docker-buildx"))
+        if version(plugin) < OLDEST:
+            raise CourseError(
+                "The buildx that was fetched does not run here.",
+                fix="https://docs.docker.com/go/buildx/",
+            )
+        plugin.replace(target)
+    command_line.link_plugins(find_layout().state / "docker")
+    return target
+
+
+def _download(folder: Path) -> None:
+    for part in ("state/lists/partial", "cache/archives/partial"):
+        (folder / part).mkdir(parents=True)
+    sources = folder / "sources.list"
+    sources.write_text(f"deb {_mirror(folder)} {_RELEASE} main\n", encoding="ascii")
+    places = {
+        "Dir::State": folder / "state",
+        "Dir::Cache": folder / "cache",
+        "Dir::Etc::SourceList": sources,
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Acquire::Languages": "none",
+    }
+    options = [word for key, value in places.items() for word in ("-o", f"{key}={value}")]
+    _run(["apt-get", "-q", *options, "update"], folder)
+    _run(["apt-get", "-q", *options, "download", "docker-buildx"], folder)
+
+
+def _mirror(folder: Path) -> str:
+    """Give the mirror that this machine already takes Debian's packages from."""
+    targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    for line in _run([*targets, "Origin: Debian", "Label: Debian"], folder).splitlines():
+        return line
+    raise CourseError(
+        "buildx can be fetched for Debian only.",
+        fix="https://docs.docker.com/go/buildx/",
+    )
+
+
+def _run(command: list[str], folder: Path) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_FETCHED_WITHIN_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        raise CourseError(
+            "buildx cannot be fetched; `docker compose build` goes without.",
+            why=said[-1] if said else "",
+            fix="https://docs.docker.com/go/buildx/",
+        ) from error
+    return done.stdout
 
 
 @contextmanager
 def fetching_in_background(engine: "Engine") -> Iterator[None]:
-    """Fetch buildx meanwhile, where there is none; what is not done at the end is given up."""
-    if command_line.find_buildx():
+    """Fetch buildx meanwhile where it is wanted; what is not done at the end is given up."""
+    if not is_wanted():
         yield
         return
     with (find_layout().state / "buildx.log").open("wb") as log:
@@ -52,34 +147,5 @@ def fetching_in_background(engine: "Engine") -> Iterator[None]:
         fetching.wait()
 
 
-def fetch(engine: "Engine") -> Path:
-    """Fetch buildx into the user's cache and put it beside the course's Docker settings.
-
-    Raises:
-        CourseError: the image that it is fetched in cannot be made.
-        subprocess.CalledProcessError: the package cannot be fetched.
-    """
-    from coursework.images import ensure_images  # noqa: PLC0415 - images build on this package
-
-    target = command_line.buildx_cache()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    ensure_images(engine, [_SOURCE])
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        subprocess.run(
-            ["docker", "run", "--rm", "-v", f"{folder}:/out", _SOURCE, "sh", "-c", _FETCH],
-            env=engine.environment(),
-            timeout=_FETCHED_WITHIN_S,
-            check=True,
-        )
-        fetched = Path(folder) / "docker-buildx"
-        fetched.chmod(0o755)
-        fetched.replace(target)
-    command_line.link_plugins(find_layout().state / "docker")
-    return target
-
-
 if __name__ == "__main__":
-    from coursework.engine import find_engine
-
-    if (found := find_engine()) and not command_line.find_buildx():
-        fetch(found)
+    fetch()

@@ -81,10 +81,10 @@ def buildx_cache() -> Path:
 
 
 def find_buildx() -> Path | None:
-    """Find a buildx plugin on this machine."""
+    """Find a buildx plugin on this machine; one that was fetched is newer than the system's."""
     own = Path.home() / ".docker" / "cli-plugins"
     candidates = [folder / "docker-buildx" for folder in (own, *_PLUGIN_FOLDERS)]
-    return next((p for p in (*candidates, buildx_cache()) if os.access(p, os.X_OK)), None)
+    return next((p for p in (buildx_cache(), *candidates) if os.access(p, os.X_OK)), None)
 
 
 def link_plugins(settings: Path) -> None:
