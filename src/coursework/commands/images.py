@@ -1,0 +1,179 @@
+"""course images: the base images that everything else is built on."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from coursework.engine import Engine, start_engine
+
+Tell = Callable[[str], None]
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """Show what goes on: one line that changes, or plain lines where nobody watches."""
+    from rich.console import Console  # noqa: PLC0415 - keeps --help quick
+    from rich.markup import escape  # noqa: PLC0415 - as above
+
+    from coursework.report.lines import printable  # noqa: PLC0415 - as above
+
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        with console.status("looking for the engine …") as status:
+            yield lambda text: status.update(escape(printable(text)[: console.width - 4]))
+        return
+    last = ""
+
+    def tell(text: str) -> None:
+        nonlocal last
+        # Steps, not every line that a step prints.
+        step = text.partition("] ")[0] if "] " in text else text.partition(",")[0]
+        if "[" in step and step != last:
+            last = step
+            console.print(escape(printable(text)[:120]), soft_wrap=True)
+
+    yield tell
+
+
+@click.group(name="images", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List, pull, build, bundle and load the base images.
+
+    \b
+    Example:
+      course images
+      course images build node:24-slim
+      course images bundle class.zip
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_images)
+
+
+@command.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def list_images(as_json: bool = False) -> None:
+    """Show which images there are, their size, and which modules use them.
+
+    \b
+    Example:
+      course images list --json
+    """
+    from coursework.images import known_images, take_inventory  # noqa: PLC0415
+
+    with _progress() as tell:
+        inventory = take_inventory(start_engine(tell), known_images())
+    users = _users()
+    if as_json:
+        rows = [
+            {"name": n, "state": p.state, "size_bytes": p.size_bytes, "modules": users.get(n, [])}
+            for n, p in inventory.items()
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for name, present in inventory.items():
+        mark = "✓" if present.is_usable else "·"
+        size = f"{present.size_bytes / 1e6:.0f} MB" if present.size_bytes else ""
+        used = ", ".join(users.get(name, []))
+        click.echo(f"{mark} {name:<20} {present.state:<12} {size:>8}  {used}")
+    if any(not p.is_usable for p in inventory.values()):
+        click.echo("Missing ones are made on first use, or now by: course images build")
+
+
+def _users() -> dict[str, list[str]]:
+    from coursework.catalogue import load_catalogue  # noqa: PLC0415
+    from coursework.layout import find_layout  # noqa: PLC0415
+
+    users: dict[str, list[str]] = {}
+    for module in load_catalogue(find_layout()).modules:
+        for name in (*module.images, *module.lesson_images):
+            users.setdefault(name, []).append(module.slug)
+    return users
+
+
+@command.command(name="pull")
+@click.argument("names", nargs=-1)
+def pull_images(names: tuple[str, ...]) -> None:
+    """Pull absent images from the registry that the engine knows; all by default.
+
+    \b
+    Example:
+      course images pull node:24-slim
+    """
+    from coursework.images.making import registry_answers  # noqa: PLC0415
+    from coursework.trouble import CourseError  # noqa: PLC0415
+
+    with _progress() as tell:
+        engine = start_engine(tell)
+        if not registry_answers(engine, "busybox:1.37"):
+            raise CourseError(
+                "No image registry answers within 2 s.",
+                why="the engine cannot look up busybox:1.37",
+                fix="course images build",
+            )
+        _ensure(engine, names, tell, may_pull=True)
+
+
+@command.command(name="build")
+@click.argument("names", nargs=-1)
+def build_images(names: tuple[str, ...]) -> None:
+    """Build absent or outdated images here, without a registry; all by default.
+
+    \b
+    Example:
+      course images build python:3.13-slim
+    """
+    with _progress() as tell:
+        _ensure(start_engine(tell), names, tell, may_pull=False)
+
+
+def _ensure(engine: Engine, names: tuple[str, ...], tell: Tell, *, may_pull: bool) -> None:
+    from coursework.images import ensure_images, known_images, take_inventory  # noqa: PLC0415
+
+    made = ensure_images(engine, names or known_images(), tell, may_pull=may_pull)
+    inventory = take_inventory(engine, known_images())
+    for name in made:
+        click.echo(f"✓ {name}  {inventory[name].size_bytes / 1e6:.0f} MB")
+    if not made:
+        click.echo("✓ nothing to do: the images are there and up to date")
+
+
+@command.command(name="bundle")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def bundle_images(file: Path) -> None:
+    """Write all images into one file, with the packages of the exercises.
+
+    \b
+    Example:
+      course images bundle class.zip
+    """
+    from coursework.images import ensure_images, known_images, take_inventory  # noqa: PLC0415
+    from coursework.images.bundle import write_bundle  # noqa: PLC0415
+
+    with _progress() as tell:
+        engine = start_engine(tell)
+        ensure_images(engine, known_images(), tell)
+        written = write_bundle(engine, take_inventory(engine, known_images()), file, tell)
+    size = file.stat().st_size / 1e6
+    click.echo(f"✓ {file}  {size:.0f} MB" + ("" if written else ", already up to date"))
+
+
+@command.command(name="load")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def load_images(file: Path) -> None:
+    """Load the images of a bundle.
+
+    \b
+    Example:
+      course images load class.zip
+    """
+    from coursework.images import known_images, take_inventory  # noqa: PLC0415
+    from coursework.images.bundle import load_bundle  # noqa: PLC0415
+
+    with _progress() as tell:
+        engine = start_engine(tell)
+        loaded = load_bundle(engine, file, take_inventory(engine, known_images()), tell)
+    click.echo(f"✓ loaded {', '.join(loaded)}" if loaded else "✓ all of it is here already")
