@@ -19,6 +19,8 @@ _PLUGIN_FOLDERS = tuple(
     Path(base) / "docker" / "cli-plugins"
     for base in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
 )
+# Until then the command brings BuildKit and builds in a third of the time; later it wants buildx.
+_LAST_WITH_BUILDKIT_INSIDE = 22
 _SETTINGS = "docker"
 _PROGRAMS = "bin"
 
@@ -135,7 +137,7 @@ def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:
     memory = settings / "chosen.json"
     chosen = _remembered(memory, mark)
     if chosen is None:
-        chosen = _first_working(found, settings, docker_host)
+        chosen = _best_working(found, settings, docker_host)
         memory.write_text(json.dumps({"mark": mark, "docker": str(chosen)}), encoding="utf-8")
     link = programs / "docker"
     if found[0] == chosen:
@@ -158,13 +160,19 @@ def _remembered(memory: Path, mark: list[str]) -> Path | None:
         return None
 
 
-def _first_working(found: list[Path], settings: Path, docker_host: str) -> Path:
-    reasons = []
+def _best_working(found: list[Path], settings: Path, docker_host: str) -> Path:
+    reasons, working = [], []
     for docker in found:
-        reason = why_unusable(docker, settings, docker_host)
-        if not reason:
+        try:
+            major = client_version(docker, settings, docker_host)
+        except ValueError as error:
+            reasons.append(f"{docker}: {error}")
+            continue
+        if major <= _LAST_WITH_BUILDKIT_INSIDE:
             return docker
-        reasons.append(f"{docker}: {reason}")
+        working.append(docker)
+    if working:
+        return working[0]
     raise CourseError(
         "No docker command here can build for this engine.",
         why="; ".join(reasons) or "there is no program named docker on PATH",
@@ -172,8 +180,12 @@ def _first_working(found: list[Path], settings: Path, docker_host: str) -> Path:
     )
 
 
-def why_unusable(docker: Path, settings: Path, docker_host: str) -> str:
-    """Try a docker command; empty where it reaches the engine and builds with BuildKit."""
+def client_version(docker: Path, settings: Path, docker_host: str) -> int:
+    """Try a docker command and give its major version.
+
+    Raises:
+        ValueError: it does not run, does not reach the engine or cannot build with BuildKit.
+    """
     variables = {**os.environ, "DOCKER_CONFIG": str(settings), "DOCKER_HOST": docker_host}
 
     def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -183,14 +195,12 @@ def why_unusable(docker: Path, settings: Path, docker_host: str) -> str:
         )
 
     try:
-        version = ask("version", "--format", "{{.Client.Version}} {{.Server.Version}}")
-        if version.returncode:
-            return version.stderr.strip() or "does not reach the engine"
-        # Up to 22 the command brings BuildKit itself; since then it wants buildx for it.
-        last_with_buildkit_inside = 22
-        major = int(version.stdout.split(".", 1)[0])
-        if major <= last_with_buildkit_inside or not ask("buildx", "version").returncode:
-            return ""
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return "its buildx plugin is missing"
+        answer = ask("version", "--format", "{{.Client.Version}} {{.Server.Version}}")
+        if answer.returncode:
+            raise ValueError(answer.stderr.strip() or "does not reach the engine")
+        major = int(answer.stdout.split(".", 1)[0])
+        if major > _LAST_WITH_BUILDKIT_INSIDE and ask("buildx", "version").returncode:
+            raise ValueError("its buildx plugin is missing")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ValueError(str(error)) from error
+    return major
