@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 ANSWERS_WITHIN_S = 1.0
+DEFAULT_SOCKET = Path("/var/run/docker.sock")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -122,7 +123,7 @@ def host_addresses() -> list[str]:
     """
     if decided := os.environ.get("DOCKER_HOST"):
         return [decided]
-    candidates = [_context_address(user_docker_folder()), "unix:///var/run/docker.sock"]
+    candidates = [_context_address(user_docker_folder()), f"unix://{DEFAULT_SOCKET}"]
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         candidates.append(f"unix://{runtime}/docker.sock")
     return list(dict.fromkeys(address for address in candidates if address))
