@@ -34,9 +34,10 @@ def command(port: int, no_browser: bool) -> int:
             with steps() as tell:
                 engine = _engine(tell)
                 lab = _lab(layout, engine, first, free_port(port))
-                _lay(layout)
             with lab:
+                # JupyterLab starts meanwhile.
                 with steps() as tell:
+                    _lay(layout)
                     _images(engine, first, tell)
                     lab.wait_until_usable()
                 _announce(lab, engine, port, browser=not no_browser and has_display())
