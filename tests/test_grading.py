@@ -100,9 +100,7 @@ def test_one_check_runs_with_what_it_needs(engine):
 def test_an_unknown_check_is_our_message(engine):
     """A name that no check has is answered with the names that there are."""
     with pytest.raises(CourseError, match="no check named nope") as error:
-        grade(
-            "90-tiny", answer("right"), layout=TINY, engine=engine, only=("nope",), images=IMAGES
-        )
+        grade("90-tiny", answer("right"), layout=TINY, engine=engine, only=("nope",), images=IMAGES)
     assert "takes_port" in error.value.why
 
 

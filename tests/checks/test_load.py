@@ -28,7 +28,7 @@ def test_busy_lasts_while_one_call_is_under_way():
 
 def test_a_failure_of_a_call_is_the_crowds():
     """What one call could not do fails whoever asks for the results."""
-    with at_once(lambda n: n if n else fail("an answer", "none"), range(3)) as crowd:
+    with at_once(lambda n: n or fail("an answer", "none"), range(3)) as crowd:
         pass
     with pytest.raises(Failure, match="saw none"):
         crowd.results()

@@ -25,9 +25,7 @@ def sent_by(command_for):
 
     with serving(note) as address:
         command = command_for(address.typed_port)
-        done = subprocess.run(
-            ["bash", "-c", command], capture_output=True, timeout=10, check=False
-        )
+        done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=10, check=False)
     return seen[0], done.stdout
 
 

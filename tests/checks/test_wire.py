@@ -43,7 +43,9 @@ def test_a_reply_to_head_has_no_body():
 
 def test_chunks_are_joined():
     """A chunked body is given whole."""
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n"
+    chunked = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n"
+    )
     with serving(sends(chunked)) as address, Connection(address) as line:
         line.send(REQUEST)
         assert line.reply().body == b"hello"

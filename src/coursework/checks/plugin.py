@@ -128,9 +128,9 @@ class CheckPlugin:
             return "skipped", str(error)
         # pytest raises a fixture's failure once for each check: it is one failure, told once.
         first = self._seen_troubles.setdefault(id(error), name)
-        if isinstance(error, AssertionError):
-            return ("failed", "") if first == name else ("skipped", f"it meets the same: see {first}")
-        return "error", ""
+        if not isinstance(error, AssertionError):
+            return "error", ""
+        return ("failed", "") if first == name else ("skipped", f"it meets the same: see {first}")
 
 
 def _name(item: pytest.Item) -> str:

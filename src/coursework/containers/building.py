@@ -23,8 +23,12 @@ _POLL_S = 0.25
 
 # BuildKit's plain progress: "#7 0.412 text" is what step 7 printed after 0.412 s.
 _STEP = re.compile(r"^#\d+ (\d+\.\d+ )?")
-_NOISE = re.compile(r"sha256:|transferring|DONE|CACHED|load |exporting|writing|naming|-----| > |\.\.\.")
-_REASON = re.compile(r"(dockerfile parse error.*|executor failed.*|failed to solve: .*)")
+_NOISE = re.compile(
+    r"sha256:|transferring|DONE|CACHED|load |exporting|writing|naming|-----| > |\.\.\."
+)
+_REASON = re.compile(
+    r"(dockerfile parse error.*|executor failed.*|process \".*|failed to compute cache key.*|failed to solve: .*)"
+)
 
 # What the docker command says when the trouble is not the learner's, and what helps.
 _OUR_TROUBLE = {

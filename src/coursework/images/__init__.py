@@ -63,7 +63,7 @@ def _of(inventory: dict[str, Present], names: Iterable[str]) -> list[Present]:
     return [inventory[n] for n in names]
 
 
-def _ensure(  # noqa: PLR0913, PLR0917 - recursion carries its state
+def _ensure(
     engine: Engine,
     recipes: dict[str, Recipe],
     name: str,

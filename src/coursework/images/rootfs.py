@@ -27,10 +27,14 @@ def make_rootfs(target: Path, progress: Callable[[str], None]) -> None:
     _require_mmdebstrap(progress)
     options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNREAD]
     # Few files: base images are copied and compared often.
-    options += ["--customize-hook=rm -rf $1/var/cache/debconf/*-old $1/var/log/*.log $1/var/lib/dpkg/*-old"]
+    options += [
+        "--customize-hook=rm -rf $1/var/cache/debconf/*-old $1/var/log/*.log $1/var/lib/dpkg/*-old"
+    ]
     part = target.with_suffix(".part")
     command = ["mmdebstrap", "--variant=minbase", "--format=tar", *options, _SUITE, str(part)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     last = ""
     try:
         with process:
@@ -62,7 +66,7 @@ def _require_mmdebstrap(progress: Callable[[str], None]) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise CourseError(
             "No image registry answers, and images cannot be built here.",
-            why=f"{' and '.join(missing)} is missing, and only root on Debian or Ubuntu can install it",
+            why=f"{' and '.join(missing)} is missing; only root on Debian or Ubuntu can install it",
             fix="course images load FILE  (a bundle from another machine), or reach a registry",
         )
     progress(f"installing {' and '.join(missing)}")

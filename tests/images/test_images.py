@@ -1,0 +1,142 @@
+"""Base images are made once, carry their packages, and respect what somebody else made."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from coursework.images import ensure_images, known_images, take_inventory
+from coursework.images.inventory import LABEL
+from coursework.layout import find_layout
+from coursework.trouble import CourseError
+
+pytestmark = pytest.mark.engine
+IMAGES = ["busybox:1.37", "node:24-slim", "python:3.13-slim"]
+
+
+@pytest.fixture
+def made(engine):
+    """Give an engine that has the images."""
+    ensure_images(engine, IMAGES)
+    return engine
+
+
+def build(engine, folder, *options):
+    return subprocess.run(
+        ["docker", "build", "-q", *options, str(folder)],
+        env=engine.environment(), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_present_images_are_not_made_again(made):
+    """A second call makes nothing."""
+    assert ensure_images(made, IMAGES) == []
+    assert all(take_inventory(made, known_images())[n].is_usable for n in IMAGES)
+
+
+def test_an_unknown_image_is_said(made):
+    """A name that images/ does not make is answered with those that it does."""
+    with pytest.raises(CourseError, match="no image windows:95") as error:
+        ensure_images(made, ["windows:95"])
+    assert "node:24-slim" in error.value.why
+
+
+def test_npm_installs_without_network(made, tmp_path):
+    """The packages of the lock files install with the network off, by npm ci and npm install."""
+    lock = next(find_layout().root.glob("solutions/*/starter/package-lock.json"))
+    (tmp_path / "package-lock.json").write_bytes(lock.read_bytes())
+    root = json.loads(lock.read_text("utf-8"))["packages"][""]
+    (tmp_path / "package.json").write_text(json.dumps(root), "utf-8")
+    for command in ("npm ci --offline", "npm install --prefer-offline"):
+        (tmp_path / "Dockerfile").write_text(
+            "FROM node:24-slim\nUSER node\nWORKDIR /home/node\nCOPY --chown=node . .\n"
+            f"RUN {command}\n",
+            "utf-8",
+        )
+        done = build(made, tmp_path, "--network=none", "--no-cache")
+        assert done.returncode == 0, done.stderr
+
+
+def test_pip_installs_without_network(made, tmp_path):
+    """The packages of the requirements files install with the network off."""
+    for lock in find_layout().root.glob("graders/*/right/*/requirements.txt"):
+        (tmp_path / "requirements.txt").write_bytes(lock.read_bytes())
+        (tmp_path / "Dockerfile").write_text(
+            "FROM python:3.13-slim\nCOPY . .\n"
+            "RUN pip install --no-index --require-hashes -r requirements.txt\n",
+            "utf-8",
+        )
+        done = build(made, tmp_path, "--network=none", "--no-cache")
+        assert done.returncode == 0, done.stderr
+
+
+def run(engine, *command):
+    done = subprocess.run(
+        ["docker", "run", "--rm", *command],
+        env=engine.environment(), capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def test_the_images_are_what_their_names_say(made):
+    """Versions inside are those of the tags, and commands are where official images have them."""
+    assert run(made, "node:24-slim", "node", "--version").startswith("v24.")
+    assert run(made, "node:24-slim", "id", "-u", "node") == "1000"
+    assert run(made, "python:3.13-slim", "python", "--version").startswith("Python 3.13.")
+    assert "1.37" in run(made, "busybox:1.37", "sh", "-c", "busybox | head -1")
+
+
+def test_an_image_of_somebody_else_is_left_alone(private_engine):
+    """An image under the same name without our label is used as it is."""
+    empty = subprocess.Popen(["tar", "--create", "--files-from=/dev/null"], stdout=subprocess.PIPE)
+    with empty:
+        subprocess.run(
+            ["docker", "import", "-", "busybox:1.37"],
+            env=private_engine.environment(), stdin=empty.stdout, check=True, capture_output=True,
+        )  # fmt: skip
+    before = private_engine.client.images.get("busybox:1.37").id
+    assert ensure_images(private_engine, ["busybox:1.37"]) == []
+    assert private_engine.client.images.get("busybox:1.37").id == before
+    assert take_inventory(private_engine, known_images())["busybox:1.37"].state == "pulled"
+
+
+def test_an_image_with_an_older_recipe_is_out_of_date(made, tmp_path):
+    """A label with another digest asks for a rebuild, and the name is given back afterwards."""
+    old = made.client.images.get("busybox:1.37")
+    (tmp_path / "Dockerfile").write_text("FROM busybox:1.37\n", "utf-8")
+    build(made, tmp_path, f"--label={LABEL}=0123456789abcdef", "--tag=busybox:1.37")
+    assert take_inventory(made, known_images())["busybox:1.37"].state == "out of date"
+    assert ensure_images(made, ["busybox:1.37"]) == ["busybox:1.37"]
+    assert made.client.images.get("busybox:1.37").labels[LABEL] == old.labels[LABEL]
+
+
+_BUILD_THEN_WAIT = """
+import sys
+from pathlib import Path
+from coursework.engine import Engine
+from coursework.images import making
+from coursework.images.recipe import Recipe
+recipe = Recipe("course/test-interrupted:1", Path(sys.argv[2]), (), (), "0" * 16)
+making.build(Engine("host", sys.argv[1]), recipe, lambda line: print(line, flush=True))
+"""
+
+
+def test_an_interrupted_build_leaves_no_tag(made, tmp_path):
+    """Ctrl-C in the middle of a build ends it; no half-made image carries the name."""
+    (tmp_path / "Dockerfile").write_text("FROM busybox:1.37\nRUN sleep 60\n", "utf-8")
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BUILD_THEN_WAIT, made.docker_host, str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        for line in process.stdout:
+            if "RUN sleep" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        process.communicate(timeout=20)
+    assert time.monotonic() - started < 15
+    assert "course/test-interrupted:1" not in {t for i in made.client.images.list() for t in i.tags}
