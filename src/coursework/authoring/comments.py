@@ -1,0 +1,41 @@
+"""How a line of comment is written in the language of a file."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A language's comment that fills a line.
+
+    Args:
+        before: what opens it.
+        after: what closes it; empty where the end of the line does.
+    """
+
+    before: str
+    after: str = ""
+
+    def line(self, text: str) -> str:
+        """Give a line of comment with this text."""
+        return " ".join(part for part in (self.before, text, self.after) if part)
+
+
+_SLASHES, _HASH, _DASHES = Comment("//"), Comment("#"), Comment("--")
+_BY_ENDING = {
+    ".js": _SLASHES, ".mjs": _SLASHES, ".cjs": _SLASHES, ".ts": _SLASHES, ".go": _SLASHES,
+    ".java": _SLASHES, ".rs": _SLASHES, ".c": _SLASHES, ".proto": _SLASHES,
+    ".py": _HASH, ".sh": _HASH, ".yaml": _HASH, ".yml": _HASH, ".toml": _HASH, ".conf": _HASH,
+    ".cfg": _HASH, ".env": _HASH, ".txt": _HASH, ".rb": _HASH,
+    ".sql": _DASHES, ".lua": _DASHES,
+    ".html": Comment("<!--", "-->"), ".css": Comment("/*", "*/"),
+}  # fmt: skip
+_BY_NAME = {"Dockerfile": _HASH, "Makefile": _HASH, ".dockerignore": _HASH, ".env": _HASH}
+
+
+def comment_of(file: str) -> Comment | None:
+    """Give the comment of a file's language; None for one that has none, such as JSON."""
+    path = PurePosixPath(file)
+    if path.name in _BY_NAME or path.name.startswith("Dockerfile."):
+        return _BY_NAME.get(path.name, _HASH)
+    return _BY_ENDING.get(path.suffix)

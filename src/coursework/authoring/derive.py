@@ -1,0 +1,137 @@
+"""Notebooks and folders derived from an author's text, to the byte the same on every machine."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from coursework.authoring.identifiers import cell_ids
+from coursework.authoring.solutions import refuse_leaks, without_solution
+from coursework.authoring.source import Cell, SourceError, read_cells
+from coursework.layout import Layout
+
+NOTEBOOK = "exercise.ipynb"
+_VERSION = 1
+_NBGRADER_SCHEMA = 3
+# What editors and interpreters leave behind is nobody's source.
+_IGNORED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
+
+
+def derive_lesson(layout: Layout, slug: str) -> bytes:
+    """Give a lesson's notebook.
+
+    Raises:
+        SourceError: the lesson cannot be read.
+    """
+    cells = read_cells(layout.lesson(slug))
+    ids = cell_ids(cells)
+    return _notebook(slug, [_cell(c, i, {}) for c, i in zip(cells, ids, strict=True)])
+
+
+def derive_exercise(layout: Layout, slug: str) -> dict[str, bytes]:
+    """Give all files of exercises/NN-slug by relative path.
+
+    Raises:
+        SourceError: the source cannot be read, or would hand out its solution.
+        CourseError: the checks cannot be loaded.
+    """
+    source = read_cells(layout.solution(slug))
+    files = _laid_files(layout, slug)
+    _refuse_given_writes(layout, slug, source)
+    cells = [without_solution(cell) for cell in source]
+    refuse_leaks(source, cells, files)
+    points = _points(layout, slug) if any(cell.check for cell in cells) else {}
+    parts = zip(source, cells, cell_ids(cells), strict=True)
+    notebook = _notebook(slug, [_cell(c, i, _marks(s, i, points)) for s, c, i in parts])
+    return {NOTEBOOK: notebook, **files}
+
+
+def folder_files(folder: Path) -> dict[str, bytes]:
+    """Give an author's files of a folder by relative path.
+
+    Raises:
+        SourceError: one of them is a link.
+    """
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if _IGNORED & set(name.parts):
+            continue
+        if path.is_symlink():
+            raise SourceError(f"{path} is a link.", fix="copy the file instead")
+        if path.is_file():
+            files[name.as_posix()] = path.read_bytes()
+    return files
+
+
+def _laid_files(layout: Layout, slug: str) -> dict[str, bytes]:
+    starter, given = folder_files(layout.starter(slug)), folder_files(layout.given(slug))
+    if both := sorted(set(starter) & set(given)):
+        raise SourceError(
+            f"{slug}: {both[0]} stands in starter/ and in given/.",
+            why="given files are laid over all others: the one in starter/ is never seen",
+            fix=f"rm {layout.starter(slug).relative_to(layout.root) / both[0]}",
+        )
+    files = {**starter, **given}
+    for name in (NOTEBOOK, "lesson.ipynb"):
+        if name in files:
+            raise SourceError(f"{slug}: {name} in starter/ or given/ has the notebook's name.")
+    return files
+
+
+def _refuse_given_writes(layout: Layout, slug: str, cells: list[Cell]) -> None:
+    given = folder_files(layout.given(slug))
+    for cell in cells:
+        if cell.file in given:
+            raise SourceError(
+                f"{slug}: a cell writes {cell.file}, which stands in given/.",
+                why="given files are laid over what a learner writes: the cell has no effect",
+                fix=f"git mv the file from given/ to starter/ of solutions/{slug}",
+            )
+
+
+def _points(layout: Layout, slug: str) -> Mapping[str, int]:
+    from coursework.grading import list_checks  # noqa: PLC0415 - loads the engine's client
+
+    return {check.name: check.max_points for check in list_checks(layout, slug)}
+
+
+def _marks(source: Cell, cell_id: str, points: Mapping[str, int]) -> dict[str, Any]:
+    """Give the metadata by which nbgrader knows a cell, and JupyterLab keeps it."""
+    if source.has_solution:
+        return {"deletable": False, "nbgrader": _nbgrader(cell_id, solution=True)}
+    kept = {"deletable": False, "editable": False}
+    if source.check:
+        if source.check not in points:
+            raise SourceError(
+                f'The exercise calls check("{source.check}"), which checks.py does not define.',
+                why=f"its checks: {', '.join(points) or 'none'}",
+            )
+        graded = _nbgrader(cell_id, locked=True, grade=True)
+        return {**kept, "nbgrader": {**graded, "points": points[source.check]}}
+    if source.kind == "markdown" or source.is_import or source.check is not None:
+        return {**kept, "nbgrader": _nbgrader(cell_id, locked=True)}
+    return {}
+
+
+def _nbgrader(cell_id: str, **true: bool) -> dict[str, Any]:
+    flags = {name: true.get(name, False) for name in ("grade", "locked", "solution", "task")}
+    return {**flags, "grade_id": cell_id, "schema_version": _NBGRADER_SCHEMA}
+
+
+def _cell(cell: Cell, cell_id: str, marks: dict[str, Any]) -> dict[str, Any]:
+    metadata = {**marks, **({"tags": list(cell.tags)} if cell.tags else {})}
+    common = {"id": cell_id, "metadata": metadata, "source": cell.text.splitlines(keepends=True)}
+    if cell.kind == "code":
+        return {"cell_type": "code", "execution_count": None, "outputs": [], **common}
+    return {"cell_type": "markdown", **common}
+
+
+def _notebook(slug: str, cells: list[dict[str, Any]]) -> bytes:
+    metadata = {
+        "coursework": {"module": slug, "version": _VERSION},
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    }
+    notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    text = json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()

@@ -1,0 +1,105 @@
+"""Taking the reference solution out of the cells that a learner gets."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from coursework.authoring.comments import comment_of
+from coursework.authoring.source import Cell, SourceError, begins, is_mark
+
+_STUB = "YOUR CODE HERE"
+# Shorter lines, such as `app = FastAPI()`, stand in many programs and give nothing away.
+_TELLING_CHARACTERS = 20
+
+
+def without_solution(cell: Cell) -> Cell:
+    """Give the cell as the learner gets it.
+
+    Raises:
+        SourceError: the marks do not pair, or stand where they would take the file's name away.
+    """
+    if not cell.has_solution:
+        return cell
+    file = cell.file
+    if file is None:
+        raise SourceError(
+            "A solution stands in a cell that writes no file.",
+            why=f"the cell begins: {cell.lines[0][:60]!r}",
+            fix="begin the cell with %%writefile server.py; BEGIN SOLUTION comes below that line",
+        )
+    magic, *body = cell.lines
+    left = _blanked(file) if "solution" in cell.tags else _stubbed(file, body)
+    tags = tuple(tag for tag in cell.tags if tag != "solution")
+    return replace(cell, text="\n".join([magic, *left]), tags=tags)
+
+
+def _blanked(file: str) -> list[str]:
+    comment = comment_of(file)
+    if comment:
+        return [comment.line(_STUB)]
+    return ["{}"] if PurePosixPath(file).suffix == ".json" else []
+
+
+def _stubbed(file: str, body: list[str]) -> list[str]:
+    comment = comment_of(file)
+    if comment is None:
+        raise SourceError(
+            f"{file}: a file of this kind has no comments to mark a solution with.",
+            fix="remove the marks and tag its cell: :tags: [solution]",
+        )
+    kept: list[str] = []
+    inside = False
+    for number, line in enumerate(body, start=1):
+        if not is_mark(line):
+            if not inside:
+                kept.append(line)
+            continue
+        if begins(line) == inside:
+            raise SourceError(
+                f"{file}, line {number}: {line.strip()!r} has no partner.",
+                why="BEGIN SOLUTION and END SOLUTION stand in pairs, one pair after another",
+            )
+        if not inside:
+            indentation = line[: len(line) - len(line.lstrip())]
+            kept.append(indentation + comment.line(_STUB))
+        inside = not inside
+    if inside:
+        raise SourceError(f"{file}: BEGIN SOLUTION without END SOLUTION.")
+    return kept
+
+
+def solution_lines(cell: Cell) -> Iterator[str]:
+    """Give the lines of the solution that would give it away if they stood elsewhere."""
+    inside = "solution" in cell.tags
+    for line in cell.lines[1:]:
+        if is_mark(line):
+            inside = begins(line)
+        elif inside and len("".join(line.split())) >= _TELLING_CHARACTERS:
+            yield line.strip()
+
+
+def refuse_leaks(cells: Iterable[Cell], derived: Iterable[Cell], files: dict[str, bytes]) -> None:
+    """Refuse to hand out a line of the solution that also stands outside it.
+
+    Args:
+        cells: of the source.
+        derived: the same as the learner gets them.
+        files: further files that the learner gets.
+
+    Raises:
+        SourceError: naming the line and where it stands.
+    """
+    places = {f"the cell that begins {c.lines[0][:40]!r}": c.text for c in derived}
+    for cell in cells:
+        # Lock files repeat what a file without comments says; only the notebook may not.
+        is_data = comment_of(cell.file or "") is None
+        laid = {} if is_data else {n: d.decode(errors="replace") for n, d in files.items()}
+        for line in solution_lines(cell):
+            for place, text in {**places, **laid}.items():
+                if line in map(str.strip, text.split("\n")):
+                    raise SourceError(
+                        f"A line of the solution of {cell.file} also stands outside it.",
+                        why=f"{json.dumps(line, ensure_ascii=False)} in {place}",
+                        fix="move it out of the solution, or change it where it is seen",
+                    )
