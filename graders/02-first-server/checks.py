@@ -1,5 +1,6 @@
 import hashlib
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,9 @@ ANSWER_WITHIN_S = 0.3
 # Where machines are slow or busy: threads that start 24 hashes at once use up to a quarter of the
 # time for that, a blocked event loop at least half.
 ANSWER_WITHIN_SHARE = 1 / 3
-CODE_WITHIN_S = 20.0
+# Three times what the contract says: this check is about who waits, not about fast codes.
+CODE_WITHIN_S = 60.0
+ASK_EVERY_S = 0.02
 END_WITHIN_S = 5.0
 
 Show = dict[str, Any]
@@ -112,6 +115,8 @@ def check_stays_responsive(server: Server, random: Random) -> None:
     with at_once(lambda name: ask_for_code(server, name), names) as crowd:
         replies = [ask_for_users(server)]
         while crowd.busy:
+            # Asking without a pause would take the processor that the codes need.
+            time.sleep(ASK_EVERY_S)
             replies.append(ask_for_users(server))
     answers = crowd.results()
     slowest = max(replies, key=lambda reply: reply.elapsed_s)
