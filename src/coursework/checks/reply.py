@@ -75,7 +75,7 @@ class Reply:
         except (ValueError, RecursionError):
             self.fail("a JSON body")
 
-    def expect(  # noqa: RET503 - fail() never returns
+    def expect(
         self,
         status: int | None = None,
         *,
@@ -117,28 +117,37 @@ class Reply:
         looked = [str(p) for p in (status, type) if p is not None]
         looked += [f"{n}: {'…' if v is None else v}" for n, v in (headers or {}).items()]
         value = exactly if exactly is not None else json
-        wanted = _json_text(value) if wants_json else "" if body is None else _shown(body)
-        self.fail(" · ".join(looked), fields=tuple(headers or ()), body=wanted)
+        wanted, seen = around_difference(
+            _json_text(value) if wants_json else "" if body is None else _shown(body),
+            self._shown_as_json() if wants_json else _shown(self.body),
+        )
+        raise Failure(
+            " · ".join(p for p in (*looked, wanted) if p),
+            self._summary(seen, tuple(headers or ())),
+            command=self.command,
+        )
 
-    def fail(
-        self, looked_for: str, saw: str = "", *, fields: tuple[str, ...] = (), body: str = ""
-    ) -> NoReturn:
+    def fail(self, looked_for: str, saw: str = "") -> NoReturn:
         """End the check as failed, over this reply.
 
         Args:
             looked_for: what the contract asks of it.
             saw: what came; the reply's status, type and body where empty.
-            fields: header fields to show as well.
-            body: the body looked for, shown where it begins to differ.
 
         Raises:
             Failure: always.
         """
-        wanted, seen = around_difference(body, _shown(self.body))
+        _, seen = around_difference("", _shown(self.body))
+        raise Failure(looked_for, saw or self._summary(seen), command=self.command)
+
+    def _summary(self, body: str, fields: tuple[str, ...] = ()) -> str:
         shown = [f"{n}: {self.headers.get(n, '(absent)')}" for n in fields]
-        parts = [str(self.status), self.type or "no content type", *shown, seen]
-        looked = " · ".join(p for p in (looked_for, wanted) if p)
-        raise Failure(looked, saw or " · ".join(parts), command=self.command)
+        return " · ".join([str(self.status), self.type or "no content type", *shown, body])
+
+    def _shown_as_json(self) -> str:
+        """Give a JSON body spaced like ours, so that both can be compared by eye."""
+        value = self._json_or_none()
+        return _shown(self.body) if value is None else _json_text(value)
 
     def _has(self, name: str, value: str | None) -> bool:
         seen = self.headers.get(name)

@@ -1,0 +1,125 @@
+"""`check` in a real kernel: it finds its module, checks what was written, and shows the report."""
+
+import json
+import shutil
+import time
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from coursework.images import ensure_images
+from coursework.layout import Layout, find_layout
+from tests.test_grading import CASES, TINY
+
+pytestmark = pytest.mark.engine
+RIGHT = (CASES / "right" / "server.py").read_text("utf-8")
+WRITE = f"%%writefile server.py\n{RIGHT}"
+IMPORT = "from coursework.notebook import check"
+
+
+@pytest.fixture
+def folder(engine, tmp_path, monkeypatch):
+    """Give a module's work folder in a clone; kernels started here reach the engine."""
+    shutil.copytree(TINY.root, tmp_path / "clone")
+    layout = Layout(tmp_path / "clone")
+    # The images are those of the real clone, which the engine has.
+    ensure_images(engine, ["python:3.13-slim"])
+    (layout.root / "images").symlink_to(find_layout().root / "images")
+    text = layout.catalogue.read_text("utf-8").replace('["python:3.13-slim"]', "[]")
+    layout.catalogue.write_text(text, "utf-8")
+    layout.work("90-tiny").mkdir(parents=True)
+    monkeypatch.setenv("DOCKER_HOST", engine.docker_host)
+    return layout.work("90-tiny")
+
+
+def run(folder, *cells, saved=None):
+    """Run cells in a fresh kernel beside a saved notebook; give each cell's HTML."""
+    notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
+    kept = notebook if saved is None else new_notebook(cells=[new_code_cell(s) for s in saved])
+    kept.metadata["coursework"] = {"module": "90-tiny"}
+    nbformat.write(kept, folder / "exercise.ipynb")
+    NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}, timeout=120).execute()
+    return [
+        "".join(o["data"].get("text/html", "") for o in cell.outputs if "data" in o)
+        for cell in notebook.cells
+    ]
+
+
+def test_one_check_shows_its_result(folder):
+    """check("greets") runs this check alone."""
+    shown = run(folder, IMPORT, WRITE, 'check("greets")')[-1]
+    assert "✓ greets  3 of 3" in shown
+    assert "takes_port" not in shown
+    assert "3 of 3 points" in shown
+
+
+def test_all_checks_show_what_was_seen(folder):
+    """check() runs all; a failure reads as five lines, escaped."""
+    wrong = WRITE.replace('b"hello"', 'b"<script>hell</script>"')
+    shown = run(folder, IMPORT, wrong, "check()")[-1]
+    assert "✗ greets  0 of 3" in shown
+    assert "&lt;script&gt;" in shown
+    assert "<script" not in shown
+    assert "curl -i http://localhost:" in shown
+
+
+def test_what_was_run_but_not_saved_is_checked_with_a_warning(folder):
+    """The cell just run counts; the report says that the saved notebook differs."""
+    old = WRITE.replace('b"hello"', 'b"old"')
+    shown = run(folder, IMPORT, WRITE, 'check("greets")', saved=[IMPORT, old])[-1]
+    assert "✓ greets" in shown
+    assert "server.py on disk differs from its cell in the saved notebook" in shown
+
+
+def test_a_cell_that_was_not_run_is_named(folder):
+    """Forgetting to run the cell is said, before anything else is guessed."""
+    shown = run(folder, IMPORT, 'check("greets")', saved=[IMPORT, WRITE])[-1]
+    assert "The cell of server.py was not run yet" in shown
+
+
+def test_a_name_that_no_check_has_is_answered_with_the_names(folder):
+    """A typing mistake is a message in the notebook, not a traceback."""
+    shown = run(folder, IMPORT, WRITE, 'check("greet")')[-1]
+    assert "no check named greet" in shown
+    assert "takes_port" in shown
+
+
+def test_a_damaged_notebook_is_a_message(folder):
+    """A notebook that cannot be read is said below the cell."""
+    damage = "open('exercise.ipynb', 'w').write('{')"
+    shown = run(folder, IMPORT, WRITE, damage, 'check("greets")')[-1]
+    assert "is damaged" in shown
+
+
+def test_the_kernel_is_left_as_it_was(folder):
+    """A check changes neither the working folder, nor sys.path, nor the random generator."""
+    look = "import os, random, sys; random.seed(1); before = (os.getcwd(), list(sys.path))"
+    compare = (
+        "assert before == (os.getcwd(), list(sys.path)); "
+        "first = random.random(); random.seed(1); assert first == random.random()"
+    )
+    run(folder, IMPORT, WRITE, look, 'check("greets")', compare)
+
+
+def test_the_last_whole_report_is_kept(folder):
+    """check() leaves its report for the list of modules."""
+    run(folder, IMPORT, WRITE, "check()")
+    report = folder.parents[1] / ".course" / "reports" / "90-tiny.json"
+    assert json.loads(report.read_text("utf-8"))["points"] == 10
+
+
+def test_an_interrupt_leaves_nothing_behind(folder, engine):
+    """The stop button in the middle of a check removes what the check had started."""
+    slow = WRITE.replace("port = int", "import time; time.sleep(60)\nport = int")
+    press = (
+        "import os, signal, threading; "
+        "threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()"
+    )
+    started = time.monotonic()
+    shown = run(folder, IMPORT, slow, press, "check()")[-1]
+    assert "stopped" in shown
+    assert time.monotonic() - started < 30
+    names = [c.name for c in engine.client.containers.list(all=True)]
+    assert not any(n.startswith("90-tiny") for n in names)
