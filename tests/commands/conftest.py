@@ -1,0 +1,66 @@
+"""What tests of commands share: a clone with a module begun, and the command line run in it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coursework.images import ensure_images
+from coursework.layout import Layout
+from tests.test_grading import CASES, TINY
+
+COURSE = Path(sys.executable).parent / "course"
+
+
+@pytest.fixture
+def clone(engine, tmp_path):
+    """Give a clone whose tiny module was answered with the right server."""
+    ensure_images(engine, ["python:3.13-slim"])
+    shutil.copytree(TINY.root, tmp_path / "clone")
+    layout = Layout(tmp_path / "clone")
+    text = layout.catalogue.read_text("utf-8").replace('["python:3.13-slim"]', "[]")
+    layout.catalogue.write_text(text, "utf-8")
+    save(layout, (CASES / "right" / "server.py").read_text("utf-8"))
+    return layout
+
+
+def save(layout, server):
+    """Save the learner's notebook with this server in its cell."""
+    cell = {"cell_type": "code", "source": f"%%writefile server.py\n{server}", "metadata": {}}
+    content = {"nbformat": 4, "cells": [cell], "metadata": {"coursework": {"module": "90-tiny"}}}
+    path = layout.work("90-tiny") / "exercise.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), "utf-8")
+
+
+@pytest.fixture
+def course(clone, engine):
+    """Give a function that starts the command line in the clone."""
+
+    def start(*arguments):
+        return subprocess.Popen(
+            [COURSE, *arguments],
+            cwd=clone.root,
+            env={**os.environ, "DOCKER_HOST": engine.docker_host},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def finished(course):
+    """Give a function that runs the command line to its end: exit code, output, errors."""
+
+    def run(*arguments):
+        process = course(*arguments)
+        out, errors = process.communicate(timeout=120)
+        return process.returncode, out, errors
+
+    return run
