@@ -42,7 +42,8 @@ def details(result: CheckResult) -> list[tuple[str, str]]:
 
 def _hint(result: CheckResult) -> str:
     where = f"lesson, “{result.link}”" if result.link else ""
-    return ": ".join(p for p in (result.hint.rstrip(" .:") if where else result.hint, where) if p)
+    hint = printable(result.hint)
+    return ": ".join(p for p in (hint.rstrip(" .:") if where else hint, where) if p)
 
 
 def summary(report: Report) -> str:

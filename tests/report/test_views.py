@@ -1,0 +1,96 @@
+"""Views word what the results say; what a learner's program printed cannot steer them."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from coursework.checks.verdict import CheckResult, Report
+from coursework.report.lines import details, printable, summary
+from coursework.report.notebook import report_html, trouble_html
+from coursework.report.record import last_report, save_report
+from coursework.report.terminal import print_ending, print_result
+from coursework.layout import Layout
+from coursework.trouble import CourseError
+
+EVIL = "\x1b]0;owned\x07\x1b[2J<img src=x onerror=alert(1)>[bold]\x00\x9b31m"
+
+
+def result(verdict, **more):
+    return CheckResult("quick_start", "it answers", verdict, 0, 2, **more)
+
+
+def report(*results, **more):
+    return Report("90-tiny", "00000000", 7, results, **more)
+
+
+def terminal(results):
+    console = Console(file=io.StringIO(), width=60, color_system=None)
+    for each in results.checks:
+        print_result(console, each)
+    print_ending(console, results)
+    return console.file.getvalue()
+
+
+def test_a_failure_has_its_five_lines():
+    """Looked for, saw, try, log, hint: in this order, empty ones left out."""
+    failed = result("failed", looked_for="200", saw="404", command="curl x", log="a\nb", hint="c",
+                    link="Answering")  # fmt: skip
+    assert [label for label, _ in details(failed)] == ["looked for", "saw", "try", "log", "hint"]
+    assert details(failed)[-1][1] == "c: lesson, “Answering”"
+    assert [label for label, _ in details(result("failed", saw="404"))] == ["saw"]
+
+
+def test_a_command_is_never_folded():
+    """A long command stays on one line, for pasting."""
+    command = "curl " + "x" * 300
+    assert f"  try         {command}\n" in terminal(report(result("failed", command=command)))
+
+
+@pytest.mark.parametrize("field", ["saw", "looked_for", "log", "command", "hint"])
+def test_control_characters_are_taken_out(field):
+    """Escape sequences reach no terminal, markup reaches no page, brackets mean nothing."""
+    failed = report(result("failed", **{field: EVIL}))
+    shown = terminal(failed)
+    assert "\x1b" not in shown
+    assert "\x00" not in shown
+    assert "[bold]" in shown
+    html = report_html(failed)
+    assert "<img" not in html
+    assert "&lt;img" in html
+
+
+def test_our_own_trouble_is_escaped_too():
+    """The reason of an error may hold anything that a program printed."""
+    html = trouble_html(CourseError(EVIL, why=EVIL, fix="course doctor"))
+    assert "<img" not in html
+    assert "course doctor" in html
+
+
+def test_plain_text_stays_as_it_is():
+    """Newlines, tabs, letters and emoji are left in peace."""
+    assert printable("žluťoučký\t🎭\nnext") == "žluťoučký\t🎭\nnext"
+
+
+def test_the_verdicts_decide_the_exit_code():
+    """0 all passed, 1 some failed or skipped, 2 an error of ours or nothing at all."""
+    codes = {
+        ("passed",): 0, ("passed", "failed"): 1, ("skipped",): 1, ("failed", "error"): 2, (): 2,
+    }  # fmt: skip
+    for verdicts, code in codes.items():
+        assert report(*map(result, verdicts)).exit_code == code
+
+
+def test_an_error_is_said_to_be_ours():
+    """An error shows what went wrong, and the sum says that it is not the learner's."""
+    broken = report(result("error", saw="NameError('x')"), timings={"total_s": 1.0})
+    assert "our trouble" in terminal(broken)
+    assert "an error is ours" in summary(broken)
+
+
+def test_reports_are_kept_and_given_back(tmp_path):
+    """The last report of a module can be read again; without one there is none."""
+    layout = Layout(tmp_path)
+    assert last_report(layout, "90-tiny") is None
+    save_report(layout, report(result("passed")))
+    assert last_report(layout, "90-tiny")["checks"][0]["verdict"] == "passed"
