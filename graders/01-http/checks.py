@@ -1,0 +1,188 @@
+import pytest
+
+from coursework.checks import Connection, Image, Random, Reply, Server, at_once, fail, points
+
+SILENT_CONNECTIONS = 40
+ANSWER_WITHIN_S = 0.5
+PLAIN = "text/plain"
+
+
+@pytest.fixture(scope="module")
+def server(image: Image) -> Server:
+    """A server on its default port."""
+    return image.start()
+
+
+@points(
+    1,
+    hint="Encode the body first, then take len() of the bytes; end every line of the head with"
+    " \\r\\n.",
+    link="Two ways to say where a body ends",
+)
+def check_counts_bytes(server: Server, random: Random) -> None:
+    """A reply's lines end in CRLF, and Content-Length counts the bytes of its body"""
+    server.get("/").expect(200, type=PLAIN, body="Lantern box office\n")
+    text = f"{random.text(6)} {random.word()}"
+    with server.connect() as line:
+        line.send(request("GET", f"/echo/{percent_encoded(text)}"))
+        reply = line.reply()
+        head = line.received.partition(text.encode())[0]
+        reply.expect(200, body=text, headers={"Content-Length": str(len(text.encode()))})
+        if head.count(b"\n") != head.count(b"\r\n"):
+            reply.fail("a head whose lines all end in CRLF", f"{head[:120]!r}")
+
+
+@points(
+    2,
+    hint="recv() gives what has arrived, not a request: read on until the empty line, then until"
+    " the body is whole.",
+    link="A packet is not a request",
+)
+def check_reads_whole_requests(server: Server, random: Random) -> None:
+    """A request is answered when it is whole, in however many packets it comes"""
+    word = random.word()
+    with server.connect() as line:
+        line.send_in_pieces([bytes([byte]) for byte in request("GET", f"/echo/{word}")])
+        line.reply().expect(200, body=word)
+    note = random.hex(64).encode()
+    head, body = request("POST", "/notes", note).split(b"\r\n\r\n")
+    with server.connect() as line:
+        line.send_in_pieces([head + b"\r\n", b"\r\n" + body[:20], body[20:]], pause_s=0.05)
+        expect_note(server, line.reply(), note)
+
+
+@points(
+    2,
+    hint="Read requests in a loop, and keep the bytes behind one request for the next.",
+    link="One connection, many requests",
+)
+def check_keeps_connections(server: Server, random: Random) -> None:
+    """Requests of one connection are answered in order, until Connection: close"""
+    words = random.words(4)
+    with server.connect() as line:
+        line.send(b"".join(request("GET", f"/echo/{word}") for word in words[:3]))
+        for word in words[:3]:
+            line.reply().expect(200, body=word)
+        line.send(request("GET", f"/echo/{words[3]}", fields={"CONNECTION": "Close"}))
+        line.reply().expect(200, body=words[3])
+        line.expect_closed()
+
+
+@points(
+    2,
+    hint="A body is bytes: never decode it, never look for an end inside it; chunk sizes are"
+    " hexadecimal.",
+    link="Two ways to say where a body ends",
+)
+def check_reads_both_framings(server: Server, random: Random) -> None:
+    """A body comes back byte for byte, sent with Content-Length or in chunks"""
+    note = random.bytes(200) + b"\x00\r\n\r\n0\r\n\r\n\xff" + random.bytes(200)
+    with server.connect() as line:
+        line.send(request("POST", "/notes", note))
+        expect_note(server, line.reply(), note)
+    chunks = [random.bytes(size) for size in (3, 300, random.integer(17, 99), 10)]
+    with server.connect() as line:
+        line.send(chunked_request("/notes", chunks) + request("GET", "/echo/next"))
+        expect_note(server, line.reply(), b"".join(chunks))
+        line.reply().expect(200, body="next")
+
+
+@points(
+    1,
+    hint="What can be understood in two ways is refused with 400 and the connection closed; a"
+    " reply to HEAD ends with its head.",
+    link="When two servers read one request differently",
+)
+def check_refuses_ambiguity(server: Server, random: Random) -> None:
+    """What is unclear is refused, what is unknown is named, and HEAD has no body"""
+    word = random.word()
+    for unclear in unclear_requests():
+        with server.connect() as line:
+            line.send(unclear)
+            line.reply().expect(400)
+            line.expect_closed()
+    with server.connect() as line:
+        line.send(request("HEAD", f"/echo/{word}") + request("GET", f"/echo/{word}"))
+        length = {"Content-Length": str(len(word))}
+        line.reply(to="HEAD").expect(200, type=PLAIN, headers=length)
+        line.reply().expect(200, type=PLAIN, body=word)
+    server.get("/visitor").expect(400)
+    server.get("/visitor", headers={"x-VISITOR": f" \t {word} "}).expect(200, body=word)
+    server.get(f"/{word}").expect(404)
+    server.get("/notes/999999999").expect(404)
+    expect_refused(server.request("DELETE", "/"), {"GET", "HEAD"})
+    expect_refused(server.get("/notes"), {"POST"})
+
+
+@points(
+    2,
+    hint="While recv() waits for one client nobody else is served: give each connection a thread,"
+    " or use asyncio.",
+    link="What it costs in production",
+)
+def check_serves_while_others_wait(server: Server, random: Random) -> None:
+    """While 40 connections are silent and one is half-way, a request is answered in 500 ms"""
+    word = random.word()
+    server.get("/").expect(200)
+    with at_once(lambda _: server.connect(), range(SILENT_CONNECTIONS)) as crowd:
+        pass
+    others: list[Connection] = crowd.results()
+    others[0].send(request("GET", f"/echo/{word}")[:-9])
+    try:
+        path = f"/echo/{word}"
+        reply = server.get(path, timeout_s=5).expect(200, body=word)
+        if reply.elapsed_s > ANSWER_WITHIN_S:
+            reply.fail("an answer within 500 ms", f"an answer after {reply.elapsed_s * 1000:.0f} ms")
+    finally:
+        for other in others:
+            other.close()
+
+
+def request(
+    method: str, path: str, body: bytes = b"", fields: dict[str, str] | None = None
+) -> bytes:
+    """Give the bytes of a request."""
+    framing = {"Content-Length": str(len(body))} if method == "POST" else {}
+    lines = {"Host": "lantern.test", **framing, **(fields or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def chunked_request(path: str, chunks: list[bytes]) -> bytes:
+    """Give a request whose body comes in chunks, with an extension and a trailer to ignore."""
+    sizes = [f"{len(c):X}" if n % 2 else f"{len(c):x};part={n}" for n, c in enumerate(chunks)]
+    parts = [f"{s}\r\n".encode() + c + b"\r\n" for s, c in zip(sizes, chunks, strict=True)]
+    head = request("PUT", path, fields={"Transfer-Encoding": "chunked"}).replace(b"PUT", b"POST", 1)
+    return head + b"".join(parts) + b"0\r\nX-Trailer: ignored\r\n\r\n"
+
+
+def unclear_requests() -> list[bytes]:
+    """Give requests that a server must not guess about."""
+    both = {"Transfer-Encoding": "chunked"}
+    return [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /\r\nHost: lantern.test\r\n\r\n",
+        b"three words here\r\nHost: lantern.test\r\n\r\n",
+        b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\nContent-Length: five\r\n\r\n",
+        request("POST", "/notes", b"0\r\n\r\n", both),
+    ]
+
+
+def percent_encoded(text: str) -> str:
+    """Give a text with every byte encoded, in digits of either case."""
+    return "".join(f"%{b:02X}" if n % 2 else f"%{b:02x}" for n, b in enumerate(text.encode()))
+
+
+def expect_note(server: Server, reply: Reply, note: bytes) -> None:
+    """The note was taken, and comes back from the place that the reply names."""
+    reply.expect(201, headers={"Location": None})
+    server.get(reply.headers["Location"]).expect(200, body=note)
+
+
+def expect_refused(reply: Reply, allowed: set[str]) -> None:
+    """The method is refused, and the allowed ones are named."""
+    reply.expect(405, headers={"Allow": None})
+    named = {method.strip() for method in reply.headers["Allow"].split(",")}
+    if named != allowed:
+        fail(f"Allow: {', '.join(sorted(allowed))}", f"Allow: {reply.headers['Allow']}",
+             command=reply.command)  # fmt: skip
