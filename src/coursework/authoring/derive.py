@@ -46,6 +46,11 @@ def derive_exercise(layout: Layout, slug: str) -> dict[str, bytes]:
     return {NOTEBOOK: notebook, **files}
 
 
+def is_ignored(path: Path) -> bool:
+    """Tell whether a file or folder is what a tool left behind."""
+    return path.name in _IGNORED
+
+
 def folder_files(folder: Path) -> dict[str, bytes]:
     """Give an author's files of a folder by relative path.
 
@@ -55,7 +60,7 @@ def folder_files(folder: Path) -> dict[str, bytes]:
     files = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if _IGNORED & set(name.parts):
+        if any(map(is_ignored, (name, *name.parents))):
             continue
         if path.is_symlink():
             raise SourceError(f"{path} is a link.", fix="copy the file instead")

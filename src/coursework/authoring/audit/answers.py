@@ -1,0 +1,97 @@
+"""The answers that prove a module: which there are, and what each must come to."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from coursework.authoring.audit.subject import Subject
+from coursework.authoring.derive import NOTEBOOK, derive_exercise, folder_files
+from coursework.authoring.source import reference_files
+from coursework.layout import Layout
+from coursework.submission import parse_notebook
+
+SOLUTION, BLANK, WRONG, RIGHT, JUNK = "solution", "blank", "wrong", "right", "junk"
+JUNK_IMAGE = "python:3.13-slim"
+_NOT_LAID = "README.md"
+# Junk brings an image of its own: a module's Dockerfile, also a given one, is left away.
+_OF_THE_IMAGE = ("Dockerfile", ".dockerignore")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to a module's exercise.
+
+    Args:
+        name: such as `solution` or `wrong/quick_start/json_as_text`.
+        files: as a learner would have written them.
+        place: the file or folder that it comes from.
+        is_alone: whether the module's starter and given Dockerfile are left away.
+    """
+
+    name: str
+    files: Mapping[str, bytes]
+    place: Path
+    is_alone: bool = False
+
+    @property
+    def kind(self) -> str:
+        """One of solution, blank, wrong, right, junk."""
+        return self.name.split("/")[0]
+
+    @property
+    def wrong_check(self) -> str:
+        """The check that a wrong answer must fail."""
+        return self.name.split("/")[1] if self.kind == WRONG else ""
+
+
+def answers_of(subject: Subject) -> list[Answer]:
+    """Give all answers of a module: its own first, then those that nobody wrote for it.
+
+    Raises:
+        CourseError: the exercise cannot be derived.
+    """
+    layout, slug = subject.layout, subject.slug
+    source = layout.solution(slug)
+    reference = reference_files(subject.exercise)
+    blank = parse_notebook(derive_exercise(layout, slug)[NOTEBOOK]).files
+    answers = [Answer(SOLUTION, reference, source), Answer(BLANK, blank, source)]
+    grader = layout.grader(slug)
+    right = [p for p in sorted(grader.glob(f"{RIGHT}/*")) if p.is_dir()]
+    wrong = [p for p in sorted(grader.glob(f"{WRONG}/*/*")) if p.is_dir()]
+    answers += [Answer(_name(p, grader), _laid(p), p) for p in right]
+    answers += [Answer(_name(p, grader), {**reference, **_laid(p)}, p) for p in wrong]
+    return [*answers, *_junk(subject)]
+
+
+def _name(folder: Path, grader: Path) -> str:
+    return folder.relative_to(grader).as_posix()
+
+
+def _laid(folder: Path) -> dict[str, bytes]:
+    return {name: data for name, data in folder_files(folder).items() if name != _NOT_LAID}
+
+
+def _junk(subject: Subject) -> Iterator[Answer]:
+    """Give programs that nobody wrote for this module, each with an image of its own."""
+    layout, slug = subject.layout, subject.slug
+    laid = {**folder_files(layout.starter(slug)), **folder_files(layout.given(slug))}
+    kept = {name: data for name, data in laid.items() if name not in _OF_THE_IMAGE}
+    for folder in sorted(Path(str(files("coursework.authoring") / "junk")).iterdir()):
+        if folder.is_dir():
+            own = folder_files(folder)
+            checks = subject.checks_file
+            yield Answer(f"{JUNK}/{folder.name}", {**kept, **own}, checks, is_alone=True)
+
+
+@dataclass(frozen=True)
+class BareLayout(Layout):
+    """A clone whose modules give no files: an answer is built as it is."""
+
+    def given(self, slug: str) -> Path:
+        """Give a folder that is not there."""
+        return self.state / "nothing" / slug
+
+    def starter(self, slug: str) -> Path:
+        """Give a folder that is not there."""
+        return self.state / "nothing" / slug

@@ -1,0 +1,70 @@
+"""Rules about a module's entry in the catalogue."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from coursework.authoring.audit.finding import Finding
+from coursework.authoring.audit.subject import Subject
+from coursework.authoring.source import reference_files
+from coursework.catalogue import load_catalogue
+
+_FROM = re.compile(r"^FROM(?:\s+--\S+)*\s+(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE | re.IGNORECASE)
+
+
+def requires_earlier_modules(subject: Subject) -> Iterator[Finding]:
+    """Find required modules that are unknown or come later."""
+    order = [module.slug for module in load_catalogue(subject.layout).modules]
+    for name in subject.module.requires:
+        if name not in order:
+            what = f"{subject.slug} requires {name}, which is not listed"
+            yield subject.finding(subject.layout.catalogue, "unknown-requirement", what)
+        elif order.index(name) >= order.index(subject.slug):
+            what = f"{subject.slug} requires {name}, which does not come before it"
+            yield subject.finding(subject.layout.catalogue, "later-requirement", what)
+
+
+def stands_in_order(subject: Subject) -> Iterator[Finding]:
+    """Find an entry whose number is not greater than the one before it."""
+    order = [module.slug for module in load_catalogue(subject.layout).modules]
+    place = order.index(subject.slug)
+    if place and order[place - 1][:2] >= subject.slug[:2]:
+        what = f"{subject.slug} is listed behind {order[place - 1]}"
+        yield subject.finding(subject.layout.catalogue, "catalogue-order", what)
+
+
+def images_exist(subject: Subject) -> Iterator[Finding]:
+    """Find images that no folder of images/ makes."""
+    from coursework.images.recipe import load_recipes  # noqa: PLC0415 - loads the engine's client
+
+    known = load_recipes(subject.layout)
+    for name in (*subject.module.images, *subject.module.lesson_images):
+        if name not in known:
+            what = f"{subject.slug} names {name}; images/ makes {', '.join(known) or 'none'}"
+            yield subject.finding(
+                subject.layout.catalogue, "unknown-image", what, "course images list"
+            )
+
+
+def dockerfiles_use_listed_images(subject: Subject) -> Iterator[Finding]:
+    """Find base images of answers that the module does not list."""
+    listed = ", ".join(subject.module.images) or "none"
+    for path, text in _dockerfiles(subject).items():
+        stages = {str(stage).lower() for _, stage in _FROM.findall(text) if stage}
+        for name, _ in _FROM.findall(text):
+            if name in subject.module.images or name == "scratch" or "$" in name:
+                continue
+            if name.lower() not in stages:
+                what = f"FROM {name}; the catalogue lists for {subject.slug}: {listed}"
+                yield subject.finding(path, "unlisted-image", what)
+
+
+def _dockerfiles(subject: Subject) -> Mapping[Path, str]:
+    layout, slug = subject.layout, subject.slug
+    folders = (layout.solution(slug).parent, layout.grader(slug))
+    paths = [p for folder in folders for p in sorted(folder.rglob("Dockerfile")) if p.is_file()]
+    found = {path: path.read_text("utf-8", "replace") for path in paths}
+    for name, data in reference_files(subject.exercise).items():
+        if Path(name).name == "Dockerfile":
+            found[layout.solution(slug)] = data.decode(errors="replace")
+    return found

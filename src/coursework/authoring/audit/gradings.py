@@ -1,0 +1,79 @@
+"""Grading answers one after another, or several at a time in processes of their own."""
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+
+from coursework.authoring.audit.answers import JUNK_IMAGE, Answer, BareLayout
+from coursework.checks.verdict import Report
+from coursework.engine import Engine, start_engine
+from coursework.grading import grade
+from coursework.layout import Layout
+from coursework.trouble import CourseError
+
+
+@dataclass(frozen=True)
+class Task:
+    """One answer to grade.
+
+    Args:
+        layout: the clone.
+        slug: the module.
+        images: base images that the module may build on.
+        answer: its files.
+    """
+
+    layout: Layout
+    slug: str
+    images: tuple[str, ...]
+    answer: Answer
+
+
+Outcome = Report | CourseError
+
+
+def grade_task(task: Task) -> Outcome:
+    """Grade one answer; trouble of ours is an outcome too."""
+    layout = BareLayout(task.layout.root) if task.answer.is_alone else task.layout
+    try:
+        return grade(
+            task.slug,
+            task.answer.files,
+            layout=layout,
+            engine=_engine(),
+            keep=False,
+            images=(*task.images, JUNK_IMAGE),
+        )
+    except CourseError as error:
+        return error
+
+
+@cache
+def _engine() -> Engine:
+    return start_engine()
+
+
+def grade_tasks(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, Outcome]]:
+    """Grade answers and give each outcome, with its task's place, as soon as it is there."""
+    if processes == 1 or len(tasks) == 1:
+        yield from ((place, grade_task(task)) for place, task in enumerate(tasks))
+        return
+    # A grading runs pytest, which wants a process of its own; a fresh one shares nothing.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(processes, len(tasks)), mp_context=context)
+    try:
+        futures = {pool.submit(_in_process, task): place for place, task in enumerate(tasks)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_process(task: Task) -> Outcome:
+    try:
+        return grade_task(task)
+    except KeyboardInterrupt:
+        # Ctrl-C reaches every process: each cleans up, and the first one tells.
+        return CourseError("The grading was stopped.")

@@ -1,0 +1,80 @@
+"""Running a module's lesson in a copy, and what it must come to."""
+
+import multiprocessing
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from coursework.authoring.audit.finding import Finding
+from coursework.authoring.audit.leftovers import lesson_objects, remove
+from coursework.authoring.audit.lesson_run import EXPECTED, CellEnd, run_lesson
+from coursework.authoring.audit.subject import Subject, told
+from coursework.authoring.build import Difference, write
+from coursework.authoring.derive import derive_exercise, derive_lesson
+from coursework.engine import Engine
+from coursework.images import ensure_images
+from coursework.trouble import CourseError
+
+NAME = "lesson"
+
+
+def audit_lesson(
+    subject: Subject, engine: Engine, tell: Callable[[str], None] = lambda _: None
+) -> list[Finding]:
+    """Run a lesson from its first cell to its last in a fresh kernel and a fresh folder.
+
+    Args:
+        subject: the module.
+        engine: where its cells run containers.
+        tell: is told each step.
+    """
+    names = (*subject.module.images, *subject.module.lesson_images)
+    try:
+        ensure_images(engine, names, tell)
+        before = lesson_objects(engine)
+        try:
+            ends = _run_in_copy(subject, engine)
+        finally:
+            left = sorted(lesson_objects(engine) - before)
+            for found in left:
+                remove(engine, found)
+    except CourseError as error:
+        return [_finding(subject, "lesson-stops", told(error))]
+    findings = list(_judge(subject, ends))
+    for found in left:
+        what = f"it leaves the {found.kind} {found.name} behind; its last cell should remove it"
+        findings.append(_finding(subject, "lesson-leftovers", what))
+    return findings
+
+
+def _run_in_copy(subject: Subject, engine: Engine) -> list[CellEnd]:
+    folder = Path(tempfile.mkdtemp(prefix=f"lesson-{subject.slug}-"))
+    try:
+        for name, data in derive_exercise(subject.layout, subject.slug).items():
+            write(Difference(folder / name, data, "missing"))
+        notebook = derive_lesson(subject.layout, subject.slug)
+        (folder / "lesson.ipynb").write_bytes(notebook)
+        # The kernel's client keeps event loops and sockets: it gets a process of its own.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(run_lesson, notebook, folder, engine.environment()).result()
+    finally:
+        # A container may have written files there as root.
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _judge(subject: Subject, ends: list[CellEnd]) -> Iterator[Finding]:
+    for end in ends:
+        if end.error and not end.must_fail:
+            what = f"cell {end.cell_id} ({end.source}) fails: {end.error}"
+            yield _finding(subject, "lesson-cell-fails", what)
+        if end.must_fail and not end.error:
+            what = f"cell {end.cell_id} ({end.source}) is tagged {EXPECTED} and does not fail"
+            yield _finding(subject, "lesson-cell-succeeds", what)
+
+
+def _finding(subject: Subject, rule: str, what: str) -> Finding:
+    command = f"course audit {subject.slug} --only {NAME}"
+    return subject.finding(subject.layout.lesson(subject.slug), rule, what, command)

@@ -1,0 +1,76 @@
+"""Rules about folders and files: each has its place, and nothing stands anywhere else."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from coursework.authoring.audit.finding import Finding
+from coursework.authoring.audit.subject import Subject
+from coursework.authoring.derive import folder_files, is_ignored
+from coursework.catalogue import Catalogue
+from coursework.layout import Layout
+
+ROOMS = ("course", "solutions", "graders", "exercises")
+
+
+def folders_without_entry(layout: Layout, catalogue: Catalogue) -> Iterator[Finding]:
+    """Find what stands beside the modules' folders and is none."""
+    known = {module.slug for module in catalogue.modules}
+    for room in ROOMS:
+        for path in _inside(layout.root / room):
+            if path == layout.catalogue or (path.name in known and path.is_dir()):
+                continue
+            name = path.relative_to(layout.root).as_posix()
+            kind = "folder" if path.is_dir() else "file"
+            what = f"course/catalogue.toml lists no {path.name}"
+            yield Finding("", name, f"unknown-{kind}", what, f"git rm -r {name}")
+
+
+def unknown_files(subject: Subject) -> Iterator[Finding]:
+    """Find files and folders of a module that nothing reads."""
+    layout, slug = subject.layout, subject.slug
+    expected = {
+        layout.lesson(slug).parent: {"lesson.md"},
+        layout.solution(slug).parent: {"exercise.md", "given", "starter"},
+        layout.grader(slug): {"checks.py", "wrong", "right"},
+    }
+    for folder, names in expected.items():
+        yield from _surplus(subject, folder, names)
+    for folder in (layout.given(slug), layout.starter(slug)):
+        if folder.is_dir() and not folder_files(folder):
+            yield _unknown(subject, folder, "it holds no file")
+
+
+def answers_out_of_place(subject: Subject) -> Iterator[Finding]:
+    """Find wrong and right answers that the audit would not know how to judge."""
+    grader = subject.layout.grader(subject.slug)
+    names = {check.name for check in subject.checks}
+    for folder in _inside(grader / "wrong"):
+        if folder.name not in names:
+            known = ", ".join(sorted(names))
+            yield _unknown(subject, folder, f"checks.py has no such check; it has {known}")
+    answers = [
+        *_inside(grader / "right"),
+        *(a for c in _inside(grader / "wrong") for a in _inside(c)),
+    ]
+    for answer in answers:
+        if not answer.is_dir():
+            yield _unknown(subject, answer, "an answer is a folder of files")
+        elif not set(folder_files(answer)) - {"README.md"}:
+            yield _unknown(subject, answer, "it holds no file")
+
+
+def _inside(folder: Path) -> list[Path]:
+    present = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in present if not is_ignored(path))
+
+
+def _surplus(subject: Subject, folder: Path, names: Iterable[str]) -> Iterator[Finding]:
+    for path in _inside(folder):
+        if path.name not in names:
+            yield _unknown(subject, path, f"this folder holds {', '.join(sorted(names))}")
+
+
+def _unknown(subject: Subject, path: Path, what: str) -> Finding:
+    rule = "unknown-folder" if path.is_dir() else "unknown-file"
+    name = path.relative_to(subject.layout.root).as_posix()
+    return subject.finding(path, rule, what, f"git rm -r {name}")

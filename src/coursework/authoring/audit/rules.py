@@ -1,0 +1,62 @@
+"""All rules that need no engine."""
+
+from collections.abc import Iterator
+
+from coursework.authoring.audit import checks, entry, places, texts
+from coursework.authoring.audit.finding import Finding
+from coursework.authoring.audit.subject import Rule, Subject, told, unreadable
+from coursework.catalogue import load_catalogue
+from coursework.layout import Layout
+from coursework.trouble import CourseError
+
+RULES: tuple[Rule, ...] = (
+    entry.requires_earlier_modules,
+    entry.stands_in_order,
+    entry.images_exist,
+    entry.dockerfiles_use_listed_images,
+    places.unknown_files,
+    places.answers_out_of_place,
+    texts.derivations_are_current,
+    texts.check_links_are_headings,
+    texts.links_resolve,
+    checks.points_sum_to_ten,
+    checks.checks_speak,
+    checks.needs_come_before,
+    checks.cells_are_the_checks,
+    checks.checks_have_wrong_answers,
+    checks.has_right_answer,
+    checks.answers_differ_from_solution,
+)
+
+
+REFUSED = "refused-source"
+
+
+def audit_places(layout: Layout) -> list[Finding]:
+    """Find what belongs to no module."""
+    return list(places.folders_without_entry(layout, load_catalogue(layout)))
+
+
+def audit_structure(subject: Subject) -> tuple[list[Finding], bool]:
+    """Apply all rules that need no engine to one module.
+
+    Returns:
+        The findings, and whether its files can be read at all: else nothing of it can run.
+    """
+    if found := list(unreadable(subject)):
+        return found, False
+    for rule in RULES:
+        found += [f for f in _applied(rule, subject) if not _is_told(f, found)]
+    return found, True
+
+
+def _applied(rule: Rule, subject: Subject) -> Iterator[Finding]:
+    try:
+        yield from rule(subject)
+    except CourseError as error:
+        yield subject.finding(subject.layout.solution(subject.slug), REFUSED, told(error))
+
+
+def _is_told(finding: Finding, found: list[Finding]) -> bool:
+    """Tell whether another rule has met the same fault of a source."""
+    return finding.rule == REFUSED and finding.what in {other.what for other in found}

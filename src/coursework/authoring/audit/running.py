@@ -1,0 +1,88 @@
+"""The rules that need an engine: answers are graded, lessons are run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from coursework.authoring.audit.answers import JUNK, Answer, answers_of
+from coursework.authoring.audit.finding import Finding
+from coursework.authoring.audit.gradings import Outcome, Task, grade_tasks
+from coursework.authoring.audit.judging import judge, of_answer, unstable
+from coursework.authoring.audit.subject import Subject, told
+from coursework.checks.verdict import Report
+from coursework.trouble import CourseError
+
+# Junk is mostly waited for: several at a time disturb no verdict of theirs.
+_JUNK_PROCESSES = 4
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One answer with all gradings of it.
+
+    Args:
+        subject: its module.
+        answer: what was graded.
+        outcomes: a report for each run, or the trouble that there was.
+    """
+
+    subject: Subject
+    answer: Answer
+    outcomes: tuple[Outcome, ...]
+
+    def findings(self) -> Iterator[Finding]:
+        """Compare the outcomes with what the answer must come to; equal ones are told once."""
+        reports = [o for o in self.outcomes if isinstance(o, Report)]
+        found: dict[tuple[str, str], Finding] = {}
+        for report in reports:
+            for finding in judge(self.subject, self.answer, report):
+                check = finding.what.split(": ")[1].split(" ")[0]
+                found.setdefault((finding.rule, check), finding)
+        yield from found.values()
+        for error in (o for o in self.outcomes if isinstance(o, CourseError)):
+            yield of_answer(self.subject, self.answer, "grader-error", told(error))
+        yield from unstable(self.subject, self.answer, reports)
+
+
+def chosen_answers(subject: Subject, only: Sequence[str]) -> list[Answer]:
+    """Give a module's answers; with names, those of that name or below that folder.
+
+    Raises:
+        CourseError: the exercise cannot be derived.
+    """
+    answers = answers_of(subject)
+    return [a for a in answers if not only or any(_is_meant(a.name, name) for name in only)]
+
+
+def _is_meant(name: str, wanted: str) -> bool:
+    return name == wanted or name.startswith(f"{wanted.rstrip('/')}/")
+
+
+def grade_answers(
+    chosen: Sequence[tuple[Subject, Answer]],
+    *,
+    jobs: int,
+    repeat: int,
+    tell: Callable[[str], None],
+) -> Iterator[Graded]:
+    """Grade answers, junk last, and give each with its outcomes when all its runs are done.
+
+    Args:
+        chosen: with their modules.
+        jobs: gradings at a time.
+        repeat: gradings of each answer.
+        tell: is told each grading that ended.
+    """
+    total, done = len(chosen) * repeat, 0
+    for is_junk in (False, True):
+        part = [(s, a) for s, a in chosen if (a.kind == JUNK) == is_junk for _ in range(repeat)]
+        tasks = [Task(s.layout, s.slug, s.module.images, a) for s, a in part]
+        processes = max(jobs, _JUNK_PROCESSES) if is_junk else jobs
+        outcomes: dict[int, Outcome] = {}
+        for place, outcome in grade_tasks(tasks, processes):
+            outcomes[place] = outcome
+            done += 1
+            subject, answer = part[place]
+            tell(f"[{done}/{total}] {subject.slug} {answer.name}")
+            group = range(place - place % repeat, place - place % repeat + repeat)
+            if all(number in outcomes for number in group):
+                yield Graded(subject, answer, tuple(outcomes.pop(n) for n in group))

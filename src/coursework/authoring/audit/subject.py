@@ -1,0 +1,136 @@
+"""What the rules look at: one module, read once."""
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from coursework.authoring.audit.document import Document
+from coursework.authoring.audit.finding import Finding
+from coursework.authoring.source import Cell, SourceError, read_cells
+from coursework.catalogue import Module
+from coursework.layout import Layout
+from coursework.trouble import CourseError
+
+
+@dataclass(frozen=True)
+class CheckFacts:
+    """What checks.py says of one check.
+
+    Args:
+        name: without `check_`.
+        title: its docstring.
+        points: for passing.
+        hint: of its @points.
+        link: a heading of the lesson; may be empty.
+        needs: names of checks that must have passed.
+    """
+
+    name: str
+    title: str
+    points: int
+    hint: str
+    link: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One module of a clone.
+
+    Args:
+        layout: the clone.
+        module: its entry in the catalogue.
+    """
+
+    layout: Layout
+    module: Module
+
+    @property
+    def slug(self) -> str:
+        """The module's slug."""
+        return self.module.slug
+
+    @cached_property
+    def lesson(self) -> list[Cell]:
+        """The lesson's cells; SourceError where it cannot be read."""
+        return read_cells(self.layout.lesson(self.slug))
+
+    @cached_property
+    def exercise(self) -> list[Cell]:
+        """The cells of the exercise's source; SourceError where it cannot be read."""
+        return read_cells(self.layout.solution(self.slug))
+
+    @cached_property
+    def checks(self) -> tuple[CheckFacts, ...]:
+        """The checks in order; CourseError where they cannot be loaded."""
+        from coursework.grading import list_checks  # noqa: PLC0415 - loads the engine's client
+
+        needs = _needs(self.checks_file)
+        return tuple(
+            CheckFacts(c.name, c.title, c.max_points, c.hint, c.link, needs.get(c.name, ()))
+            for c in list_checks(self.layout, self.slug)
+        )
+
+    @property
+    def checks_file(self) -> Path:
+        """Where the checks stand."""
+        return self.layout.grader(self.slug) / "checks.py"
+
+    def documents(self) -> dict[Path, Document]:
+        """The texts that a learner reads, by file."""
+        return {
+            self.layout.lesson(self.slug): Document(self.lesson),
+            self.layout.solution(self.slug): Document(self.exercise),
+        }
+
+    def finding(self, file: Path, rule: str, what: str, command: str = "") -> Finding:
+        """Give a finding about one of the module's files."""
+        name = file.relative_to(self.layout.root).as_posix()
+        return Finding(self.slug, name, rule, what, command or f"course audit {self.slug} --quick")
+
+
+Rule = Callable[[Subject], Iterator[Finding]]
+
+
+def unreadable(subject: Subject) -> Iterator[Finding]:
+    """Find source files that are missing or cannot be read; the other rules need them all."""
+    paths = (subject.layout.lesson(subject.slug), subject.layout.solution(subject.slug))
+    missing = [p for p in (*paths, subject.checks_file) if not p.is_file()]
+    for path in missing:
+        yield subject.finding(
+            path, "missing-file", "the catalogue lists the module", "git status, or: course new"
+        )
+    if missing:
+        return
+    for path in paths:
+        try:
+            read_cells(path)
+        except SourceError as error:
+            yield subject.finding(path, "unreadable-text", told(error))
+    try:
+        _ = subject.checks
+    except CourseError as error:
+        yield subject.finding(subject.checks_file, "unloadable-checks", told(error))
+
+
+def told(error: CourseError) -> str:
+    """Give what an error says in one line."""
+    return " · ".join(filter(None, [error.what, " ".join(error.why.split())[-300:]]))
+
+
+def _needs(file: Path) -> dict[str, tuple[str, ...]]:
+    """Read `needs=` of each check; it is a literal, so that a reader sees it too."""
+    try:
+        tree = ast.parse(file.read_text("utf-8"))
+    except (SyntaxError, ValueError) as error:
+        raise CourseError(f"{file.name} is no Python.", why=str(error)) from error
+    found = {}
+    for function in [n for n in tree.body if isinstance(n, ast.FunctionDef)]:
+        for decorator in [d for d in function.decorator_list if isinstance(d, ast.Call)]:
+            for keyword in decorator.keywords:
+                if keyword.arg == "needs":
+                    names = ast.literal_eval(keyword.value)
+                    found[function.name.removeprefix("check_")] = tuple(names)
+    return found

@@ -1,0 +1,96 @@
+"""Rules about what a learner reads: derived files are current, and links lead somewhere."""
+
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from coursework.authoring.audit.document import Document
+from coursework.authoring.audit.finding import Finding
+from coursework.authoring.audit.subject import Subject, told
+from coursework.authoring.build import compare
+from coursework.authoring.derive import NOTEBOOK, folder_files
+from coursework.authoring.source import SourceError, read_cells
+from coursework.catalogue import load_catalogue
+from coursework.trouble import CourseError
+
+LESSON = "lesson.ipynb"
+
+
+def derivations_are_current(subject: Subject) -> Iterator[Finding]:
+    """Find files of exercises/ that are not what their source gives."""
+    try:
+        differences = compare(subject.layout, subject.slug)
+    except CourseError as error:
+        source = subject.layout.solution(subject.slug)
+        yield subject.finding(source, "underivable", told(error), f"course build {subject.slug}")
+        return
+    for found in differences:
+        what = f"it is {found.state} against solutions/{subject.slug}"
+        yield subject.finding(found.path, "stale-derivation", what, f"course build {subject.slug}")
+
+
+def check_links_are_headings(subject: Subject) -> Iterator[Finding]:
+    """Find checks that point to a section which the lesson has not."""
+    headings = Document(subject.lesson).headings()
+    for check in subject.checks:
+        if check.link and check.link not in headings:
+            what = f"check_{check.name}: the lesson has no heading {check.link!r}"
+            lesson = f"grep '^#' course/{subject.slug}/lesson.md"
+            yield subject.finding(subject.checks_file, "unknown-heading", what, lesson)
+
+
+def links_resolve(subject: Subject) -> Iterator[Finding]:
+    """Find links that lead nowhere from where a learner reads: work/NN-slug."""
+    own = {
+        LESSON: Document(subject.lesson),
+        NOTEBOOK: Document(subject.exercise),
+    }
+    for path, document in subject.documents().items():
+        here = own[LESSON if path.name == "lesson.md" else NOTEBOOK]
+        for link in document.links():
+            rule, what = _fault(subject, here, link)
+            if rule:
+                yield subject.finding(path, rule, what)
+
+
+def _fault(subject: Subject, here: Document, link: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(link)
+        host = parts.hostname or ""
+    except ValueError:
+        return "malformed-url", f"{link!r} is no address"
+    if parts.scheme or link.startswith("//"):
+        return _web_fault(link, parts.scheme, host)
+    target = _target(subject, here, parts.path)
+    if target is None:
+        return "broken-link", f"{link!r}: there is no such file beside the learner's notebook"
+    if parts.fragment and (
+        not isinstance(target, Document) or parts.fragment not in target.anchors()
+    ):
+        return "broken-anchor", f"{link!r}: no heading is called so; write #Its-exact-words"
+    return "", ""
+
+
+def _web_fault(link: str, scheme: str, host: str) -> tuple[str, str]:
+    is_good = scheme in ("http", "https") and ("." in host or host == "localhost")
+    if is_good and not any(c.isspace() for c in link):
+        return "", ""
+    return "malformed-url", f"{link!r} is no http or https address"
+
+
+def _target(subject: Subject, here: Document, path: str) -> Document | Path | None:
+    """Give what a relative path leads to in work/: a notebook's text, a file, or nothing."""
+    if not path:
+        return here
+    slug, _, name = posixpath.normpath(f"{subject.slug}/{path}").partition("/")
+    if slug not in [module.slug for module in load_catalogue(subject.layout).modules]:
+        return None
+    sources = {LESSON: subject.layout.lesson(slug), NOTEBOOK: subject.layout.solution(slug)}
+    if name in sources:
+        try:
+            return Document(read_cells(sources[name]))
+        except SourceError:
+            return None
+    folder = subject.layout.exercise(slug).parent
+    return folder / name if name in folder_files(folder) else None
