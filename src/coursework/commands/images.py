@@ -1,46 +1,22 @@
 """course images: the base images that everything else is built on."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from coursework.engine import Engine, start_engine
+from coursework.engine import Engine, find_engine, start_engine
+from coursework.progress import steps
+from coursework.trouble import CourseError
 
 Tell = Callable[[str], None]
 
 
-@contextmanager
-def _progress() -> Iterator[Tell]:
-    """Show what goes on: one line that changes, or plain lines where nobody watches."""
-    from rich.console import Console  # noqa: PLC0415 - keeps --help quick
-    from rich.markup import escape  # noqa: PLC0415 - as above
-
-    from coursework.report.lines import printable  # noqa: PLC0415 - as above
-
-    console = Console(stderr=True, highlight=False)
-    if console.is_terminal:
-        with console.status("looking for the engine …") as status:
-            yield lambda text: status.update(escape(printable(text)[: console.width - 4]))
-        return
-    last = ""
-
-    def tell(text: str) -> None:
-        nonlocal last
-        # Steps, not every line that a step prints.
-        step = text.partition("] ")[0] if "] " in text else text.partition(",")[0]
-        if "[" in step and step != last:
-            last = step
-            console.print(escape(printable(text)[:120]), soft_wrap=True)
-
-    yield tell
-
-
 @click.group(name="images", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="List them as JSON for programs.")
 @click.pass_context
-def command(context: click.Context) -> None:
+def command(context: click.Context, as_json: bool) -> None:
     """List, pull, build, bundle and load the base images.
 
     \b
@@ -50,7 +26,7 @@ def command(context: click.Context) -> None:
       course images bundle class.zip
     """
     if context.invoked_subcommand is None:
-        context.invoke(list_images)
+        context.invoke(list_images, as_json=as_json)
 
 
 @command.command(name="list")
@@ -64,8 +40,10 @@ def list_images(as_json: bool = False) -> None:
     """
     from coursework.images import known_images, take_inventory  # noqa: PLC0415
 
-    with _progress() as tell:
-        inventory = take_inventory(start_engine(tell), known_images())
+    engine = find_engine()
+    if engine is None:
+        raise CourseError("No container engine runs.", fix="course engine start")
+    inventory = take_inventory(engine, known_images())
     users = _users()
     if as_json:
         rows = [
@@ -78,7 +56,7 @@ def list_images(as_json: bool = False) -> None:
         mark = "✓" if present.is_usable else "·"
         size = f"{present.size_bytes / 1e6:.0f} MB" if present.size_bytes else ""
         used = ", ".join(users.get(name, []))
-        click.echo(f"{mark} {name:<20} {present.state:<12} {size:>8}  {used}")
+        click.echo(f"{mark} {name:<20} {present.state:<12} {size:>8}  {used}".rstrip())
     if any(not p.is_usable for p in inventory.values()):
         click.echo("Missing ones are made on first use, or now by: course images build")
 
@@ -89,7 +67,7 @@ def _users() -> dict[str, list[str]]:
 
     users: dict[str, list[str]] = {}
     for module in load_catalogue(find_layout()).modules:
-        for name in (*module.images, *module.lesson_images):
+        for name in dict.fromkeys((*module.images, *module.lesson_images)):
             users.setdefault(name, []).append(module.slug)
     return users
 
@@ -103,18 +81,20 @@ def pull_images(names: tuple[str, ...]) -> None:
     Example:
       course images pull node:24-slim
     """
-    from coursework.images.making import registry_answers  # noqa: PLC0415
-    from coursework.trouble import CourseError  # noqa: PLC0415
+    from coursework.images import known_images  # noqa: PLC0415
+    from coursework.images.pulling import registry_answers  # noqa: PLC0415
 
-    with _progress() as tell:
+    with steps() as tell:
         engine = start_engine(tell)
-        if not registry_answers(engine, "busybox:1.37"):
+        asked = next(r.name for r in known_images().values() if r.is_official)
+        if not registry_answers(engine, asked):
             raise CourseError(
                 "No image registry answers within 2 s.",
-                why="the engine cannot look up busybox:1.37",
+                why=f"the engine cannot look up {asked}",
                 fix="course images build",
             )
-        _ensure(engine, names, tell, may_pull=True)
+        made = _ensure(engine, names, tell, may_pull=True)
+    _show(engine, made)
 
 
 @command.command(name="build")
@@ -126,17 +106,24 @@ def build_images(names: tuple[str, ...]) -> None:
     Example:
       course images build python:3.13-slim
     """
-    with _progress() as tell:
-        _ensure(start_engine(tell), names, tell, may_pull=False)
+    with steps() as tell:
+        engine = start_engine(tell)
+        made = _ensure(engine, names, tell, may_pull=False)
+    _show(engine, made)
 
 
-def _ensure(engine: Engine, names: tuple[str, ...], tell: Tell, *, may_pull: bool) -> None:
-    from coursework.images import ensure_images, known_images, take_inventory  # noqa: PLC0415
+def _ensure(engine: Engine, names: tuple[str, ...], tell: Tell, *, may_pull: bool) -> list[str]:
+    from coursework.images import ensure_images, known_images  # noqa: PLC0415
 
-    made = ensure_images(engine, names or known_images(), tell, may_pull=may_pull)
+    return ensure_images(engine, names or known_images(), tell, may_pull=may_pull)
+
+
+def _show(engine: Engine, made: list[str]) -> None:
+    from coursework.images import known_images, take_inventory  # noqa: PLC0415
+
     inventory = take_inventory(engine, known_images())
     for name in made:
-        click.echo(f"✓ {name}  {inventory[name].size_bytes / 1e6:.0f} MB")
+        click.echo(f"✓ {name}  {inventory[name].state}  {inventory[name].size_bytes / 1e6:.0f} MB")
     if not made:
         click.echo("✓ nothing to do: the images are there and up to date")
 
@@ -153,7 +140,7 @@ def bundle_images(file: Path) -> None:
     from coursework.images import ensure_images, known_images, take_inventory  # noqa: PLC0415
     from coursework.images.bundle import write_bundle  # noqa: PLC0415
 
-    with _progress() as tell:
+    with steps() as tell:
         engine = start_engine(tell)
         ensure_images(engine, known_images(), tell)
         written = write_bundle(engine, take_inventory(engine, known_images()), file, tell)
@@ -173,7 +160,7 @@ def load_images(file: Path) -> None:
     from coursework.images import known_images, take_inventory  # noqa: PLC0415
     from coursework.images.bundle import load_bundle  # noqa: PLC0415
 
-    with _progress() as tell:
+    with steps() as tell:
         engine = start_engine(tell)
         loaded = load_bundle(engine, file, take_inventory(engine, known_images()), tell)
     click.echo(f"✓ loaded {', '.join(loaded)}" if loaded else "✓ all of it is here already")

@@ -3,15 +3,15 @@
 An image that somebody else made under the same name is used as it is and never replaced.
 """
 
-import fcntl
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 from coursework.engine import Engine
 from coursework.images.inventory import Present, take_inventory
-from coursework.images.making import build, pull, registry_answers
+from coursework.images.lock import one_at_a_time
+from coursework.images.making import build, forget
+from coursework.images.pulling import pull, registry_answers
 from coursework.images.recipe import Recipe, load_recipes
-from coursework.layout import find_layout, user_cache
+from coursework.layout import find_layout
 from coursework.trouble import CourseError
 
 __all__ = ["Present", "Recipe", "ensure_images", "known_images", "take_inventory"]
@@ -36,7 +36,7 @@ def ensure_images(
         may_pull: whether a registry is asked before an image is built.
 
     Returns:
-        The names of those made.
+        The names of those made, with those that they needed.
 
     Raises:
         CourseError: a name is unknown, or an image can be neither pulled nor built.
@@ -50,17 +50,14 @@ def ensure_images(
             why=f"images/ makes {', '.join(recipes)}",
             fix="course images list",
         )
-    if all(p.is_usable for p in _of(take_inventory(engine, recipes), wanted)):
+    inventory = take_inventory(engine, recipes)
+    if all(inventory[n].is_usable for n in wanted):
         return []
-    with _one_at_a_time(tell):
+    with one_at_a_time(tell):
         made: list[str] = []
         for name in wanted:
             _ensure(engine, recipes, name, tell, made, may_pull=may_pull)
         return made
-
-
-def _of(inventory: dict[str, Present], names: Iterable[str]) -> list[Present]:
-    return [inventory[n] for n in names]
 
 
 def _ensure(
@@ -75,25 +72,23 @@ def _ensure(
     present = take_inventory(engine, recipes)[name]
     if present.is_usable:
         return
-    recipe = recipes[name]
-    if present.state == "absent" and may_pull and registry_answers(engine, name):
-        pull(engine, recipe, tell)
-    else:
-        for need in recipe.needs:
+    if not (present.state == "absent" and may_pull and _pulled(engine, recipes[name], tell)):
+        for need in recipes[name].needs:
             _ensure(engine, recipes, need, tell, made, may_pull=may_pull)
-        build(engine, recipe, tell)
+        build(engine, recipes[name], tell)
+        forget(engine, present.image_id)
+    size = take_inventory(engine, recipes)[name].size_bytes
+    tell(f"{name}: done, {size / 1e6:.0f} MB")
     made.append(name)
 
 
-@contextmanager
-def _one_at_a_time(tell: Progress) -> Iterator[None]:
-    """Let one process make images; another waits and then finds them."""
-    path = user_cache() / "images.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell("another course command prepares images: waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _pulled(engine: Engine, recipe: Recipe, tell: Progress) -> bool:
+    """Pull an official image; where the registry refuses, it is left to be built."""
+    if not (recipe.is_official and registry_answers(engine, recipe.name)):
+        return False
+    try:
+        pull(engine, recipe.name, tell)
+    except CourseError as refused:
+        tell(f"{recipe.name}: {refused.why or refused.what}; building it instead")
+        return False
+    return True

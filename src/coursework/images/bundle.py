@@ -1,32 +1,38 @@
 """One file that carries a class through a day without network: all base images, packages included.
 
 A bundle is a zip: manifest.json says what it holds, images.tar is what `docker save` writes.
+Inside, images have names of the bundle's own, so that loading never takes a name from an image
+that is there already.
 """
 
 import json
-import subprocess
-import threading
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from docker.errors import ImageNotFound
 
 from coursework.engine import Engine
-from coursework.images.inventory import Present
+from coursework.images.inventory import LABEL, Present
+from coursework.images.lock import one_at_a_time
 from coursework.images.making import build
+from coursework.images.transfer import load_blocks, saved_blocks
+from coursework.images.zipped import opened, read_manifest
 from coursework.trouble import CourseError
 
 _SCHEMA = 1
 _MANIFEST = "manifest.json"
 _IMAGES = "images.tar"
-_BLOCK_BYTES = 1 << 20
-# An official image with the packages' layer on it travels under this name.
-_WARM = "course/warm-"
+_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
+
+Progress = Callable[[str], None]
 
 
 def write_bundle(
-    engine: Engine, inventory: dict[str, Present], file: Path, progress: Callable[[str], None]
+    engine: Engine, inventory: dict[str, Present], file: Path, progress: Progress
 ) -> bool:
     """Write all images into one file; the file is there only when it is whole.
 
@@ -42,83 +48,93 @@ def write_bundle(
     Raises:
         CourseError: the engine or the disk failed.
     """
-    saved = {name: _saved_name(engine, present, progress) for name, present in inventory.items()}
-    ids = {name: engine.client.images.get(tag).id for name, tag in saved.items()}
-    manifest = {"schema": _SCHEMA, "images": saved, "ids": ids}
-    if _manifest_of(file) == manifest:
-        return False
-    total = sum(p.size_bytes for p in inventory.values())
-    part = file.with_name(file.name + ".part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
-            bundle.writestr(_MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
-            with bundle.open(_IMAGES, "w", force_zip64=True) as target:
-                for done, block in _saved_blocks(engine, list(saved.values())):
-                    target.write(block)
-                    progress(f"{file.name}: {done / 1e6:.0f} of about {total / 1e6:.0f} MB")
-        part.replace(file)
-    except OSError as error:
-        raise CourseError(
-            f"{file} cannot be written.", why=str(error.strerror), fix=f"df -h {file.parent}"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with one_at_a_time(progress), _bundled(engine, inventory, progress) as images:
+        manifest = {"schema": _SCHEMA, "architecture": _architecture(engine), "images": images}
+        if _manifest_of(file) == manifest:
+            return False
+        part = file.with_name(file.name + ".part")
+        try:
+            _write(engine, manifest, part, file.name, progress)
+            part.replace(file)
+        except OSError as error:
+            raise CourseError(
+                f"{file} cannot be written.", why=str(error.strerror), fix=f"df -h {file.parent}"
+            ) from error
+        finally:
+            _remove(part)
     return True
 
 
-def _saved_name(engine: Engine, present: Present, progress: Callable[[str], None]) -> str:
-    recipe = present.recipe
-    if present.state != "pulled" or not recipe.locks:
-        return recipe.name
-    warm = _WARM + recipe.name
-    build(engine, recipe, progress, origin=recipe.name, tag=warm)
-    return warm
+def _write(
+    engine: Engine, manifest: dict[str, Any], part: Path, shown: str, progress: Progress
+) -> None:
+    images = manifest["images"].values()
+    total = sum(image["size_bytes"] for image in images)
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
+        bundle.writestr(_MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+        with bundle.open(_IMAGES, "w", force_zip64=True) as target:
+            tell = _twentieths(f"{shown}: saving", total, progress)
+            for block in saved_blocks(engine, [image["tag"] for image in images]):
+                target.write(block)
+                tell(len(block))
 
 
-def _saved_blocks(engine: Engine, tags: list[str]) -> Iterator[tuple[int, bytes]]:
-    with subprocess.Popen(
-        ["docker", "save", *tags],
-        env=engine.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        assert process.stderr is not None  # noqa: S101 - as above
-        done = 0
-        while block := process.stdout.read(_BLOCK_BYTES):
-            done += len(block)
-            yield done, block
-        said = process.stderr.read().decode(errors="replace").strip()
-    if process.returncode:
-        raise CourseError("The images cannot be saved.", why=said, fix="course doctor")
+@contextmanager
+def _bundled(
+    engine: Engine, inventory: dict[str, Present], progress: Progress
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Give the images under the bundle's names for them, for a while."""
+    tags = {name: f"course/bundled:{_NOT_IN_TAGS.sub('-', name)}" for name in inventory}
+    images = {}
+    try:
+        for name, present in inventory.items():
+            if present.state == "pulled" and present.recipe.locks:
+                # The official image lacks the packages: a layer of them is laid on it.
+                build(engine, present.recipe, progress, origin=name, tag=tags[name])
+            else:
+                engine.client.images.get(name).tag(tags[name])
+            image = engine.client.images.get(tags[name])
+            images[name] = {
+                "tag": tags[name],
+                "id": image.id,
+                "digest": image.labels.get(LABEL, ""),
+                "size_bytes": image.attrs["Size"],
+            }
+        yield images
+    finally:
+        _untag(engine, tags.values())
+
+
+def _untag(engine: Engine, tags: Any) -> None:
+    for tag in tags:
+        try:
+            engine.client.api.remove_image(tag)
+        except ImageNotFound:
+            continue
+
+
+def _remove(part: Path) -> None:
+    try:
+        part.unlink(missing_ok=True)
+    except OSError:
+        # The folder cannot be written: nothing of ours stands in it.
+        return
+
+
+def _architecture(engine: Engine) -> str:
+    return str(engine.client.version()["Arch"])
 
 
 def _manifest_of(file: Path) -> Any:
     try:
-        with zipfile.ZipFile(file) as bundle:
-            return json.loads(bundle.read(_MANIFEST))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        with opened(file) as bundle:
+            return read_manifest(bundle, _MANIFEST)
+    except CourseError:
         return None
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
-    damaged = CourseError(
-        f"{file} is no whole bundle.",
-        why="it is damaged, cut short, or something else",
-        fix="copy it again from where it was made: course images bundle FILE",
-    )
-    try:
-        with zipfile.ZipFile(file) as bundle:
-            yield bundle
-    except FileNotFoundError as error:
-        raise CourseError(f"There is no file {file}.", fix="course images load FILE") from error
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
-        raise damaged from error
-
-
 def load_bundle(
-    engine: Engine, file: Path, inventory: dict[str, Present], progress: Callable[[str], None]
+    engine: Engine, file: Path, inventory: dict[str, Present], progress: Progress
 ) -> list[str]:
     """Load a bundle's images; what the engine has already is not loaded again.
 
@@ -132,57 +148,50 @@ def load_bundle(
         The names of the images that it gave.
 
     Raises:
-        CourseError: the file is damaged, or the engine refuses it.
+        CourseError: the file is damaged or for other machines, or the engine refuses it.
     """
-    with _opened(file) as bundle:
-        manifest = json.loads(bundle.read(_MANIFEST))
+    with one_at_a_time(progress), opened(file) as bundle:
+        manifest = read_manifest(bundle, _MANIFEST)
+        images = manifest["images"]
+        if manifest["architecture"] != (here := _architecture(engine)):
+            raise CourseError(
+                f"{file} is for {manifest['architecture']} machines; this one is {here}.",
+                fix="make a bundle on a machine of this kind: course images bundle FILE",
+            )
+        wanted = [n for n in images if n in inventory and _is_wanted(inventory[n], images[n])]
+        if not wanted:
+            return []
         progress(f"{file.name}: reading it through")
         if bundle.testzip() is not None:
             raise zipfile.BadZipFile
-        wanted = [n for n in manifest["images"] if _is_wanted(inventory.get(n), manifest["ids"][n])]
-        if not wanted:
-            return []
-        with bundle.open(_IMAGES) as source:
-            _load(engine, source, bundle.getinfo(_IMAGES).file_size, file.name, progress)
-    for name in wanted:
-        image = engine.client.images.get(manifest["images"][name])
-        image.tag(*name.split(":"))
+        tags = {name: images[name]["tag"] for name in images}
+        try:
+            tell = _twentieths(f"{file.name}: loading", bundle.getinfo(_IMAGES).file_size, progress)
+            with bundle.open(_IMAGES) as source:
+                load_blocks(engine, source, tell)
+            for name in wanted:
+                repository, _, tag = name.rpartition(":")
+                engine.client.images.get(tags[name]).tag(repository, tag)
+        finally:
+            _untag(engine, tags.values())
     return wanted
 
 
-def _is_wanted(present: Present | None, image_id: str) -> bool:
-    if present is None or present.state in ("absent", "out of date"):
-        return True
-    return present.state == "built" and present.image_id != image_id
+def _is_wanted(present: Present, offered: dict[str, Any]) -> bool:
+    if present.state == "out of date":
+        return bool(offered["digest"] == present.recipe.digest)
+    return present.state == "absent"
 
 
-def _load(
-    engine: Engine, source: IO[bytes], size: int, name: str, progress: Callable[[str], None]
-) -> None:
-    with subprocess.Popen(
-        ["docker", "load", "--quiet"],
-        env=engine.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-        assert process.stderr is not None  # noqa: S101 - as above
-        said: list[bytes] = []
-        reader = threading.Thread(target=lambda: said.append(process.stderr.read()), daemon=True)  # type: ignore[union-attr]
-        reader.start()
-        done = 0
-        try:
-            while block := source.read(_BLOCK_BYTES):
-                process.stdin.write(block)
-                done += len(block)
-                progress(f"{name}: {done / 1e6:.0f} of {size / 1e6:.0f} MB")
-            process.stdin.close()
-        except BrokenPipeError:
-            # The engine refused; its own words follow.
-            pass
-        process.wait()
-        reader.join()
-    if process.returncode:
-        why = b"".join(said).decode(errors="replace").strip()
-        raise CourseError("The engine refuses the bundle.", why=why, fix="course doctor")
+def _twentieths(what: str, total: int, progress: Progress) -> Callable[[int], None]:
+    """Give a function that is told of further bytes and tells each further twentieth."""
+    done, told = 0, -1
+
+    def add(size: int) -> None:
+        nonlocal done, told
+        done += size
+        if (twentieth := done * 20 // max(total, 1)) != told:
+            told = twentieth
+            progress(f"{what}, {done / 1e6:.0f} of about {total / 1e6:.0f} MB")
+
+    return add

@@ -1,12 +1,11 @@
-"""Making one base image: pulled where a registry answers, else built."""
+"""Building one base image from its folder, on those that it needs."""
 
 import json
+import re
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from docker.errors import APIError
 
@@ -17,56 +16,10 @@ from coursework.images.recipe import Recipe
 from coursework.images.rootfs import host_ca_bundle, make_rootfs
 from coursework.trouble import CourseError
 
-REGISTRY_ANSWERS_WITHIN_S = 2.0
 _LIMITS = Limits(seconds=1800, disk_bytes=20 * 1024**3)
-_answers: dict[str, bool] = {}
-
-
-def registry_answers(engine: Engine, name: str) -> bool:
-    """Tell whether the engine reaches a registry that knows an image, asked once a process."""
-    if engine.docker_host not in _answers:
-        found = threading.Event()
-
-        def ask() -> None:
-            try:
-                engine.client.images.get_registry_data(name)
-            except (APIError, OSError):
-                return
-            found.set()
-
-        asking = threading.Thread(target=ask, daemon=True)
-        asking.start()
-        asking.join(REGISTRY_ANSWERS_WITHIN_S)
-        _answers[engine.docker_host] = found.is_set()
-    return _answers[engine.docker_host]
-
-
-def pull(engine: Engine, recipe: Recipe, progress: Callable[[str], None]) -> None:
-    """Pull an image; layers that are there already are not fetched again.
-
-    Raises:
-        CourseError: the registry refused or the network failed on the way.
-    """
-    layers: dict[str, tuple[int, int]] = {}
-    try:
-        for event in engine.client.api.pull(recipe.name, stream=True, decode=True):
-            if "error" in event:
-                raise CourseError(f"{recipe.name} cannot be pulled.", why=event["error"])
-            _note_layer(layers, event)
-            had, size = (sum(v[i] for v in layers.values()) for i in (0, 1))
-            progress(f"{recipe.name}: {len(layers)} layers, {had / 1e6:.0f} of {size / 1e6:.0f} MB")
-    except APIError as error:
-        raise CourseError(
-            f"{recipe.name} cannot be pulled.",
-            why=str(error.explanation),
-            fix=f"course images build {recipe.name}",
-        ) from error
-
-
-def _note_layer(layers: dict[str, tuple[int, int]], event: dict[str, Any]) -> None:
-    detail = event.get("progressDetail") or {}
-    if "total" in detail and event.get("status") == "Downloading":
-        layers[event["id"]] = (detail["current"], detail["total"])
+# BuildKit's plain progress begins a step so: "#7 [built 2/4] RUN apt-get update".
+_STEP = re.compile(r"#\d+ \[(?:\S+ )?(\d+/\d+)\] (.*)")
+_STEP_SHOWN = 60
 
 
 def build(
@@ -96,9 +49,7 @@ def build(
         context = Path(temporary) / "context"
         _lay_context(recipe, context, lambda text: progress(f"{recipe.name}: {text}"))
         try:
-            Build(
-                engine, context, options, _LIMITS, lambda line: progress(f"{recipe.name}: {line}")
-            ).run()
+            Build(engine, context, options, _LIMITS, _steps(recipe.name, progress)).run()
         except BuildFailed as failed:
             raise CourseError(
                 f"The image {recipe.name} could not be built.",
@@ -107,10 +58,33 @@ def build(
             ) from failed
 
 
+def _steps(name: str, progress: Callable[[str], None]) -> Callable[[str], None]:
+    """Give what reads a build's log and tells its steps, without what each of them prints."""
+
+    def read(line: str) -> None:
+        if step := _STEP.match(line):
+            shown = step[2] if len(step[2]) <= _STEP_SHOWN else f"{step[2][:_STEP_SHOWN]} …"
+            progress(f"{name}: step {step[1]} {shown}")
+
+    return read
+
+
+def forget(engine: Engine, image_id: str) -> None:
+    """Remove an image of ours that lost its name to a newer one, unless something uses it."""
+    if not image_id:
+        return
+    try:
+        if not engine.client.images.get(image_id).tags:
+            engine.client.images.remove(image_id)
+    except APIError:
+        # A container runs on it, or it is gone: either way nothing is left to do.
+        return
+
+
 def _lay_context(recipe: Recipe, context: Path, progress: Callable[[str], None]) -> None:
     shutil.copytree(recipe.folder, context)
-    if "rootfs.tar" in (context / "Dockerfile").read_text("utf-8"):
-        make_rootfs(context / "rootfs.tar", progress)
+    if (options := context / "mmdebstrap.txt").is_file():
+        make_rootfs(context / "rootfs.tar", options, progress)
         (context / "ca.crt").write_bytes(host_ca_bundle())
     locks = context / "locks"
     locks.mkdir()

@@ -12,6 +12,7 @@ from coursework.layout import Layout
 from coursework.trouble import CourseError
 
 _NAME = re.compile(r"# image: (\S+)")
+_OWN = "course/"
 _FROM = re.compile(r"^FROM (\S+)", re.MULTILINE)
 # A recipe that mounts `locks` is warmed with what these files pin; by the package manager's image.
 _LOCK_FILES = {"node": "package-lock.json", "python": "requirements.txt"}
@@ -34,6 +35,11 @@ class Recipe:
     needs: tuple[str, ...]
     locks: tuple[Path, ...]
     digest: str
+
+    @property
+    def is_official(self) -> bool:
+        """Whether a registry has it; the course's own names are never asked of anybody."""
+        return not self.name.startswith(_OWN)
 
 
 def _lock_files(layout: Layout, folder: Path) -> tuple[Path, ...]:
@@ -78,12 +84,14 @@ def load_recipes(layout: Layout) -> dict[str, Recipe]:
         name, needs = _read(layout, file.parent)
         read[name] = (file.parent, needs)
     recipes: dict[str, Recipe] = {}
+    stems: dict[str, str] = {}
     for name in _in_order({n: needs for n, (_, needs) in read.items()}):
         folder, needs = read[name]
         locks = _lock_files(layout, folder)
-        files = [*sorted(p for p in folder.rglob("*") if p.is_file()), *locks]
-        digest = _digest(files, (recipes[n].digest for n in needs))
-        recipes[name] = Recipe(name, folder, needs, locks, digest)
+        files = sorted(p for p in folder.rglob("*") if p.is_file())
+        # The packages that an image carries change nothing of what is built on it.
+        stems[name] = _digest(files, (stems[n] for n in needs))
+        recipes[name] = Recipe(name, folder, needs, locks, _digest(locks, (stems[name],)))
     return recipes
 
 

@@ -9,29 +9,24 @@ from pathlib import Path
 
 from coursework.trouble import CourseError
 
-_SUITE = "trixie"
-_UNREAD = ("doc", "man", "locale", "info", "lintian", "bash-completion")
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
-def make_rootfs(target: Path, progress: Callable[[str], None]) -> None:
+def make_rootfs(target: Path, options: Path, progress: Callable[[str], None]) -> None:
     """Make the root file system as a tar file, from the distribution's packages.
 
     Args:
         target: the file to write; it is not there unless it is whole.
+        options: a file with what mmdebstrap is told, one a line; the last is the suite.
         progress: is told what happens.
 
     Raises:
         CourseError: mmdebstrap is missing and cannot be had, or it failed.
     """
     _require_mmdebstrap(progress)
-    options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNREAD]
-    # Few files: base images are copied and compared often.
-    options += [
-        "--customize-hook=rm -rf $1/var/cache/debconf/*-old $1/var/log/*.log $1/var/lib/dpkg/*-old"
-    ]
+    told = [x for x in options.read_text("utf-8").splitlines() if x and not x.startswith("#")]
     part = target.with_suffix(".part")
-    command = ["mmdebstrap", "--variant=minbase", "--format=tar", *options, _SUITE, str(part)]
+    command = ["mmdebstrap", "--format=tar", *told, str(part)]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -41,7 +36,8 @@ def make_rootfs(target: Path, progress: Callable[[str], None]) -> None:
             assert process.stderr is not None  # noqa: S101 - PIPE was asked for
             for line in process.stderr:
                 last = line.strip() or last
-                progress(last.removeprefix("I: "))
+                if last.endswith("..."):
+                    progress(last.removeprefix("I: "))
     except BaseException:
         process.terminate()
         process.wait()
