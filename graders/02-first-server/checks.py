@@ -13,9 +13,10 @@ from coursework.checks import Finished, Image, Random, Reply, Server, at_once, f
 FILE = "/data/shows.json"
 CODES_AT_ONCE = 24
 ANSWER_WITHIN_S = 0.3
-# Where machines are slow or busy: threads that start 24 hashes at once use up to a quarter of the
-# time for that, a blocked event loop at least half.
+# Of the time for all codes: 24 threads on two cores cost a quarter, a blocked loop at least half.
 ANSWER_WITHIN_SHARE = 1 / 3
+# A busy machine may hold up any server once; a blocked event loop is late each time.
+RUSHES = 3
 # Three times what the contract says: this check is about who waits, not about fast codes.
 CODE_WITHIN_S = 60.0
 ASK_EVERY_S = 0.02
@@ -109,27 +110,33 @@ def check_stays_responsive(server: Server, random: Random) -> None:
     """While 24 codes are computed, GET /api/users goes on answering, and the codes are right"""
     for path in ("/api/ticket-code", "/api/ticket-code?name="):
         server.get(path).expect(400, json={"error": "name_required"})
-    names = [f"{random.text(3)} & {random.word()}+%41" for _ in range(CODES_AT_ONCE)]
-    with ThreadPoolExecutor() as pool:
-        codes = list(pool.map(ticket_code, names))
+    for _ in range(RUSHES):
+        names = [f"{random.text(3)} & {random.word()}+%41" for _ in range(CODES_AT_ONCE)]
+        answers, greetings = rush(server, names)
+        slowest = max(greetings, key=lambda reply: reply.elapsed_s)
+        computing_s = max(reply.elapsed_s for reply in answers)
+        limit_s = max(ANSWER_WITHIN_S, computing_s * ANSWER_WITHIN_SHARE)
+        if slowest.elapsed_s < limit_s:
+            break
+    else:
+        slowest.fail(
+            f"an answer in {limit_s * 1000:.0f} ms while {CODES_AT_ONCE} codes are computed",
+            f"an answer after {slowest.elapsed_s * 1000:.0f} ms, in each of {RUSHES} attempts",
+        )
+    with ThreadPoolExecutor(2) as pool:
+        for answer, code in zip(answers, pool.map(ticket_code, names), strict=True):
+            answer.expect(200, json={"code": code})
+
+
+def rush(server: Server, names: list[str]) -> tuple[list[Reply], list[Reply]]:
+    """Ask for all codes at once; give them, and the greetings that were answered meanwhile."""
     with at_once(lambda name: ask_for_code(server, name), names) as crowd:
-        replies = [ask_for_users(server)]
+        greetings = [ask_for_users(server)]
         while crowd.busy:
             # Asking without a pause would take the processor that the codes need.
             time.sleep(ASK_EVERY_S)
-            replies.append(ask_for_users(server))
-    answers = crowd.results()
-    slowest = max(replies, key=lambda reply: reply.elapsed_s)
-    computing_s = max(answer.elapsed_s for answer in answers)
-    limit_s = max(ANSWER_WITHIN_S, computing_s * ANSWER_WITHIN_SHARE)
-    if slowest.elapsed_s >= limit_s:
-        slowest.fail(
-            f"GET /api/users in less than {limit_s * 1000:.0f} ms while {CODES_AT_ONCE} codes"
-            " are computed",
-            f"an answer after {slowest.elapsed_s * 1000:.0f} ms",
-        )
-    for answer, code in zip(answers, codes, strict=True):
-        answer.expect(200, json={"code": code})
+            greetings.append(ask_for_users(server))
+    return crowd.results(), greetings
 
 
 def ticket_code(name: str) -> str:
