@@ -26,7 +26,7 @@ def digests(root):
 def test_an_image_comes_after_those_that_it_needs():
     """The order of recipes is an order to build in."""
     recipes = load_recipes(find_layout())
-    done = set()
+    done: set[str] = set()
     for name, recipe in recipes.items():
         assert set(recipe.needs) <= done
         done.add(name)
@@ -46,6 +46,22 @@ def test_a_changed_lock_changes_its_image_alone(clone):
     lock.write_text(lock.read_text("utf-8") + "\n", "utf-8")
     after = digests(clone)
     assert {n for n in before if before[n] != after[n]} == {"node:24-slim"}
+
+
+def test_packages_of_an_image_change_nothing_built_on_it(clone):
+    """New requirements rebuild Python's image; Node's, which is unpacked with it, stays."""
+    before = digests(clone)
+    lock = next(clone.glob("graders/*/right/*/requirements.txt"))
+    lock.write_text(lock.read_text("utf-8") + "\n", "utf-8")
+    after = digests(clone)
+    assert {n for n in before if before[n] != after[n]} == {"python:3.13-slim"}
+
+
+def test_the_courses_own_names_are_asked_of_no_registry():
+    """Somebody else could own that name there."""
+    official = {r.name for r in load_recipes(find_layout()).values() if r.is_official}
+    assert "node:24-slim" in official
+    assert "course/tools:1" not in official
 
 
 def test_a_changed_base_changes_what_stands_on_it(clone):

@@ -26,6 +26,7 @@ from coursework.trouble import CourseError
 _SCHEMA = 1
 _MANIFEST = "manifest.json"
 _IMAGES = "images.tar"
+_TOLD_EVERY_BYTES = 20_000_000
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 
 Progress = Callable[[str], None]
@@ -69,14 +70,15 @@ def _write(
     engine: Engine, manifest: dict[str, Any], part: Path, shown: str, progress: Progress
 ) -> None:
     images = manifest["images"].values()
-    total = sum(image["size_bytes"] for image in images)
+    done = 0
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
         bundle.writestr(_MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
         with bundle.open(_IMAGES, "w", force_zip64=True) as target:
-            tell = _twentieths(f"{shown}: saving", total, progress)
             for block in saved_blocks(engine, [image["tag"] for image in images]):
                 target.write(block)
-                tell(len(block))
+                # Layers that images share are saved once: how much it will be is not known.
+                if done % _TOLD_EVERY_BYTES > (done := done + len(block)) % _TOLD_EVERY_BYTES:
+                    progress(f"{shown}: {done / 1e6:.0f} MB saved")
 
 
 @contextmanager
@@ -192,6 +194,6 @@ def _twentieths(what: str, total: int, progress: Progress) -> Callable[[int], No
         done += size
         if (twentieth := done * 20 // max(total, 1)) != told:
             told = twentieth
-            progress(f"{what}, {done / 1e6:.0f} of about {total / 1e6:.0f} MB")
+            progress(f"{what}, {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
     return add

@@ -28,6 +28,7 @@ def build(
     progress: Callable[[str], None],
     *,
     origin: str = "",
+    target: str = "",
     tag: str = "",
 ) -> None:
     """Build an image from its folder; those that it needs must be there.
@@ -37,6 +38,7 @@ def build(
         recipe: of the image.
         progress: is told each step.
         origin: lay only the packages' layer, on this image.
+        target: stop at this stage.
         tag: the name of the result; the recipe's by default.
 
     Raises:
@@ -45,6 +47,8 @@ def build(
     options = [f"--tag={tag or recipe.name}", f"--label={LABEL}={recipe.digest}"]
     if origin:
         options.append(f"--build-arg=ORIGIN={origin}")
+    if target:
+        options.append(f"--target={target}")
     with tempfile.TemporaryDirectory(prefix="course-image-") as temporary:
         context = Path(temporary) / "context"
         _lay_context(recipe, context, lambda text: progress(f"{recipe.name}: {text}"))

@@ -65,7 +65,7 @@ def pull(engine: Engine, name: str, progress: Callable[[str], None]) -> None:
             if "error" in event:
                 raise _cannot(name, event["error"])
             _note_layer(layers, event)
-            if (text := _said(name, layers)) != told:
+            if (text := _said(name, layers)) and text != told:
                 told = text
                 progress(text)
     except (DockerException, OSError) as error:
@@ -90,7 +90,9 @@ def _note_layer(layers: dict[str, tuple[int, int]], event: dict[str, Any]) -> No
 def _said(name: str, layers: dict[str, tuple[int, int]]) -> str:
     had, size = (sum(v[i] for v in layers.values()) for i in (0, 1))
     whole = sum(a == b > 0 for a, b in layers.values())
-    rounded = had * 20 // size * size / 20 if size else 0
+    if not size:
+        return ""
+    rounded = had * 20 // size * size / 20
     return (
         f"{name}: pulling, {whole} of {len(layers)} layers,"
         f" {rounded / 1e6:.0f} of {size / 1e6:.0f} MB"
