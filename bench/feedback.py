@@ -19,7 +19,7 @@ from pathlib import Path
 
 import requests
 
-from coursework.authoring.derive import reference_files
+from coursework.authoring.source import read_cells, reference_files
 from coursework.catalogue import load_catalogue
 from coursework.checks.verdict import Report
 from coursework.containers.building import write_context
@@ -117,7 +117,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, float]:
     """Run all sides in turn, once to warm up and then as often as asked; give the medians."""
     layout, engine = find_layout(), start_engine(say)
     ensure_images(engine, load_catalogue(layout).find(MODULE).images, say)
-    files = reference_files(layout, MODULE)
+    files = reference_files(read_cells(layout.solution(MODULE)))
     seen: list[dict[str, float]] = []
     for number in range(rounds + 1):
         row = floor(engine, layout, files)

@@ -50,8 +50,7 @@ def ensure_images(
             why=f"images/ makes {', '.join(recipes)}",
             fix="course images list",
         )
-    inventory = take_inventory(engine, recipes)
-    if all(inventory[n].is_usable for n in wanted):
+    if all(p.is_usable for p in take_inventory(engine, {n: recipes[n] for n in wanted}).values()):
         return []
     with one_at_a_time(tell):
         made: list[str] = []
@@ -69,7 +68,7 @@ def _ensure(
     *,
     may_pull: bool,
 ) -> None:
-    present = take_inventory(engine, recipes)[name]
+    present = _look(engine, recipes[name])
     if present.is_usable:
         return
     if not (present.state == "absent" and may_pull and _pulled(engine, recipes[name], tell)):
@@ -77,9 +76,13 @@ def _ensure(
             _ensure(engine, recipes, need, tell, made, may_pull=may_pull)
         build(engine, recipes[name], tell)
         forget(engine, present.image_id)
-    size = take_inventory(engine, recipes)[name].size_bytes
+    size = _look(engine, recipes[name]).size_bytes
     tell(f"{name}: done, {size / 1e6:.0f} MB")
     made.append(name)
+
+
+def _look(engine: Engine, recipe: Recipe) -> Present:
+    return take_inventory(engine, {recipe.name: recipe})[recipe.name]
 
 
 def _pulled(engine: Engine, recipe: Recipe, tell: Progress) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from docker.errors import ImageNotFound
+
 from coursework.engine import Engine
 from coursework.images.recipe import Recipe
 
@@ -34,20 +36,16 @@ class Present:
 
 
 def take_inventory(engine: Engine, recipes: dict[str, Recipe]) -> dict[str, Present]:
-    """Ask an engine once which of these images it has, by name."""
-    found = {}
-    for image in engine.client.api.images():
-        for tag in image.get("RepoTags") or ():
-            found[tag] = image
-    return {name: _present(recipe, found.get(name)) for name, recipe in recipes.items()}
+    """Ask an engine which of these images it has, by name."""
+    return {name: _present(engine, recipe) for name, recipe in recipes.items()}
 
 
-def _present(recipe: Recipe, image: dict[str, object] | None) -> Present:
-    if image is None:
+def _present(engine: Engine, recipe: Recipe) -> Present:
+    try:
+        # A millisecond each; a list of all images takes fifty where a class has built hundreds.
+        image = engine.client.api.inspect_image(recipe.name)
+    except ImageNotFound:
         return Present(recipe, "absent")
-    labels = image.get("Labels")
-    label = labels.get(LABEL) if isinstance(labels, dict) else None
-    states: dict[object, State] = {None: "pulled", recipe.digest: "built"}
-    return Present(
-        recipe, states.get(label, "out of date"), int(str(image["Size"])), str(image["Id"])
-    )
+    label = ((image.get("Config") or {}).get("Labels") or {}).get(LABEL)
+    states: dict[str | None, State] = {None: "pulled", recipe.digest: "built"}
+    return Present(recipe, states.get(label, "out of date"), image["Size"], image["Id"])
