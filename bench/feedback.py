@@ -91,9 +91,7 @@ def check(
     """Time one check, or all, in this process."""
     images = load_catalogue(layout).find(MODULE).images
     start = time.monotonic()
-    report = grade(
-        MODULE, changed(files), layout=layout, engine=engine, only=only, images=images
-    )
+    report = grade(MODULE, changed(files), layout=layout, engine=engine, only=only, images=images)
     if report.exit_code:
         raise SystemExit(f"the reference solution did not pass: {report.to_json()}")
     return time.monotonic() - start, report
@@ -136,8 +134,12 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, float]:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="counted rounds, after one to warm up")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="counted rounds, after one to warm up"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     arguments = parser.parse_args()
     figures = measure(arguments.rounds, lambda text: print(text, file=sys.stderr))

@@ -2,6 +2,7 @@
 
 import subprocess
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -9,7 +10,7 @@ from coursework import commands
 from coursework.cli import course
 from tests.commands.conftest import COURSE
 
-NAMES = sorted(course.list_commands(None))
+NAMES = sorted(course.list_commands(click.Context(course)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,6 +35,6 @@ def test_an_unknown_command_ends_with_2():
 
 
 def test_list_shows_the_modules():
-    """course list names modules in order."""
+    """Course list names modules in order."""
     done = CliRunner().invoke(course, ["list"])
     assert done.output.index("01-http") < done.output.index("02-first-server")

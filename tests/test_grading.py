@@ -36,11 +36,12 @@ def answer(case):
 
 
 def transcript(report):
-    console = Console(file=io.StringIO(), width=100)
+    written = io.StringIO()
+    console = Console(file=written, width=100)
     for result in report.checks:
         print_result(console, result)
     print_ending(console, report)
-    return console.file.getvalue()
+    return written.getvalue()
 
 
 def normal(text):

@@ -25,9 +25,7 @@ def clone(tmp_path, monkeypatch):
     return layout
 
 
-@pytest.mark.parametrize(
-    "text", ["90-tiny", "90", "work/90-tiny", "work/90-tiny/exercise.ipynb"]
-)
+@pytest.mark.parametrize("text", ["90-tiny", "90", "work/90-tiny", "work/90-tiny/exercise.ipynb"])
 def test_a_notebook_is_found_by_all_its_names(clone, text):
     """Module, folder and file lead to the same notebook."""
     target = find_target(clone, text)

@@ -68,7 +68,7 @@ def _module(entry: dict[str, Any], source: Path) -> Module:
     where = entry.get("slug", "an entry without slug")
     if surplus := sorted(set(entry) - known):
         raise CourseError(f"{source}: {where} has unknown keys: {', '.join(surplus)}.")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
     try:
         module = Module(**values)
     except TypeError as error:

@@ -132,7 +132,11 @@ def test_pieces_arrive_as_packets_of_their_own():
 def test_expect_closed_tells_an_open_connection():
     """A connection that stays open where it should close is a failure."""
     hold = threading.Event()
-    with serving(lambda _: hold.wait(5)) as address, Connection(address) as line:
+
+    def silent(_):
+        hold.wait(5)
+
+    with serving(silent) as address, Connection(address) as line:
         assert line.stays_open(0.01)
         with pytest.raises(Failure, match="still open"):
             line.expect_closed(within_s=0.1)

@@ -36,7 +36,7 @@ def test_a_build_gives_an_image(engine, built):
 
 def test_the_lines_of_a_build_are_told(built):
     """Whoever waits sees the steps."""
-    lines = []
+    lines: list[str] = []
     built(f"FROM busybox:1.37\nRUN echo step-{time.time_ns()}\n", on_line=lines.append)
     assert any("RUN echo step-" in line for line in lines)
 
@@ -107,7 +107,8 @@ import sys
 from coursework.containers.building import build_image
 from coursework.engine import Engine
 files = {"Dockerfile": f"FROM busybox:1.37\\nRUN {sys.argv[2]}\\n".encode()}
-build_image(Engine("host", sys.argv[1]), files, module="98-building", on_line=lambda l: print(l, flush=True))
+show = lambda line: print(line, flush=True)
+build_image(Engine("host", sys.argv[1]), files, module="98-building", on_line=show)
 """
 
 
@@ -120,6 +121,7 @@ def test_ctrl_c_ends_a_build_at_once(engine, built):
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     with process:
+        assert process.stdout is not None
         for line in process.stdout:
             if f"RUN {mark}" in line:
                 break

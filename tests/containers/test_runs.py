@@ -33,6 +33,7 @@ def test_a_run_lives_as_long_as_it_is_open():
 def test_a_killed_process_leaves_a_dead_run():
     """A run whose process was killed is dead at once, without anybody tidying up."""
     with subprocess.Popen([sys.executable, "-c", _HOLD], stdout=subprocess.PIPE, text=True) as held:
+        assert held.stdout is not None
         run_id = held.stdout.readline().strip()
         assert is_alive(run_id)
         held.send_signal(signal.SIGKILL)

@@ -6,11 +6,11 @@ import pytest
 from rich.console import Console
 
 from coursework.checks.verdict import CheckResult, Report
+from coursework.layout import Layout
 from coursework.report.lines import details, printable, summary
 from coursework.report.notebook import report_html, trouble_html
 from coursework.report.record import last_report, save_report
 from coursework.report.terminal import print_ending, print_result
-from coursework.layout import Layout
 from coursework.trouble import CourseError
 
 EVIL = "\x1b]0;owned\x07\x1b[2J<img src=x onerror=alert(1)>[bold]\x00\x9b31m"
@@ -25,11 +25,12 @@ def report(*results, **more):
 
 
 def terminal(results):
-    console = Console(file=io.StringIO(), width=60, color_system=None)
+    written = io.StringIO()
+    console = Console(file=written, width=60, color_system=None)
     for each in results.checks:
         print_result(console, each)
     print_ending(console, results)
-    return console.file.getvalue()
+    return written.getvalue()
 
 
 def test_a_failure_has_its_five_lines():
@@ -93,4 +94,6 @@ def test_reports_are_kept_and_given_back(tmp_path):
     layout = Layout(tmp_path)
     assert last_report(layout, "90-tiny") is None
     save_report(layout, report(result("passed")))
-    assert last_report(layout, "90-tiny")["checks"][0]["verdict"] == "passed"
+    kept = last_report(layout, "90-tiny")
+    assert kept is not None
+    assert kept["checks"][0]["verdict"] == "passed"

@@ -27,7 +27,8 @@ _NOISE = re.compile(
     r"sha256:|transferring|DONE|CACHED|load |exporting|writing|naming|-----| > |\.\.\."
 )
 _REASON = re.compile(
-    r"(dockerfile parse error.*|executor failed.*|process \".*|failed to compute cache key.*|failed to solve: .*)"
+    r"(dockerfile parse error.*|executor failed.*|process \".*"
+    r"|failed to compute cache key.*|failed to solve: .*)"
 )
 
 # What the docker command says when the trouble is not the learner's, and what helps.

@@ -1,7 +1,7 @@
 """Which base images an engine has, and whose they are."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from docker.errors import ImageNotFound
 
@@ -43,7 +43,7 @@ def take_inventory(engine: Engine, recipes: dict[str, Recipe]) -> dict[str, Pres
 def _present(engine: Engine, recipe: Recipe) -> Present:
     try:
         # A millisecond each; a list of all images takes fifty where a class has built hundreds.
-        image = engine.client.api.inspect_image(recipe.name)
+        image: dict[str, Any] = engine.client.api.inspect_image(recipe.name)  # type: ignore[no-untyped-call]
     except ImageNotFound:
         return Present(recipe, "absent")
     label = ((image.get("Config") or {}).get("Labels") or {}).get(LABEL)
