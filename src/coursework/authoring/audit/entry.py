@@ -9,6 +9,7 @@ from coursework.authoring.audit.subject import Subject
 from coursework.authoring.source import reference_files
 from coursework.catalogue import load_catalogue
 
+_CONTINUED = re.compile(r"\\\n")
 _FROM = re.compile(r"^FROM(?:\s+--\S+)*\s+(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE | re.IGNORECASE)
 
 
@@ -49,7 +50,9 @@ def images_exist(subject: Subject) -> Iterator[Finding]:
 def dockerfiles_use_listed_images(subject: Subject) -> Iterator[Finding]:
     """Find base images of answers that the module does not list."""
     listed = ", ".join(subject.module.images) or "none"
-    for path, text in _dockerfiles(subject).items():
+    for path, lines in _dockerfiles(subject).items():
+        # What a RUN goes on with may begin with "from" too, in Python for one.
+        text = _CONTINUED.sub(" ", lines)
         stages = {str(stage).lower() for _, stage in _FROM.findall(text) if stage}
         for name, _ in _FROM.findall(text):
             if name in subject.module.images or name == "scratch" or "$" in name:
