@@ -67,6 +67,17 @@ def test_it_refuses_a_visitor_without_its_token(lab: Lab) -> None:
     assert caught.value.code == 403
 
 
+def test_its_page_asks_nothing_and_shows_nothing_of_an_instructor(lab: Lab) -> None:
+    """No question about news, no menu that generates assignments: they are switched off."""
+    page = f"{lab.url.partition('?')[0]}?token={lab.url.rpartition('token=')[2]}"
+    with urllib.request.urlopen(page, timeout=10) as reply:  # noqa: S310
+        text = reply.read().decode()
+    config = re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', text, re.DOTALL)
+    assert config is not None
+    disabled = json.loads(config[1])["disabledExtensions"]
+    assert {"@jupyter/nbgrader", "@jupyterlab/apputils-extension:announcements"} <= set(disabled)
+
+
 def test_a_taken_port_is_passed_over() -> None:
     """The next free port is taken where another program listens."""
     with socket.create_server(("127.0.0.1", 0)) as other:

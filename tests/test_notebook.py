@@ -73,6 +73,14 @@ def test_what_was_run_but_not_saved_is_checked_with_a_warning(folder):
     assert "server.py on disk differs from its cell in the saved notebook" in shown
 
 
+def test_all_unsaved_files_are_named_in_one_line(folder):
+    """Two files that the saved notebook lacks make one warning."""
+    other = "%%writefile notes.txt\nsecond thoughts"
+    shown = run(folder, IMPORT, WRITE, other, 'check("greets")', saved=[IMPORT])[-1]
+    assert "server.py, notes.txt on disk differ from their cells" in shown
+    assert shown.count("⚠") == 1
+
+
 def test_a_cell_that_was_not_run_is_named(folder):
     """Forgetting to run the cell is said, before anything else is guessed."""
     shown = run(folder, IMPORT, 'check("greets")', saved=[IMPORT, WRITE])[-1]

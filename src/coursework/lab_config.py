@@ -3,6 +3,8 @@
 # ruff: noqa: F821 - JupyterLab defines `c` where it reads this file.
 # mypy: ignore-errors
 
+from pathlib import Path
+
 c.ServerApp.port_retries = 0
 c.ServerApp.open_browser = False
 c.ServerApp.terminado_settings = {"shell_command": ["bash"]}
@@ -20,3 +22,5 @@ c.ServerApp.jpserver_extensions = {
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"
+# Nor does the page: no question about news, none of an instructor's menus.
+c.LabApp.app_settings_dir = str(Path(__file__).with_name("lab_settings"))

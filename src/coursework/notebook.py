@@ -106,12 +106,13 @@ def _files_on_disk(
         f"The cell of {name} was not run yet: run it to write the file." for name in saved
         if name not in files
     ]  # fmt: skip
-    warnings += [
-        f"{name} on disk differs from its cell in the saved notebook: the file was checked."
-        " Save the notebook (Ctrl-S) with the cell as you want it; the notebook is handed in."
-        for name, data in files.items()
-        if saved.get(name) != data
-    ]
+    unsaved = [name for name, data in files.items() if saved.get(name) != data]
+    if unsaved:
+        differs = "differs from its cell" if len(unsaved) == 1 else "differ from their cells"
+        warnings.append(
+            f"{', '.join(unsaved)} on disk {differs} in the saved notebook:"
+            " what is on disk was checked. Save (Ctrl-S) before you hand the notebook in."
+        )
     return files, warnings
 
 
