@@ -14,6 +14,7 @@ from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Settings
 
 _POLL_S = 0.01
+_KILLED = 128 + 9
 
 
 class Starter(Protocol):
@@ -381,6 +382,7 @@ class Image:
 
 
 def _ending(container: Container, code: int) -> str:
-    if container.was_out_of_memory():
-        return "it ended: it used more memory than it may"
+    # The engine may note an end by lack of memory late, or not at all: the number tells as well.
+    if code == _KILLED or container.was_out_of_memory():
+        return "it was killed, most likely since it used more memory than it may"
     return f"it ended with exit code {code}"

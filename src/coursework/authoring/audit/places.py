@@ -22,7 +22,7 @@ def folders_without_entry(layout: Layout, catalogue: Catalogue) -> Iterator[Find
             name = path.relative_to(layout.root).as_posix()
             kind = "folder" if path.is_dir() else "file"
             what = f"course/catalogue.toml lists no {path.name}"
-            yield Finding("", name, f"unknown-{kind}", what, f"git rm -r {name}")
+            yield Finding("", name, f"unknown-{kind}", what, f"rm -r {name}")
 
 
 def unknown_files(subject: Subject) -> Iterator[Finding]:
@@ -73,4 +73,4 @@ def _surplus(subject: Subject, folder: Path, names: Iterable[str]) -> Iterator[F
 def _unknown(subject: Subject, path: Path, what: str) -> Finding:
     rule = "unknown-folder" if path.is_dir() else "unknown-file"
     name = path.relative_to(subject.layout.root).as_posix()
-    return subject.finding(path, rule, what, f"git rm -r {name}")
+    return subject.finding(path, rule, what, f"rm -r {name}")
