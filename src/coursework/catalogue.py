@@ -86,9 +86,14 @@ def load_catalogue(layout: Layout) -> Catalogue:
     """
     source = layout.catalogue
     try:
-        entries = tomllib.loads(source.read_text("utf-8"))["module"]
-    except (OSError, KeyError, tomllib.TOMLDecodeError) as error:
+        content = tomllib.loads(source.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CourseError(f"{source} cannot be read.", why=str(error)) from error
+    entries = content.pop("module", [])
+    if content or not isinstance(entries, list):
+        raise CourseError(
+            f"{source} cannot be read.", why="it holds something else than [[module]] entries"
+        )
     modules = tuple(_module(entry, source) for entry in entries)
     slugs = [m.slug for m in modules]
     if double := {s for s in slugs if slugs.count(s) > 1}:

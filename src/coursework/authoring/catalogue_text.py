@@ -1,5 +1,6 @@
 """The catalogue as the text that people write: a new entry leaves every other line as it is."""
 
+import itertools
 import re
 
 _ENTRY = re.compile(r"^\[\[module\]\]", re.MULTILINE)
@@ -16,7 +17,7 @@ def with_entry(text: str, entry: str, number: str) -> str:
     """
     text = text.rstrip("\n") + "\n"
     starts = [match.start() for match in _ENTRY.finditer(text)]
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in itertools.pairwise([*starts, len(text)]):
         slug = _SLUG.search(text, start, end)
         if slug and slug[1] > number:
             place = _with_comments_above(text, start)

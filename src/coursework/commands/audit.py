@@ -112,10 +112,11 @@ def _answers(
     )
     from coursework.engine import start_engine  # noqa: PLC0415 - as above
 
+    if only:
+        _refuse_unknown(only, [a.name for s in subjects for a in chosen_answers(s, ())])
     # Where there is no engine, this says so once and not for each answer.
     start_engine(tell)
     chosen = [(s, a) for s in subjects for a in chosen_answers(s, only)]
-    _refuse_unknown(only, [a.name for _, a in chosen])
     for graded in grade_answers(chosen, jobs=jobs, repeat=repeat, tell=tell):
         if only:
             _show(graded.subject.slug, graded.answer.name, graded.outcomes)

@@ -1,0 +1,196 @@
+"""Broken on purpose: each way to break a module ends in exactly its rule, at its file."""
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from coursework.authoring import audit
+from coursework.authoring.audit import Subject, audit_places, audit_structure
+from coursework.authoring.source import read_cells, reference_files
+from coursework.catalogue import load_catalogue
+from coursework.layout import Layout
+from tests.authoring.audit.test_running import RULES_OF_RUNNING
+from tests.authoring.conftest import ALPHA, BETA, build, edit
+
+CATALOGUE = "course/catalogue.toml"
+LESSON = f"course/{ALPHA}/lesson.md"
+EXERCISE = f"solutions/{ALPHA}/exercise.md"
+CHECKS = f"graders/{ALPHA}/checks.py"
+RIGHT = f"graders/{ALPHA}/right/plain_socket"
+WRONG = f"graders/{ALPHA}/wrong/greets"
+
+
+@dataclass(frozen=True)
+class Break:
+    """One way to break a module.
+
+    Args:
+        name: of the case.
+        how: does it.
+        findings: rule and file of all that must be found.
+        module: whose rules are applied.
+        derived: whether exercises/ is brought up to date afterwards.
+    """
+
+    name: str
+    how: Callable[[Layout], object]
+    findings: tuple[tuple[str, str], ...]
+    module: str = ALPHA
+    derived: bool = True
+
+
+def replaced(name: str, old: str, new: str) -> Callable[[Layout], object]:
+    return lambda layout: edit(layout, name, old, new)
+
+
+def written(name: str, text: str) -> Callable[[Layout], object]:
+    def write(layout: Layout) -> None:
+        path = layout.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+    return write
+
+
+def removed(name: str) -> Callable[[Layout], object]:
+    def remove(layout: Layout) -> None:
+        path = layout.root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return remove
+
+
+def swap_entries(layout: Layout) -> None:
+    head, first, second = layout.catalogue.read_text("utf-8").split("[[module]]")
+    entries = "\n".join(f"[[module]]{entry}" for entry in (second, first))
+    layout.catalogue.write_text(head + entries, "utf-8")
+
+
+def link_answer(layout: Layout) -> None:
+    (layout.root / RIGHT / "link.py").symlink_to("server.py")
+
+
+def copy_solution(layout: Layout) -> None:
+    files = reference_files(read_cells(layout.solution(ALPHA)))
+    (layout.root / RIGHT / "server.py").write_bytes(files["server.py"])
+
+
+def told(text: str) -> Callable[[Layout], object]:
+    return replaced(LESSON, "Say what was seen", f"{text}\n\nSay what was seen")
+
+
+def one(name: str, rule: str, file: str, how: Callable[[Layout], object], **more: object) -> Break:
+    return Break(name, how, ((rule, file),), **more)  # type: ignore[arg-type]
+
+
+BREAKS = (
+    one("derived file edited", "stale-derivation", f"exercises/{ALPHA}/exercise.ipynb",
+        replaced(f"exercises/{ALPHA}/exercise.ipynb", "First steps", "Steps"), derived=False),
+    one("derived file too many", "stale-derivation", f"exercises/{ALPHA}/old.txt",
+        written(f"exercises/{ALPHA}/old.txt", "old"), derived=False),
+    one("mark without partner", "underivable", EXERCISE,
+        replaced(EXERCISE, "# END SOLUTION\n", ""), derived=False),
+    one("link among the files", "refused-source", EXERCISE, link_answer),
+    one("base image not listed", "unlisted-image", f"{RIGHT}/Dockerfile",
+        written(f"{RIGHT}/Dockerfile", "FROM scratch AS empty\nFROM node:24-slim\n")),
+    one("image without a folder", "unknown-image", CATALOGUE,
+        replaced(CATALOGUE, '["python:3.13-slim"]', '["python:3.13-slim", "cobol:1"]')),
+    one("requires nobody", "unknown-requirement", CATALOGUE,
+        replaced(CATALOGUE, "requires = []", 'requires = ["05-none"]')),
+    one("requires what comes later", "later-requirement", CATALOGUE,
+        replaced(CATALOGUE, "requires = []", f'requires = ["{BETA}"]')),
+    one("entries in no order", "catalogue-order", CATALOGUE, swap_entries),
+    one("folder without an entry", "unknown-folder", "graders/30-gone",
+        written("graders/30-gone/checks.py", "")),
+    one("file beside the modules", "unknown-file", "course/notes.txt",
+        written("course/notes.txt", "")),
+    one("file that nothing reads", "unknown-file", f"course/{ALPHA}/notes.txt",
+        written(f"course/{ALPHA}/notes.txt", "")),
+    one("wrong answer of no check", "unknown-folder", f"graders/{ALPHA}/wrong/gone",
+        written(f"graders/{ALPHA}/wrong/gone/late/server.py", "")),
+    one("answer that is a file", "unknown-file", f"graders/{ALPHA}/right/server.py",
+        written(f"graders/{ALPHA}/right/server.py", "")),
+    one("answer without files", "unknown-folder", f"{WRONG}/empty",
+        written(f"{WRONG}/empty/README.md", "")),
+    one("no lesson", "missing-file", LESSON, removed(LESSON)),
+    one("lesson that is not UTF-8", "unreadable-text", LESSON,
+        lambda layout: (layout.root / LESSON).write_bytes(b"\xff\xfe")),
+    one("checks that are no Python", "unloadable-checks", CHECKS, written(CHECKS, "def check_(:"),
+        derived=False),
+    one("link to no heading", "unknown-heading", CHECKS,
+        replaced(CHECKS, 'link="A value', 'link="No value')),
+    one("link to no file", "broken-link", LESSON, told("See [this](nothing.txt).")),
+    one("link to no section", "broken-anchor", LESSON, told("See [this](#Nothing).")),
+    one("link to no section of another module", "broken-anchor", LESSON,
+        told(f"See [this](../{BETA}/lesson.ipynb#Nothing).")),
+    one("address without a host", "malformed-url", LESSON, told("See [this](https://nowhere).")),
+    one("nine points", "points-sum", CHECKS, replaced(CHECKS, "    10,", "    9,")),
+    one("check without a title", "check-without-docstring", CHECKS,
+        replaced(CHECKS, '    """GET /hello answers the text of GREETING as JSON"""\n', "")),
+    one("check without a hint", "check-without-hint", CHECKS,
+        replaced(CHECKS, "Read the text when the server runs: os.environ['GREETING'].", "")),
+    Break("check without points", replaced(CHECKS, "    10,", "    0,"),
+          (("check-without-points", CHECKS), ("points-sum", CHECKS))),
+    one("check that nothing proves", "check-without-wrong-answer", WRONG, removed(WRONG)),
+    one("need of no check", "unknown-need", CHECKS,
+        replaced(CHECKS, "    10,", '    10,\n    needs=("nothing",),')),
+    one("check without a cell", "check-cells", EXERCISE, replaced(
+        EXERCISE, '```{code-cell} python\ncheck("greets")\n```', "")),
+    one("no cell that imports", "import-cell", EXERCISE,
+        replaced(EXERCISE, "from coursework.notebook import check", "import this")),
+    one("no closing cell", "closing-cell", EXERCISE,
+        replaced(EXERCISE, "```{code-cell} python\ncheck()\n```", "")),
+    one("one right answer only", "no-right-answer", f"graders/{ALPHA}/right",
+        removed(f"graders/{ALPHA}/right")),
+    one("right answer that is the solution", "same-as-solution", RIGHT, copy_solution),
+    Break("nothing", lambda _: None, ()),
+    Break("nothing, in the second module", lambda _: None, (), module=BETA),
+    Break("a line of RUN that begins with from", written(f"{RIGHT}/Dockerfile",
+        'FROM python:3.13-slim\nRUN python -c "\\\nfrom os import path"\n'), ()),
+    Break("links that lead somewhere", told(
+        "See [a](#Clean-up), [b](exercise.ipynb#The-contract), [c](Dockerfile), "
+        f"[d](../{BETA}/lesson.ipynb), [e](https://docs.docker.com/)."), ()),
+)  # fmt: skip
+
+
+def found_in(layout: Layout, slug: str) -> list[tuple[str, str]]:
+    subject = Subject(layout, load_catalogue(layout).find(slug))
+    findings, _ = audit_structure(subject)
+    return sorted((f.rule, f.file) for f in [*audit_places(layout), *findings])
+
+
+@pytest.mark.parametrize("case", BREAKS, ids=lambda case: case.name)
+def test_each_break_is_told_by_its_rule_at_its_file(clone, case):
+    """Nothing else is found: one mistake makes one finding."""
+    case.how(clone)
+    if case.derived:
+        build(clone)
+    assert found_in(clone, case.module) == sorted(case.findings)
+
+
+def test_every_rule_has_a_break():
+    """A rule that is added without a way to break it is noticed."""
+    sources = Path(audit.__file__).parent.glob("*.py")
+    text = "\n".join(path.read_text("utf-8") for path in sources)
+    named = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text)) - {"raises-exception"}
+    covered = RULES_OF_RUNNING | {rule for case in BREAKS for rule, _ in case.findings}
+    # Names of one word cannot be told from other texts.
+    assert named == {rule for rule in covered if "-" in rule}
+
+
+def test_a_finding_names_file_rule_and_command(clone):
+    """What an author reads: where, which rule, what was seen, what to type."""
+    edit(clone, CHECKS, "    10,", "    9,")
+    build(clone)
+    subject = Subject(clone, load_catalogue(clone).find(ALPHA))
+    (finding,), can_run = audit_structure(subject)
+    assert can_run
+    assert str(finding).splitlines() == [
+        f"✗ {CHECKS}  points-sum",
+        "    the points sum to 9, not 10: greets 9",
+        f"    → course audit {ALPHA} --quick",
+    ]

@@ -1,0 +1,135 @@
+"""What runs: answers that come to something else than they must, and lessons that break."""
+
+import pytest
+
+from coursework.authoring.audit import Subject
+from coursework.authoring.audit.leftovers import lesson_objects
+from coursework.authoring.audit.lessons import audit_lesson
+from coursework.authoring.audit.running import chosen_answers, grade_answers
+from coursework.catalogue import load_catalogue
+from tests.authoring.conftest import ALPHA, build, edit
+
+pytestmark = pytest.mark.engine
+EXERCISE = f"solutions/{ALPHA}/exercise.md"
+CHECKS = f"graders/{ALPHA}/checks.py"
+RIGHT = f"graders/{ALPHA}/right/plain_socket"
+WRONG = f"graders/{ALPHA}/wrong/greets/greeting_typed_in"
+ASKED = 'server.get("/hello").expect(200, exactly={"message": greeting})'
+SECOND_CHECK = '''
+
+@points(0, hint="any text")
+def check_answers(server: Server) -> None:
+    """GET /hello answers 200"""
+    server.get("/hello").expect(200, json={"message": "never this"})
+'''
+RULES_OF_RUNNING = {
+    "solution-fails", "blank-passes", "wrong-answer-passes", "wrong-answer-fails-more",
+    "right-answer-fails", "junk-passes", "grader-error", "flaky",
+    "lesson-cell-fails", "lesson-cell-succeeds", "lesson-leftovers", "lesson-stops",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _prepared(engine):
+    """An engine answers before anything is graded."""
+
+
+def subject_of(layout):
+    return Subject(layout, load_catalogue(layout).find(ALPHA))
+
+
+def graded(layout, *names, repeat=1, jobs=1):
+    """Give rule and file of what is found when these answers are graded."""
+    build(layout)
+    subject = subject_of(layout)
+    chosen = [(subject, answer) for answer in chosen_answers(subject, names)]
+    done = grade_answers(chosen, jobs=jobs, repeat=repeat, tell=lambda _: None)
+    return sorted((f.rule, f.file) for g in done for f in g.findings())
+
+
+def test_answers_that_come_to_what_they_must_are_no_findings(clone):
+    """Solution and right answer pass, blank and junk do not, the wrong one fails its check."""
+    assert graded(clone, "solution", "blank", "wrong", "right", "junk/silence", jobs=2) == []
+
+
+def test_a_solution_that_fails_is_found(clone):
+    """The reference solution does not keep its own contract."""
+    edit(clone, EXERCISE, '{"message": os.environ', '{"massage": os.environ')
+    assert graded(clone, "solution") == [("solution-fails", EXERCISE)]
+
+
+def test_checks_that_look_at_nothing_are_found(clone):
+    """They pass the blank exercise and junk, and the wrong answer passes."""
+    edit(clone, CHECKS, f"    {ASKED}\n", "")
+    edit(clone, CHECKS, "check_greets(server: Server, greeting: str)", "check_greets()")
+    assert graded(clone, "blank", "wrong", "junk/exits_at_once") == [
+        ("blank-passes", EXERCISE),
+        ("junk-passes", CHECKS),
+        ("wrong-answer-passes", WRONG),
+    ]
+
+
+def test_a_wrong_answer_that_fails_another_check_is_found(clone):
+    """A wrong answer proves one check: it must not break a second one."""
+    text = (clone.root / CHECKS).read_text("utf-8")
+    (clone.root / CHECKS).write_text(text + SECOND_CHECK, "utf-8")
+    assert graded(clone, "wrong") == [("wrong-answer-fails-more", WRONG)]
+
+
+def test_a_right_answer_that_fails_is_found(clone):
+    """The checks insist on something, or the answer is not right."""
+    edit(clone, f"{RIGHT}/server.py", "200 OK", "201 Created")
+    assert graded(clone, "right") == [("right-answer-fails", RIGHT)]
+
+
+def test_a_check_that_breaks_is_our_error(clone):
+    """Whatever the answer, a check that raises is a finding."""
+    edit(clone, CHECKS, ASKED, '{}["nothing"]')
+    assert graded(clone, "solution") == [("grader-error", EXERCISE)]
+
+
+def test_a_verdict_that_changes_is_found_by_repeating(clone, tmp_path):
+    """Every second run fails: one finding that names seeds and verdicts."""
+    turn = tmp_path / "turn"
+    edit(clone, CHECKS, ASKED, f'assert __import__("pathlib").Path({str(turn)!r}).exists()')
+    build(clone)
+    subject = subject_of(clone)
+    chosen = [(subject, answer) for answer in chosen_answers(subject, ["right"])]
+    done = grade_answers(chosen, jobs=1, repeat=2, tell=lambda _: turn.touch())
+    findings = [finding for answer in done for finding in answer.findings()]
+    assert [f.rule for f in findings] == ["right-answer-fails", "flaky"]
+    assert findings[-1].command == f"course audit {ALPHA} --only right/plain_socket --repeat 2"
+
+
+def lesson(layout, engine, *cells):
+    """Replace the lesson by these cells; give what is found."""
+    head = layout.lesson(ALPHA).read_text("utf-8").split("Begin with something")[0]
+    text = "".join(f"```{{code-cell}} python\n{cell}\n```\n\n" for cell in cells)
+    layout.lesson(ALPHA).write_text(head + text, "utf-8")
+    return audit_lesson(subject_of(layout), engine)
+
+
+def test_a_lesson_is_judged_cell_by_cell(clone, engine):
+    """A cell that fails, one that should and does not, and what is left behind: each is told."""
+    found = lesson(
+        clone,
+        engine,
+        "1 / 0",
+        ":tags: [raises-exception]\n\nprint('fine')",
+        ":tags: [raises-exception]\n\nraise ValueError",
+        "!docker volume create lantern-left",
+    )
+    assert [f.rule for f in found] == [
+        "lesson-cell-fails",
+        "lesson-cell-succeeds",
+        "lesson-leftovers",
+    ]
+    assert "ZeroDivisionError" in found[0].what
+    assert "lantern-left" not in {o.name for o in lesson_objects(engine)}
+
+
+def test_a_lesson_whose_kernel_ends_is_one_finding(clone, engine):
+    """The rest of the audit goes on."""
+    (finding,) = lesson(clone, engine, "import os\nos._exit(1)", "print('never')")
+    assert finding.rule == "lesson-stops"
+    assert finding.file == f"course/{ALPHA}/lesson.md"
