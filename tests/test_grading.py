@@ -47,6 +47,7 @@ def transcript(report):
 def normal(text):
     """Free a text of what differs from run to run: ports, run ids, times, logs."""
     rules = [
+        (re.escape(f"{TINY.root}/"), ""),
         (r"localhost:\d{4,5}", "localhost:PORT"),
         (r"90-tiny-[0-9a-f]{8}-\d+", "90-tiny-RUN-N"),
         (r"\b\d+\.\d+ s\b", "N s"),

@@ -133,7 +133,8 @@ def _run_checks(
     from coursework.checks.plugin import CheckPlugin  # noqa: PLC0415
     from coursework.checks.session import Session  # noqa: PLC0415
 
-    session = Session(engine, run, submission, building, seed, watcher.on_result)
+    folder = layout.work(run.module)
+    session = Session(engine, run, submission, building, folder, seed, watcher.on_result)
     plugin = CheckPlugin(session, only)
     forget = call_before_release(session.wait_until_calm)
     interrupted = True

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from coursework.checks.retype import curl_command, wire_command
+from coursework.checks.retype import build_command, curl_command, wire_command
 from tests.checks.raw_server import serving
 
 
@@ -54,3 +54,11 @@ def test_the_wire_command_sends_the_same_bytes():
     sent, printed = sent_by(lambda port: wire_command(data, port))
     assert sent == data
     assert b"200 OK" in printed
+
+
+def test_a_build_is_retyped_from_wherever_the_terminal_is(tmp_path):
+    """The whole path, quoted: a lab's terminal opens in another folder than a cell."""
+    folder = tmp_path / "Ada's course" / "work"
+    script = f'docker() {{ printf "%s|" "$@"; }}; {build_command(folder)}'
+    done = subprocess.run(["bash", "-c", script], cwd="/", capture_output=True, text=True)  # noqa: PLW1510
+    assert done.stdout == f"build|{folder}|"

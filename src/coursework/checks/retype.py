@@ -3,8 +3,14 @@
 import shlex
 import string
 from collections.abc import Mapping
+from pathlib import Path
 
 _LIMIT_CHARACTERS = 1500
+
+
+def build_command(folder: Path) -> str:
+    """Give the command that builds a learner's folder, from wherever a terminal is."""
+    return shlex.join(["docker", "build", str(folder)])
 
 
 def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes, port: int) -> str:

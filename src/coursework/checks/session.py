@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.randomness import Random
+from coursework.checks.retype import build_command
 from coursework.checks.server import Finished, Image, Server
 from coursework.checks.verdict import CheckResult
 from coursework.containers.building import BuildFailed
@@ -28,6 +30,7 @@ class Session:
         run: labels what is made.
         submission: the files that are checked.
         building: gives the image's id, or raises BuildFailed.
+        folder: where the learner works on the module.
         seed: of the run's random values.
         on_result: is called with each verdict.
     """
@@ -38,6 +41,7 @@ class Session:
         run: Run,
         submission: Submission,
         building: "Future[str]",
+        folder: Path,
         seed: int,
         on_result: Callable[[CheckResult], None],
     ) -> None:
@@ -47,6 +51,7 @@ class Session:
         self._engine = engine
         self._run = run
         self._building = building
+        self._folder = folder
         self._pool = ThreadPoolExecutor(_STARTS_AT_ONCE, thread_name_prefix="start")
         self._lock = threading.Lock()
         self._made: list[Container] = []
@@ -69,7 +74,7 @@ class Session:
             failure = StartFailure(
                 "an image that builds",
                 failed.saw,
-                command=f"docker build work/{self._run.module}",
+                command=build_command(self._folder),
                 hint=failed.hint or "the log shows the step of the Dockerfile that failed",
             )
             failure.add_note(failed.log)
