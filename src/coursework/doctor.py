@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coursework.catalogue import load_catalogue
-from coursework.engine import Engine, find_engine
+from coursework.engine import Engine, buildx, find_engine
 from coursework.engine.private import private_engine
 from coursework.lab import FIRST_PORT
-from coursework.layout import Layout
+from coursework.layout import Layout, find_layout
 from coursework.trouble import CourseError
 
 NEEDED_DISK_GB = 5
@@ -94,7 +94,13 @@ def _commands(engine: Engine) -> Iterator[Part]:
             check=False,
         )
         said = (done.stdout or done.stderr).strip().splitlines() or ["no answer"]
-        yield Part(name, state, said[0], fix) if done.returncode else Part(name, "ok", said[0])
+        if done.returncode:
+            yield Part(name, state, said[0], fix)
+        elif name == "docker buildx" and buildx.is_wanted():
+            seen = f"{said[0]}: docker compose wants a newer one to build with"
+            yield Part(name, "warning", seen, f"{fix}; cat {find_layout().state / 'buildx.log'}")
+        else:
+            yield Part(name, "ok", said[0])
 
 
 def _images(engine: Engine, layout: Layout) -> Iterator[Part]:

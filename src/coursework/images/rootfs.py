@@ -28,21 +28,26 @@ def make_rootfs(target: Path, options: Path, progress: Callable[[str], None]) ->
     part = target.with_suffix(".part")
     command = ["mmdebstrap", "--format=tar", *told, str(part)]
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Ctrl-C reaches us alone: told twice to end, it would leave its folders behind.
+        start_new_session=True,
     )
     last = ""
-    try:
-        with process:
-            assert process.stderr is not None  # noqa: S101 - PIPE was asked for
+    with process:
+        assert process.stderr is not None  # noqa: S101 - PIPE was asked for
+        try:
             for line in process.stderr:
                 last = line.strip() or last
                 if last.endswith("..."):
                     progress(last.removeprefix("I: "))
-    except BaseException:
-        process.terminate()
-        process.wait()
-        part.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            process.terminate()
+            process.communicate()
+            part.unlink(missing_ok=True)
+            raise
     if process.returncode:
         part.unlink(missing_ok=True)
         raise CourseError(
