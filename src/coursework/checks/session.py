@@ -155,4 +155,6 @@ class Session:
         """Remove the run's containers; those of failed checks may stay for the learner."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         made: list[Any] = [c for c in self._made if c is not None]
-        remove_containers([c.removable for c in made if not (keep_failed and c.name in self._kept)])
+        done = [c.removable for c in made if not (keep_failed and c.name in self._kept)]
+        # A learner waits for the verdict, not for the engine to put things away.
+        remove_containers(done, wait=not keep_failed)

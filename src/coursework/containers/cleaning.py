@@ -26,12 +26,20 @@ class Cleaned:
         return ", ".join(parts) or "nothing"
 
 
-def remove_containers(containers: list[Any]) -> None:
-    """Remove containers with their anonymous volumes, side by side; one that is gone is fine."""
-    if not containers:
-        return
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(_remove, containers))
+def remove_containers(containers: list[Any], *, wait: bool = True) -> None:
+    """Remove containers with their anonymous volumes, side by side; one that is gone is fine.
+
+    Args:
+        containers: of the engine's client.
+        wait: until they are gone. Else they go while others work, at the latest when this
+            process ends; what cannot be removed is found by the next check or `course clean`.
+    """
+    pool = ThreadPoolExecutor(max_workers=8)
+    removals = [pool.submit(_remove, container) for container in containers]
+    pool.shutdown(wait=wait)
+    if wait:
+        for removal in removals:
+            removal.result()
 
 
 def _remove(container: Any) -> None:
