@@ -97,8 +97,8 @@ def check(
     if report.exit_code:
         raise SystemExit(f"the reference solution did not pass: {report.to_json()}")
     # Nobody waits for the containers to go, but what is measured next must not share the machine.
-    own = {"label": f"{LABEL_RUN}={report.run}"}
-    while engine.client.containers.list(all=True, sparse=True, filters=own):
+    own = f"{LABEL_RUN}={report.run}"
+    while engine.client.containers.list(all=True, sparse=True, filters={"label": own}):
         time.sleep(0.01)
     return seconds, report
 
