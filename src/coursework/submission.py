@@ -190,9 +190,12 @@ def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _nbgrader(cell: object) -> dict[str, Any]:
+    return _mapping(_mapping(_mapping(cell).get("metadata")).get("nbgrader"))
+
+
 def _check_ids(cells: Sequence[Any]) -> list[str]:
-    metadata = [_mapping(_mapping(_mapping(c).get("metadata")).get("nbgrader")) for c in cells]
-    ids = [str(m.get("grade_id")) for m in metadata if m.get("grade")]
+    ids = [str(_nbgrader(c).get("grade_id")) for c in cells if _nbgrader(c).get("grade")]
     return [i for i in ids if _CHECK_ID.fullmatch(i)]
 
 
@@ -211,6 +214,38 @@ def _refuse_changed_checks(cells: Sequence[Any], expected: Sequence[str], name: 
             why="grades are written into these cells",
             fix="copy them from exercises/, or begin again with: course start",
         )
+
+
+@dataclass(frozen=True)
+class NotebookCell:
+    """One cell of an untrusted notebook, as text.
+
+    Args:
+        kind: `code`, `markdown` or what else it calls itself.
+        source: its text.
+        grade_id: the id by which nbgrader knows it; empty where it has none.
+    """
+
+    kind: str
+    source: str
+    grade_id: str
+
+
+def read_notebook_cells(path: Path) -> tuple[NotebookCell, ...]:
+    """Give the cells of a saved notebook; nothing in it is run.
+
+    Raises:
+        SubmissionError: the notebook cannot be read or is damaged.
+    """
+    cells = _parsed(_content(path), path.name)["cells"]
+    return tuple(
+        NotebookCell(
+            str(_mapping(cell).get("cell_type")),
+            _cell_source(cell, path.name, number),
+            str(_nbgrader(cell).get("grade_id") or ""),
+        )
+        for number, cell in enumerate(cells, start=1)
+    )
 
 
 def parse_notebook(
@@ -239,12 +274,15 @@ def parse_notebook(
 
 def read_notebook(path: Path, *, checks: Sequence[str] = ()) -> Submission:
     """Read the files out of a saved notebook; see `parse_notebook`."""
+    return parse_notebook(_content(path), name=path.name, checks=checks)
+
+
+def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(LIMIT_NOTEBOOK_BYTES + 1)
+            return file.read(LIMIT_NOTEBOOK_BYTES + 1)
     except OSError as error:
         raise SubmissionError(f"{path} cannot be read.", why=str(error.strerror)) from error
-    return parse_notebook(data, name=path.name, checks=checks)
 
 
 def read_folder(folder: Path) -> Submission:

@@ -46,6 +46,23 @@ def derive_exercise(layout: Layout, slug: str) -> dict[str, bytes]:
     return {NOTEBOOK: notebook, **files}
 
 
+def derive_source(layout: Layout, slug: str) -> dict[str, bytes]:
+    """Give all files of nbgrader's source version by relative path: the solution stays in.
+
+    Raises:
+        SourceError: the source cannot be read, or would hand out its solution.
+        CourseError: the checks cannot be loaded.
+    """
+    files = derive_exercise(layout, slug)
+    source = read_cells(layout.solution(slug))
+    points = _points(layout, slug) if any(cell.check for cell in source) else {}
+    parts = zip(source, cell_ids([without_solution(cell) for cell in source]), strict=True)
+    return {
+        **files,
+        NOTEBOOK: _notebook(slug, [_cell(c, i, _marks(c, i, points)) for c, i in parts]),
+    }
+
+
 def is_ignored(path: Path) -> bool:
     """Tell whether a file or folder is what a tool left behind."""
     return path.name in _IGNORED

@@ -1,0 +1,67 @@
+"""What nbgrader_config.py sets: where things stand, and which steps are ours."""
+
+from pathlib import Path
+from typing import Any
+
+from coursework.layout import Layout
+from coursework.nbgrading.sources import bring_sources_up_to_date
+
+COURSE_ID = "http-to-kubernetes"
+FOLDER = "classroom"
+
+
+def configure(config: Any, root: Path) -> None:
+    """Set nbgrader up for the clone, and derive the source versions that changed.
+
+    Args:
+        config: traitlets' configuration, as `get_config()` gives it.
+        root: the clone.
+
+    Raises:
+        CourseError: a source version cannot be derived.
+    """
+    layout = Layout(root.resolve())
+    room = layout.root / FOLDER
+    (room / "exchange").mkdir(parents=True, exist_ok=True)
+    bring_sources_up_to_date(layout, room / "source")
+    _set_places(config, layout.root, room)
+    _set_steps(config)
+
+
+def _set_places(config: Any, root: Path, room: Path) -> None:
+    config.CourseDirectory.root = str(root)
+    config.CourseDirectory.course_id = COURSE_ID
+    for step in ("source", "release", "submitted", "autograded", "feedback", "solution"):
+        config.CourseDirectory[f"{step}_directory"] = f"{FOLDER}/{step}"
+    # A browser on Formgrader beside a running autograde: wait for SQLite's lock.
+    config.CourseDirectory.db_url = f"sqlite:///{room / 'gradebook.db'}?timeout=60"
+    config.Exchange.root = str(room / "exchange")
+    config.ExportApp.plugin_class = "nbgrader.plugins.export.CsvExportPlugin"
+    config.CsvExportPlugin.to = f"{FOLDER}/grades.csv"
+
+
+def _set_steps(config: Any) -> None:
+    from nbgrader.preprocessors import (  # noqa: PLC0415 - slow to load
+        AssignLatePenalties,
+        CheckCellMetadata,
+        ClearOutput,
+        ComputeChecksums,
+        LockCells,
+        SaveCells,
+    )
+
+    from coursework.nbgrading.grader import SaveVerdicts, TrustedGrader  # noqa: PLC0415
+    from coursework.nbgrading.release import ClearFileSolutions  # noqa: PLC0415
+    from coursework.nbgrading.submitted import SubmittedNotebooks  # noqa: PLC0415
+
+    config.GenerateAssignment.preprocessors = [
+        LockCells, ClearFileSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells,
+    ]  # fmt: skip
+    # What stock steps would mend in a submission, SubmittedNotebooks builds anew.
+    config.Autograde.exporter_class = SubmittedNotebooks
+    config.Autograde.sanitize_preprocessors = []
+    config.Autograde.autograde_preprocessors = [TrustedGrader, SaveVerdicts, AssignLatePenalties]
+    # Feedback is read offline too: nothing in it asks another host for a script.
+    config.HTMLExporter.mathjax_url = ""
+    config.HTMLExporter.require_js_url = ""
+    config.HTMLExporter.jquery_url = ""

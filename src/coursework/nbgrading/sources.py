@@ -1,0 +1,58 @@
+"""nbgrader's source versions: exercises with their solutions, derived from solutions/."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from coursework.authoring.build import Difference, write
+from coursework.authoring.derive import derive_source, folder_files
+from coursework.catalogue import load_catalogue
+from coursework.layout import Layout
+
+
+def bring_sources_up_to_date(layout: Layout, folder: Path) -> list[str]:
+    """Derive the source version of each module whose author's files changed.
+
+    Args:
+        layout: the clone.
+        folder: nbgrader's source folder; a module's files are in `folder/<slug>`.
+
+    Returns:
+        The slugs that were derived.
+
+    Raises:
+        CourseError: a module cannot be derived.
+    """
+    slugs = [module.slug for module in load_catalogue(layout).modules]
+    changed = [slug for slug in slugs if _digest(layout, slug) != _recorded(folder, slug)]
+    for slug in changed:
+        shutil.rmtree(folder / slug, ignore_errors=True)
+        for name, data in derive_source(layout, slug).items():
+            write(Difference(folder / slug / name, data, "missing"))
+        # Last: an interrupted derivation is not taken for a whole one.
+        _mark(folder, slug).write_text(_digest(layout, slug), "ascii")
+    return changed
+
+
+def _mark(folder: Path, slug: str) -> Path:
+    return folder / f".{slug}.sha256"
+
+
+def _recorded(folder: Path, slug: str) -> str:
+    try:
+        return _mark(folder, slug).read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _digest(layout: Layout, slug: str) -> str:
+    digest = hashlib.sha256()
+    files = {
+        "exercise.md": layout.solution(slug).read_bytes(),
+        "checks.py": (layout.grader(slug) / "checks.py").read_bytes(),
+        **folder_files(layout.starter(slug)),
+        **folder_files(layout.given(slug)),
+    }
+    for name, data in files.items():
+        digest.update(f"{name}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()
