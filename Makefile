@@ -1,8 +1,8 @@
-# The set-up: `make lab` to learn, `make test` to prove. Both prepare what they need.
+# The set-up: `make lab` to learn, `make test` to prove. All prepare what they need.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: lab test check environment
+.PHONY: lab test check site environment
 
 lab: environment
 	@exec .venv/bin/course lab $(ARGS)
@@ -10,6 +10,10 @@ lab: environment
 test: environment
 	@.venv/bin/course engine start
 	@.venv/bin/pytest $(ARGS)
+
+site: environment
+	@.venv/bin/course engine start
+	@.venv/bin/course site
 
 check: environment
 	@.venv/bin/ruff check

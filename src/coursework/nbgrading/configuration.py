@@ -61,7 +61,3 @@ def _set_steps(config: Any) -> None:
     config.Autograde.exporter_class = SubmittedNotebooks
     config.Autograde.sanitize_preprocessors = []
     config.Autograde.autograde_preprocessors = [TrustedGrader, SaveVerdicts, AssignLatePenalties]
-    # Feedback is read offline too: nothing in it asks another host for a script.
-    config.HTMLExporter.mathjax_url = ""
-    config.HTMLExporter.require_js_url = ""
-    config.HTMLExporter.jquery_url = ""

@@ -29,7 +29,20 @@ class CellEnd:
     error: str
 
 
-def run_lesson(notebook: bytes, folder: Path, environment: Mapping[str, str]) -> list[CellEnd]:
+@dataclass(frozen=True)
+class LessonRun:
+    """A lesson that came to its end.
+
+    Args:
+        ends: of each code cell.
+        notebook: the lesson with its outputs, nbformat 4.
+    """
+
+    ends: list[CellEnd]
+    notebook: bytes
+
+
+def run_lesson(notebook: bytes, folder: Path, environment: Mapping[str, str]) -> LessonRun:
     """Run all cells in a fresh kernel, also those behind one that fails.
 
     Args:
@@ -58,7 +71,8 @@ def run_lesson(notebook: bytes, folder: Path, environment: Mapping[str, str]) ->
     except (CellTimeoutError, DeadKernelError) as error:
         why = str(error).strip().splitlines()
         raise CourseError("The lesson did not come to its end.", why=" ".join(why)[:600]) from error
-    return [_ended(cell) for cell in lesson.cells if cell.cell_type == "code"]
+    ends = [_ended(cell) for cell in lesson.cells if cell.cell_type == "code"]
+    return LessonRun(ends, nbformat.writes(lesson).encode())  # type: ignore[no-untyped-call]
 
 
 def _ended(cell: Mapping[str, Any]) -> CellEnd:

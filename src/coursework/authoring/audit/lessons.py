@@ -9,10 +9,11 @@ from pathlib import Path
 
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.leftovers import lesson_objects, remove
-from coursework.authoring.audit.lesson_run import EXPECTED, CellEnd, run_lesson
+from coursework.authoring.audit.lesson_run import EXPECTED, CellEnd, LessonRun, run_lesson
 from coursework.authoring.audit.subject import Subject, told
 from coursework.authoring.build import Difference, write
 from coursework.authoring.derive import derive_exercise, derive_lesson
+from coursework.authoring.outputs import save_run
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.trouble import CourseError
@@ -25,6 +26,8 @@ def audit_lesson(
 ) -> list[Finding]:
     """Run a lesson from its first cell to its last in a fresh kernel and a fresh folder.
 
+    The outputs of a run without findings are kept for the site.
+
     Args:
         subject: the module.
         engine: where its cells run containers.
@@ -35,21 +38,23 @@ def audit_lesson(
         ensure_images(engine, names, tell)
         before = lesson_objects(engine)
         try:
-            ends = _run_in_copy(subject, engine)
+            run = _run_in_copy(subject, engine)
         finally:
             left = sorted(lesson_objects(engine) - before)
             for found in left:
                 remove(engine, found)
     except CourseError as error:
         return [_finding(subject, "lesson-stops", told(error))]
-    findings = list(_judge(subject, ends))
+    findings = list(_judge(subject, run.ends))
     for found in left:
         what = f"it leaves the {found.kind} {found.name} behind; its last cell should remove it"
         findings.append(_finding(subject, "lesson-leftovers", what))
+    if not findings:
+        save_run(subject.layout, subject.slug, run.notebook)
     return findings
 
 
-def _run_in_copy(subject: Subject, engine: Engine) -> list[CellEnd]:
+def _run_in_copy(subject: Subject, engine: Engine) -> LessonRun:
     folder = Path(tempfile.mkdtemp(prefix=f"lesson-{subject.slug}-"))
     try:
         for name, data in derive_exercise(subject.layout, subject.slug).items():

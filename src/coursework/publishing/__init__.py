@@ -1,0 +1,1 @@
+"""The site: pages derived from the catalogue, lessons and exercises for MkDocs."""

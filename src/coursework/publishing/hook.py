@@ -1,0 +1,83 @@
+"""What MkDocs asks of us: derived pages, the navigation, the map, and mermaid from our own site."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from coursework.catalogue import load_catalogue
+from coursework.layout import Layout
+from coursework.publishing.pages import exercise_path, lesson_path, module_pages
+from coursework.publishing.roadmap import roadmap_svg
+from coursework.trouble import CourseError
+
+_MAP = "<!-- roadmap -->"
+_MERMAID = "assets/mermaid.js"
+_BUNDLE = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
+# Texts that stand where their other readers look for them: page, file.
+_TEXTS = {"authors.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+
+
+def _layout(config: MkDocsConfig) -> Layout:
+    return Layout(Path(config.config_file_path).parent)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Give the navigation: home, the modules in course order, then what mkdocs.yml lists."""
+    modules: list[Any] = [
+        {f"{m.slug[:2]} · {m.title}": [{"Lesson": lesson_path(m)}, {"Exercise": exercise_path(m)}]}
+        for m in load_catalogue(_layout(config)).modules
+    ]
+    first, *rest = config.nav or []
+    config.nav = [first, *modules, *rest]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the derived pages and mermaid.
+
+    Raises:
+        PluginError: a page cannot be derived; with the command that helps.
+    """
+    layout = _layout(config)
+    try:
+        pages = module_pages(layout, load_catalogue(layout))
+    except CourseError as error:
+        raise PluginError(str(error)) from error
+    for page, text in _TEXTS.items():
+        pages[page] = _relinked((layout.root / text).read_text("utf-8"))
+    for path, text in pages.items():
+        files.append(File.generated(config, path, content=text))
+    files.append(File.generated(config, _MERMAID, abs_src_path=str(_mermaid())))
+    return files
+
+
+def _relinked(markdown: str) -> str:
+    for page, text in _TEXTS.items():
+        markdown = markdown.replace(f"]({text})", f"]({page})")
+    return markdown
+
+
+def _mermaid() -> Path:
+    return Path(str(files("mmdc"))) / "assets" / "mermaid.js"
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Draw the map where a page asks for it."""
+    del page, files
+    if _MAP not in markdown:
+        return markdown
+    return markdown.replace(_MAP, roadmap_svg(load_catalogue(_layout(config))))
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Load mermaid where a page draws something: the theme would ask another host for it."""
+    del page, config
+    if 'class="mermaid"' not in output:
+        return output
+    return _BUNDLE.sub(rf'<script src="\1{_MERMAID}"></script>\g<0>', output, count=1)

@@ -1,0 +1,85 @@
+"""The pages of a module: its lesson with real outputs, and what its exercise asks."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from coursework.authoring.derive import derive_exercise
+from coursework.authoring.outputs import last_run
+from coursework.catalogue import Catalogue, Module
+from coursework.layout import Layout
+from coursework.publishing.text import cell_markdown
+from coursework.trouble import CourseError
+
+
+def module_pages(layout: Layout, catalogue: Catalogue) -> dict[str, str]:
+    """Give the Markdown of each module's pages, by path below the site's pages.
+
+    Raises:
+        CourseError: a lesson has changed since it was run, or a source cannot be read.
+    """
+    pages = {}
+    for module in catalogue.modules:
+        pages[lesson_path(module)] = _lesson(layout, catalogue, module)
+        pages[exercise_path(module)] = _exercise(layout, module)
+    return pages
+
+
+def lesson_path(module: Module) -> str:
+    """Give the path of a lesson's page."""
+    return f"{module.slug}/index.md"
+
+
+def exercise_path(module: Module) -> str:
+    """Give the path of an exercise's page."""
+    return f"{module.slug}/exercise.md"
+
+
+def _lesson(layout: Layout, catalogue: Catalogue, module: Module) -> str:
+    run = last_run(layout, module.slug)
+    if run is None:
+        raise CourseError(
+            f"The lesson of {module.slug} has no outputs to publish.",
+            why="it was changed since its last run, or never ran here",
+            fix="make site",
+        )
+    first, *rest = run["cells"]
+    heading, _, opening = cell_markdown(first).partition("\n")
+    texts = [heading, _facts(catalogue, module), opening, *map(cell_markdown, rest)]
+    ending = (
+        "## Now you\n\nThe exercise of this module is checked on your own machine:"
+        f" [read what it asks](exercise.md), then `make lab` and open `{module.slug}/exercise.ipynb`."
+    )
+    return "\n\n".join([*texts, ending])
+
+
+def _facts(catalogue: Catalogue, module: Module) -> str:
+    before = [catalogue.find(slug) for slug in module.requires]
+    links = ", ".join(f"[{_named(m)}](../{lesson_path(m)})" for m in before) or "nothing"
+    goals = "\n".join(f"    - {text}" for text in module.objectives)
+    return (
+        f'!!! abstract "After this module you can"\n\n{goals}\n\n'
+        f"    **Time** {module.minutes} minutes, exercise included · **Before it** {links}"
+    )
+
+
+def _named(module: Module) -> str:
+    return f"{module.slug[:2]} · {module.title}"
+
+
+def _exercise(layout: Layout, module: Module) -> str:
+    notebook = json.loads(derive_exercise(layout, module.slug)["exercise.ipynb"])
+    statement = [cell for cell in notebook["cells"] if _is_statement(cell)]
+    first, *rest = map(cell_markdown, statement)
+    heading, _, opening = first.partition("\n")
+    how = (
+        '!!! tip "Where you solve it"\n\n'
+        f"    In your clone: `make lab`, then open `{module.slug}/exercise.ipynb`."
+        f" The lesson is [here](index.md)."
+    )
+    return "\n\n".join([heading, how, opening, *rest])
+
+
+def _is_statement(cell: Mapping[str, Any]) -> bool:
+    """Tell whether a reader needs the cell: prose does; stubs and check cells are for notebooks."""
+    return cell["cell_type"] == "markdown"
