@@ -50,13 +50,13 @@ def build_site(layout: Layout) -> None:
         CourseError: MkDocs found something; with its words.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"],
+        [sys.executable, "-m", "mkdocs", "build", "--strict"],
         cwd=layout.root, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        words = [line for line in done.stderr.splitlines() if "MkDocs 2.0" not in line]
+        words = [x for x in done.stderr.splitlines() if x.startswith(("WARNING", "ERROR", "  "))]
         raise CourseError(
             "The site cannot be built.",
-            why="\n        ".join(words[-12:]),
+            why="\n        ".join(words[-12:] or done.stderr.splitlines()[-12:]),
             fix="mend what is named, then type: make site",
         )

@@ -19,6 +19,7 @@ from coursework.trouble import CourseError
 _MAP = "<!-- roadmap -->"
 _MERMAID = "assets/mermaid.js"
 _BUNDLE = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
+_DRAWING = re.compile(r'<pre class="mermaid">.*?</pre>', re.DOTALL)
 # Texts that stand where their other readers look for them: page, file.
 _TEXTS = {"authors.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 
@@ -30,7 +31,7 @@ def _layout(config: MkDocsConfig) -> Layout:
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Give the navigation: home, the modules in course order, then what mkdocs.yml lists."""
     modules: list[Any] = [
-        {f"{m.slug[:2]} · {m.title}": [{"Lesson": lesson_path(m)}, {"Exercise": exercise_path(m)}]}
+        {f"{m.slug[:2]} · {m.title}": [lesson_path(m), exercise_path(m)]}
         for m in load_catalogue(_layout(config)).modules
     ]
     first, *rest = config.nav or []
@@ -80,4 +81,6 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     del page, config
     if 'class="mermaid"' not in output:
         return output
+    # A picture keeps a size that can be read; a phone scrolls it sideways.
+    output = _DRAWING.sub(r'<div class="drawing">\g<0></div>', output)
     return _BUNDLE.sub(rf'<script src="\1{_MERMAID}"></script>\g<0>', output, count=1)

@@ -20,8 +20,8 @@ def module_pages(layout: Layout, catalogue: Catalogue) -> dict[str, str]:
     """
     pages = {}
     for module in catalogue.modules:
-        pages[lesson_path(module)] = _lesson(layout, catalogue, module)
-        pages[exercise_path(module)] = _exercise(layout, module)
+        pages[lesson_path(module)] = lesson_page(layout, catalogue, module)
+        pages[exercise_path(module)] = exercise_page(layout, module)
     return pages
 
 
@@ -35,7 +35,12 @@ def exercise_path(module: Module) -> str:
     return f"{module.slug}/exercise.md"
 
 
-def _lesson(layout: Layout, catalogue: Catalogue, module: Module) -> str:
+def lesson_page(layout: Layout, catalogue: Catalogue, module: Module) -> str:
+    """Give the page of a lesson: what it leads to, its text, and what its cells printed.
+
+    Raises:
+        CourseError: the lesson has changed since it was run.
+    """
     run = last_run(layout, module.slug)
     if run is None:
         raise CourseError(
@@ -48,7 +53,8 @@ def _lesson(layout: Layout, catalogue: Catalogue, module: Module) -> str:
     texts = [heading, _facts(catalogue, module), opening, *map(cell_markdown, rest)]
     ending = (
         "## Now you\n\nThe exercise of this module is checked on your own machine:"
-        f" [read what it asks](exercise.md), then `make lab` and open `{module.slug}/exercise.ipynb`."
+        " [read what it asks](exercise.md), then `make lab`"
+        f" and open `{module.slug}/exercise.ipynb`."
     )
     return "\n\n".join([*texts, ending])
 
@@ -67,7 +73,12 @@ def _named(module: Module) -> str:
     return f"{module.slug[:2]} · {module.title}"
 
 
-def _exercise(layout: Layout, module: Module) -> str:
+def exercise_page(layout: Layout, module: Module) -> str:
+    """Give the page that says what an exercise asks; nothing of an answer is on it.
+
+    Raises:
+        CourseError: the exercise cannot be derived.
+    """
     notebook = json.loads(derive_exercise(layout, module.slug)["exercise.ipynb"])
     statement = [cell for cell in notebook["cells"] if _is_statement(cell)]
     first, *rest = map(cell_markdown, statement)
@@ -82,4 +93,4 @@ def _exercise(layout: Layout, module: Module) -> str:
 
 def _is_statement(cell: Mapping[str, Any]) -> bool:
     """Tell whether a reader needs the cell: prose does; stubs and check cells are for notebooks."""
-    return cell["cell_type"] == "markdown"
+    return bool(cell["cell_type"] == "markdown")

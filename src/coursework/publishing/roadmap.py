@@ -60,10 +60,9 @@ def _box(module: Module, place: tuple[int, int]) -> str:
     texts = [
         f'<text x="{x + 14}" y="{y + 26 + 21 * n}">{escape(t)}</text>' for n, t in enumerate(title)
     ]
-    minutes = (
-        f'<text class="minutes" x="{x + _WIDTH - 12}" y="{y + _HEIGHT - 8}" text-anchor="end">'
-    )
+    corner = f'x="{x + _WIDTH - 12}" y="{y + _HEIGHT - 8}"'
     return (
         f'<a href="{module.slug}/"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}"'
-        f' rx="8"/>{"".join(texts)}{minutes}{module.minutes} min</text></a>'
+        f' rx="8"/>{"".join(texts)}'
+        f'<text class="minutes" {corner} text-anchor="end">{module.minutes} min</text></a>'
     )

@@ -1,0 +1,72 @@
+"""What tests of the site share: a small course, its built site, and a phone-sized browser."""
+
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from coursework.authoring.new import new_module
+from coursework.catalogue import load_catalogue
+from coursework.layout import Layout
+from coursework.publishing.building import build_site, run_changed_lessons
+from tests.authoring.conftest import ALPHA, BETA, edit
+
+ROOT = Path(__file__).parents[2]
+SECRET = "nobody may read this line of the answer"
+PICTURE = "\n## A picture\n\n```mermaid\nflowchart LR\n    reader --> page\n```\n"
+
+
+@pytest.fixture(scope="session")
+def published(engine, tmp_path_factory) -> Layout:
+    """Give a clone of two modules with its site in build/site."""
+    layout = Layout(tmp_path_factory.mktemp("published") / "clone")
+    layout.catalogue.parent.mkdir(parents=True)
+    layout.catalogue.write_text("# The modules.\n", "utf-8")
+    for name in ("images", "site"):
+        shutil.copytree(ROOT / name, layout.root / name)
+    for name in ("mkdocs.yml", "CONTRIBUTING.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, layout.root)
+    (layout.root / "src").symlink_to(ROOT / "src")
+    new_module(layout, ALPHA, "First steps")
+    new_module(layout, BETA, "Two & more <steps>")
+    entry, beta = layout.catalogue.read_text("utf-8").rsplit("requires = []", 1)
+    layout.catalogue.write_text(f'{entry}requires = ["{ALPHA}"]{beta}', "utf-8")
+    lesson = layout.lesson(ALPHA)
+    lesson.write_text(lesson.read_text("utf-8") + PICTURE, "utf-8")
+    for slug in (ALPHA, BETA):
+        solution = layout.solution(slug)
+        text = solution.read_text("utf-8").replace("# END", f"# {SECRET}\n# END")
+        solution.write_text(text, "utf-8")
+    run_changed_lessons(layout, load_catalogue(layout), lambda _: engine, lambda _: None)
+    build_site(layout)
+    return layout
+
+
+@pytest.fixture
+def clone(published, tmp_path) -> Layout:
+    """Give a copy of the clone to change at will; its lessons have run."""
+    shutil.copytree(published.root, tmp_path / "clone", symlinks=True)
+    return Layout(tmp_path / "clone")
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(published):
+    """Give the address at which the site is served."""
+    handler = functools.partial(_Silent, directory=published.root / "build" / "site")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+__all__ = ["ALPHA", "BETA", "SECRET", "edit"]

@@ -1,0 +1,131 @@
+"""The built site, as a reader on a phone meets it."""
+
+import html
+import json
+import re
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from coursework.authoring.outputs import last_run
+from coursework.authoring.solutions import solution_lines
+from coursework.authoring.source import read_cells
+from coursework.publishing.building import build_site
+from coursework.trouble import CourseError
+from tests.publishing.browser import complaints, phone, requested
+from tests.publishing.conftest import ALPHA, BETA, SECRET, edit
+
+pytestmark = pytest.mark.engine
+WITHIN_S = 20
+
+
+def texts(layout):
+    """Give the words of each file of the site, without tags."""
+    pages = (layout.root / "build" / "site").rglob("*")
+    return {
+        str(path): html.unescape(re.sub(r"<[^>]+>", "", path.read_text("utf-8")))
+        for path in pages
+        if path.suffix in (".html", ".json", ".xml")
+    }
+
+
+def page(layout, path):
+    return (layout.root / "build" / "site" / path).read_text("utf-8")
+
+
+def test_a_reader_clicks_the_map_a_module_and_the_search(address):
+    with phone() as browser:
+        wait = WebDriverWait(browser, WITHIN_S)
+        browser.get(f"{address}/")
+        browser.find_elements(By.CSS_SELECTOR, "svg.roadmap a")[1].click()
+        wait.until(lambda b: b.current_url == f"{address}/{BETA}/")
+        before = f".admonition a[href='../{ALPHA}/']"
+        browser.find_element(By.CSS_SELECTOR, before).click()
+        wait.until(lambda b: b.current_url == f"{address}/{ALPHA}/")
+        # The theme draws into a closed shadow: the source goes, a box with a height comes.
+        wait.until(
+            lambda b: (
+                [e.rect["height"] > 20 for e in b.find_elements(By.CSS_SELECTOR, "div.mermaid")]
+                == [True]
+            )
+        )
+        width = browser.execute_script("return document.documentElement.scrollWidth")
+        assert width <= 390
+        browser.find_element(By.CSS_SELECTOR, "label[for=__search]").click()
+        wait.until(
+            lambda b: b.find_element(By.CSS_SELECTOR, "input.md-search__input").is_displayed()
+        )
+        browser.find_element(By.CSS_SELECTOR, "input.md-search__input").send_keys("First steps")
+        found = "a.md-search-result__link"
+        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, found))
+        wait.until(lambda b: b.find_element(By.CSS_SELECTOR, found).is_displayed())
+        browser.find_element(By.CSS_SELECTOR, found).click()
+        wait.until(lambda b: ALPHA in b.current_url)
+        asked = [url for url in requested(browser) if not url.startswith(("data:", "blob:"))]
+        assert any(url.endswith("assets/mermaid.js") for url in asked)
+        assert [url for url in asked if not url.startswith(f"{address}/")] == []
+        assert complaints(browser) == []
+
+
+def test_no_line_of_a_solution_reaches_the_site(published):
+    for slug in (ALPHA, BETA):
+        taught = published.lesson(slug).read_text("utf-8")
+        cells = read_cells(published.solution(slug))
+        lines = [x for cell in cells for x in solution_lines(cell) if x not in taught]
+        assert any(SECRET in line for line in lines)
+        for name, text in texts(published).items():
+            assert [line for line in lines if line in text] == [], name
+
+
+def test_a_lesson_shows_what_its_cells_printed(published):
+    run = last_run(published, ALPHA)
+    assert run is not None
+    printed = [
+        "".join(output["text"]).strip().splitlines()[0]
+        for cell in run["cells"] if cell["cell_type"] == "code"
+        for output in cell["outputs"] if "text" in output
+    ]  # fmt: skip
+    assert printed
+    words = html.unescape(re.sub(r"<[^>]+>", "", page(published, f"{ALPHA}/index.html")))
+    for line in printed:
+        assert line in words
+
+
+def test_a_page_says_objectives_minutes_and_what_comes_before_and_after(published):
+    text = page(published, f"{BETA}/index.html")
+    assert "After this module you can" in text
+    assert re.search(r"<strong>Time</strong> \d+ minutes", text)
+    assert f'href="../{ALPHA}/"' in text
+    assert re.search(r"md-footer__link--prev", text)
+    assert re.search(r"md-footer__link--next", text)
+    assert "Two &amp; more &lt;steps&gt;" in page(published, "index.html")
+
+
+def test_reference_names_each_word(published):
+    from coursework import checks
+
+    text = page(published, "reference/index.html")
+    for word in (*checks.__all__, "submission", "image"):
+        assert f"{word}</" in text or f">{word}<" in text, word
+
+
+def test_a_changed_lesson_is_not_published_with_old_outputs(clone):
+    edit(clone, f"course/{ALPHA}/lesson.md", "# ", "# Changed: ")
+    with pytest.raises(CourseError, match="cannot be built") as error:
+        build_site(clone)
+    assert f"The lesson of {ALPHA} has no outputs to publish" in error.value.why
+
+
+def test_a_broken_link_fails_the_build(clone):
+    index = clone.root / "site" / "index.md"
+    index.write_text(index.read_text("utf-8") + "\n[nowhere](nowhere.md)\n", "utf-8")
+    with pytest.raises(CourseError) as error:
+        build_site(clone)
+    assert "nowhere.md" in error.value.why
+
+
+def test_search_knows_every_page(published):
+    index = json.loads(page(published, "search/search_index.json"))
+    found = {entry["location"].split("#")[0] for entry in index["docs"]}
+    assert {f"{ALPHA}/", f"{ALPHA}/exercise/", "instructors/", "reference/"} <= found
