@@ -15,7 +15,7 @@ from coursework.publishing.building import build_site, run_changed_lessons
 from tests.authoring.conftest import ALPHA, BETA, edit
 
 ROOT = Path(__file__).parents[2]
-SECRET = "nobody may read this line of the answer"
+ANSWER = "nobody may read this line of the answer"
 PICTURE = "\n## A picture\n\n```mermaid\nflowchart LR\n    reader --> page\n```\n"
 
 
@@ -38,7 +38,7 @@ def published(engine, tmp_path_factory) -> Layout:
     lesson.write_text(lesson.read_text("utf-8") + PICTURE, "utf-8")
     for slug in (ALPHA, BETA):
         solution = layout.solution(slug)
-        text = solution.read_text("utf-8").replace("# END", f"# {SECRET}\n# END")
+        text = solution.read_text("utf-8").replace("# END", f"# {ANSWER}\n# END")
         solution.write_text(text, "utf-8")
     run_changed_lessons(layout, load_catalogue(layout), lambda _: engine, lambda _: None)
     build_site(layout)
@@ -69,4 +69,4 @@ def address(published):
         thread.join()
 
 
-__all__ = ["ALPHA", "BETA", "SECRET", "edit"]
+__all__ = ["ALPHA", "ANSWER", "BETA", "edit"]

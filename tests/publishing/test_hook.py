@@ -14,7 +14,7 @@ from coursework.authoring.source import read_cells
 from coursework.publishing.building import build_site
 from coursework.trouble import CourseError
 from tests.publishing.browser import complaints, phone, requested
-from tests.publishing.conftest import ALPHA, BETA, SECRET, edit
+from tests.publishing.conftest import ALPHA, ANSWER, BETA, edit
 
 pytestmark = pytest.mark.engine
 WITHIN_S = 20
@@ -73,7 +73,7 @@ def test_no_line_of_a_solution_reaches_the_site(published):
         taught = published.lesson(slug).read_text("utf-8")
         cells = read_cells(published.solution(slug))
         lines = [x for cell in cells for x in solution_lines(cell) if x not in taught]
-        assert any(SECRET in line for line in lines)
+        assert any(ANSWER in line for line in lines)
         for name, text in texts(published).items():
             assert [line for line in lines if line in text] == [], name
 
