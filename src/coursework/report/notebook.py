@@ -18,7 +18,10 @@ _BOX = (
     " color: inherit; overflow-x: auto"
 )
 _CELL = "border: none; text-align: left; vertical-align: top; padding: 0 1em 0 0; background: none"
-_PRE = "margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; color: inherit; background: none"
+_PRE = (
+    "margin: 0; padding: 0; border: none; white-space: pre-wrap; overflow-wrap: anywhere;"
+    " color: inherit; background: none"
+)
 
 
 def result_html(result: CheckResult) -> str:
