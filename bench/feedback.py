@@ -90,9 +90,9 @@ def check(
     engine: Engine, layout: Layout, files: dict[str, bytes], only: tuple[str, ...]
 ) -> tuple[float, Report]:
     """Time one check, or all, in this process."""
-    images = load_catalogue(layout).find(MODULE).images
+    module = load_catalogue(layout).find(MODULE)
     start = time.monotonic()
-    report = grade(MODULE, changed(files), layout=layout, engine=engine, only=only, images=images)
+    report = grade(module, changed(files), layout=layout, engine=engine, only=only)
     seconds = time.monotonic() - start
     if report.exit_code:
         raise SystemExit(f"the reference solution did not pass: {report.to_json()}")

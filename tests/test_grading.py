@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from coursework import report as report_package
+from coursework.catalogue import load_catalogue
 from coursework.containers.building import Limits
 from coursework.grading import grade, list_checks
 from coursework.layout import Layout
@@ -28,7 +29,7 @@ TINY = Layout(Path(__file__).parent / "tiny")
 CASES = Path(__file__).parent / "grading" / "cases"
 RECORDED = {"report.json", "transcript.txt"}
 SCHEMA = json.loads((Path(report_package.__file__).parent / "schema.json").read_text("utf-8"))
-IMAGES = ("python:3.13-slim",)
+MODULE = load_catalogue(TINY).find("90-tiny")
 
 
 def answer(case):
@@ -80,9 +81,7 @@ def compare(path, text):
 @pytest.mark.parametrize("case", sorted(p.name for p in CASES.iterdir()))
 def test_a_case_ends_in_its_recorded_report(engine, case):
     """Each answer gets the verdicts, the words and the schema that are recorded for it."""
-    report = grade(
-        "90-tiny", answer(case), layout=TINY, engine=engine, seed=7, keep=False, images=IMAGES
-    )
+    report = grade(MODULE, answer(case), layout=TINY, engine=engine, seed=7, keep=False)
     jsonschema.validate(report.to_json(), SCHEMA)
     assert "<script" not in report_html(report)
     compare(CASES / case / "report.json", json.dumps(normal_report(report), indent=1) + "\n")
@@ -93,8 +92,8 @@ def test_a_case_ends_in_its_recorded_report(engine, case):
 def test_one_check_runs_with_what_it_needs(engine):
     """Asking for one check runs it and those that it needs, and no other."""
     report = grade(
-        "90-tiny", answer("right"), layout=TINY, engine=engine, only=("serves_many",),
-        keep=False, images=IMAGES,
+        MODULE, answer("right"), layout=TINY, engine=engine, only=("serves_many",),
+        keep=False,
     )  # fmt: skip
     assert [c.name for c in report.checks] == ["greets", "serves_many"]
 
@@ -103,7 +102,7 @@ def test_one_check_runs_with_what_it_needs(engine):
 def test_an_unknown_check_is_our_message(engine):
     """A name that no check has is answered with the names that there are."""
     with pytest.raises(CourseError, match="no check named nope") as error:
-        grade("90-tiny", answer("right"), layout=TINY, engine=engine, only=("nope",), images=IMAGES)
+        grade(MODULE, answer("right"), layout=TINY, engine=engine, only=("nope",))
     assert "takes_port" in error.value.why
 
 
@@ -113,8 +112,8 @@ def test_a_kept_container_answers_the_command_of_the_report(engine):
     import subprocess
 
     def graded():
-        return grade("90-tiny", answer("other_body"), layout=TINY, engine=engine,
-                     only=("greets",), images=IMAGES)  # fmt: skip
+        return grade(MODULE, answer("other_body"), layout=TINY, engine=engine,
+                     only=("greets",))  # fmt: skip
 
     first = graded()
     seen = subprocess.run(
@@ -135,7 +134,7 @@ def own_containers(engine, report):
 @pytest.mark.engine
 def test_nothing_stays_after_a_passed_run(engine):
     """A run in which all passes leaves no container."""
-    report = grade("90-tiny", answer("right"), layout=TINY, engine=engine, images=IMAGES)
+    report = grade(MODULE, answer("right"), layout=TINY, engine=engine)
     assert report.exit_code == 0
     deadline = time.monotonic() + 10
     while own_containers(engine, report) and time.monotonic() < deadline:
@@ -147,7 +146,7 @@ def test_nothing_stays_after_a_passed_run(engine):
 def test_a_build_that_never_ends_is_stopped(engine):
     """A build over its time is the learner's failure, with the limit named."""
     files = {"Dockerfile": b"FROM python:3.13-slim\nRUN sleep 3600\n"}
-    report = grade("90-tiny", files, layout=TINY, engine=engine, keep=False, images=IMAGES,
+    report = grade(MODULE, files, layout=TINY, engine=engine, keep=False,
                    limits=Limits(seconds=2))  # fmt: skip
     assert report.points == 0
     assert "did not end in 2 s" in report.checks[0].saw
@@ -157,7 +156,7 @@ def test_a_build_that_never_ends_is_stopped(engine):
 def test_a_build_that_fills_the_disk_is_stopped(engine):
     """A build over its disk space is stopped, and the space comes back."""
     files = {"Dockerfile": b"FROM python:3.13-slim\nRUN head -c 10000000000 /dev/zero > /big\n"}
-    report = grade("90-tiny", files, layout=TINY, engine=engine, keep=False, images=IMAGES,
+    report = grade(MODULE, files, layout=TINY, engine=engine, keep=False,
                    limits=Limits(disk_bytes=300_000_000))  # fmt: skip
     assert "wrote more than 0.3 GB" in report.checks[0].saw
 
@@ -171,8 +170,8 @@ def test_a_mistake_in_the_checks_is_an_error_and_no_verdict(engine, tmp_path):
     layout = Layout(tmp_path / "clone")
     checks = layout.grader("90-tiny") / "checks.py"
     checks.write_text(checks.read_text("utf-8").replace("server.get(", "server.gett(", 1), "utf-8")
-    report = grade("90-tiny", answer("right"), layout=layout, engine=engine, keep=False,
-                   only=("greets",), images=IMAGES)  # fmt: skip
+    report = grade(MODULE, answer("right"), layout=layout, engine=engine, keep=False,
+                   only=("greets",))  # fmt: skip
     assert (report.checks[0].verdict, report.exit_code) == ("error", 2)
     assert "gett" in report.checks[0].saw
 
@@ -186,15 +185,15 @@ def test_checks_that_cannot_be_loaded_are_our_message(engine, tmp_path):
     layout = Layout(tmp_path / "clone")
     (layout.grader("90-tiny") / "checks.py").write_text("def check_x(:\n", "utf-8")
     with pytest.raises(CourseError, match="not your mistake"):
-        grade("90-tiny", answer("right"), layout=layout, engine=engine, images=IMAGES)
+        grade(MODULE, answer("right"), layout=layout, engine=engine)
 
 
 @pytest.mark.engine
 def test_the_seed_repeats_the_random_values(engine):
     """Two runs with one seed look for the same values."""
     seen = [
-        grade("90-tiny", answer("hangs_up"), layout=TINY, engine=engine, keep=False, seed=seed,
-              only=("echoes",), images=IMAGES).checks[0].command
+        grade(MODULE, answer("hangs_up"), layout=TINY, engine=engine, keep=False, seed=seed,
+              only=("echoes",)).checks[0].command
         for seed in (1, 1, 2)
     ]  # fmt: skip
     commands = [re.sub(r"localhost:\d+", "", s) for s in seen]

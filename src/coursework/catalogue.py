@@ -25,6 +25,7 @@ class Module:
         minutes: time for lesson and exercise together.
         images: base images that the exercise may build on.
         lesson_images: further images that only the lesson runs.
+        check_images: images that checks start beside the answer.
     """
 
     slug: str
@@ -34,6 +35,12 @@ class Module:
     minutes: int
     images: tuple[str, ...]
     lesson_images: tuple[str, ...] = ()
+    check_images: tuple[str, ...] = ()
+
+    @property
+    def all_images(self) -> tuple[str, ...]:
+        """Every image that the module needs, each once."""
+        return tuple(dict.fromkeys((*self.images, *self.lesson_images, *self.check_images)))
 
 
 @dataclass(frozen=True)

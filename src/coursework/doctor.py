@@ -106,8 +106,7 @@ def _commands(engine: Engine) -> Iterator[Part]:
 def _images(engine: Engine, layout: Layout) -> Iterator[Part]:
     present = {tag for image in engine.client.images.list() for tag in image.tags}
     for module in load_catalogue(layout).modules:
-        wanted = [*module.images, *module.lesson_images]
-        absent = [name for name in wanted if not present & {name, f"{name}:latest"}]
+        absent = [name for name in module.all_images if not present & {name, f"{name}:latest"}]
         seen = f"made on first use: {', '.join(absent)}" if absent else "all present"
         yield Part(f"images of {module.slug}", "ok", seen)
 

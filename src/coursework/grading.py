@@ -1,5 +1,6 @@
 """Grading one submission: its files are built, started, probed from outside and reported on."""
 
+import ast
 import os
 import random
 import secrets
@@ -12,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coursework.catalogue import Module
+from coursework.checks.load import call_before_release
 from coursework.checks.points import marks_of
+from coursework.checks.session import Session, Task
 from coursework.checks.verdict import CheckResult, Report
-from coursework.containers.building import Limits, build_image
+from coursework.containers.building import Limits
 from coursework.containers.cleaning import remove_ended_containers
-from coursework.containers.runs import Run, open_run
+from coursework.containers.runs import open_run
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.layout import Layout
@@ -58,7 +62,7 @@ def _base_images(dockerfile: bytes, known: tuple[str, ...]) -> list[str]:
 
 
 def grade(
-    slug: str,
+    module: Module,
     files: Mapping[str, bytes],
     *,
     layout: Layout,
@@ -68,78 +72,72 @@ def grade(
     keep: bool = True,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     watcher: Watcher = Watcher(),
-    images: tuple[str, ...] = (),
 ) -> Report:
     """Grade one answer to a module's exercise.
 
     Nothing of the submission runs in this process: it is built and started by the engine.
 
     Args:
-        slug: the module.
+        module: of the catalogue; images that it names are made where absent.
         files: what the learner wrote, by relative path.
         layout: the clone with graders and given files.
         engine: where to build and run.
         only: names of checks; with those that they need. All by default.
         seed: repeats an earlier run's random values; a new one by default.
         keep: leave the containers of failed checks up until the next check.
-        limits: of the build.
+        limits: of each build.
         watcher: is told how it goes on.
-        images: base images that the module may build on; made where absent.
 
     Raises:
         CourseError: the engine, an image or the checks themselves are in trouble.
 
     """
     start = time.monotonic()
-    laid = _laid_files(layout, slug, files)
-    ensure_images(engine, _base_images(laid.get("Dockerfile", b""), images), watcher.on_step)
-    prepared = time.monotonic()
-    with (
-        open_run(slug) as run,
-        ThreadPoolExecutor(2, thread_name_prefix="grading") as pool,
-    ):
-        building = pool.submit(
-            build_image, engine, laid, module=slug, limits=limits, on_line=watcher.on_step
-        )
-        timings = {"images_s": prepared - start}
-        building.add_done_callback(
-            lambda _: timings.__setitem__("build_s", time.monotonic() - prepared)
-        )
-        pool.submit(remove_ended_containers, engine.client, slug)
-        seed = secrets.randbelow(2**32) if seed is None else seed
-        results = _run_checks(
-            layout, engine, run, Submission(laid, slug), building, seed, only, keep, watcher
-        )
+    laid = _laid_files(layout, module.slug, files)
+    bases = _base_images(laid.get("Dockerfile", b""), module.images)
+    ensure_images(engine, [*bases, *module.check_images], watcher.on_step)
+    timings = {"images_s": time.monotonic() - start}
+    task = Task(
+        module, Submission(laid, module.slug), layout.work(module.slug),
+        secrets.randbelow(2**32) if seed is None else seed, limits,
+        watcher.on_step, watcher.on_result,
+    )  # fmt: skip
+    with open_run(module.slug) as run, ThreadPoolExecutor(1) as pool:
+        session = Session(engine, run, task)
+        if not _builds_itself(layout, module.slug):
+            session.start_build()
+        pool.submit(remove_ended_containers, engine.client, module.slug)
+        results = _run_checks(layout, session, only, keep=keep)
+    timings["build_s"] = session.builder.seconds
     timings["checks_s"] = sum(r.duration_s for r in results)
     timings["total_s"] = time.monotonic() - start
     rounded = {name: round(seconds, 3) for name, seconds in sorted(timings.items())}
-    return Report(slug, run.run_id, seed, tuple(results), rounded)
+    return Report(module.slug, run.run_id, task.seed, tuple(results), rounded)
+
+
+def _builds_itself(layout: Layout, slug: str) -> bool:
+    """Tell whether a module's checks build the image themselves, with a fixture of that name."""
+    try:
+        tree = ast.parse((layout.grader(slug) / "checks.py").read_text("utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        # Whoever loads the checks says what is wrong with them.
+        return False
+    return any(isinstance(n, ast.FunctionDef) and n.name == "image" for n in tree.body)
 
 
 def _run_checks(
-    layout: Layout,
-    engine: Engine,
-    run: Run,
-    submission: Submission,
-    building: Any,
-    seed: int,
-    only: tuple[str, ...],
-    keep: bool,
-    watcher: Watcher,
+    layout: Layout, session: Session, only: tuple[str, ...], *, keep: bool
 ) -> list[CheckResult]:
     # Imported while the build already runs.
     from coursework.checks import fixtures  # noqa: PLC0415
-    from coursework.checks.load import call_before_release  # noqa: PLC0415
     from coursework.checks.plugin import CheckPlugin  # noqa: PLC0415
-    from coursework.checks.session import Session  # noqa: PLC0415
 
-    folder = layout.work(run.module)
-    session = Session(engine, run, submission, building, folder, seed, watcher.on_result)
+    slug = session.task.module.slug
     plugin = CheckPlugin(session, only)
     forget = call_before_release(session.wait_until_calm)
     interrupted = True
     try:
-        status = _pytest(layout, run.module, [fixtures, plugin], seed)
+        status = _pytest(layout, slug, [fixtures, plugin], session.task.seed)
         interrupted = status == _INTERRUPTED
     finally:
         forget()
@@ -148,20 +146,19 @@ def _run_checks(
         raise plugin.escaped
     if plugin.trouble:
         raise CourseError(
-            f"The checks of {run.module} are in trouble; this is not your mistake.",
+            f"The checks of {slug} are in trouble; this is not your mistake.",
             why=plugin.trouble,
-            fix=f"course audit {run.module}",
+            fix=f"course audit {slug}",
         )
     # pytest calls both Ctrl-C and checks that cannot be loaded "interrupted".
     if interrupted:
         raise KeyboardInterrupt
-    error = building.exception()
-    if isinstance(error, CourseError):
-        raise error
+    if session.builder.trouble:
+        raise session.builder.trouble
     if not plugin.results:
         raise CourseError(
-            f"{run.module} has no check named {', '.join(only)}." if only else "No check ran.",
-            why=f"its checks: {', '.join(c.name for c in list_checks(layout, run.module))}",
+            f"{slug} has no check named {', '.join(only)}." if only else "No check ran.",
+            why=f"its checks: {', '.join(c.name for c in list_checks(layout, slug))}",
         )
     return plugin.results
 

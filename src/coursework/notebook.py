@@ -60,13 +60,12 @@ def _checked(name: str | None, on_step: Any) -> Any:
     saved = target.read().files
     files, unsaved = _files_on_disk(notebook.parent, saved, _cells_that_ran())
     report = grade(
-        target.module.slug,
+        target.module,
         files,
         layout=layout,
         engine=start_engine(on_step),
         only=(name,) if name else (),
         watcher=Watcher(on_step),
-        images=target.module.images,
     )
     if not name:
         save_report(layout, report)

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from coursework.authoring.derive import derive_exercise
+from coursework.catalogue import load_catalogue
 from coursework.grading import grade
 from coursework.layout import Layout
 from tests.nbgrading.conftest import RIGHT, SLUG, Classroom, cell
@@ -71,11 +72,11 @@ def test_release_is_what_course_build_derives(released):
 
 
 def test_points_are_those_of_course_check(term, engine):
+    layout = Layout(term.root)
+    module = load_catalogue(layout).find(SLUG)
     answers = {"ada": RIGHT.read_text("utf-8"), "bob": HALF_RIGHT}
     for learner, server in answers.items():
-        report = grade(
-            SLUG, {"server.py": server.encode()}, layout=Layout(term.root), engine=engine
-        )
+        report = grade(module, {"server.py": server.encode()}, layout=layout, engine=engine)
         had = {check.name: (check.points, False) for check in report.checks}
         assert term.grades(learner) == had
     assert term.grades("ada") == {name: (points, False) for name, points in POINTS.items()}

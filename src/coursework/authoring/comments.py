@@ -31,11 +31,20 @@ _BY_ENDING = {
     ".html": Comment("<!--", "-->"), ".css": Comment("/*", "*/"),
 }  # fmt: skip
 _BY_NAME = {"Dockerfile": _HASH, "Makefile": _HASH, ".dockerignore": _HASH, ".env": _HASH}
+_BY_INTERPRETER = {"node": _SLASHES, "deno": _SLASHES, "bun": _SLASHES}
 
 
-def comment_of(file: str) -> Comment | None:
-    """Give the comment of a file's language; None for one that has none, such as JSON."""
+def comment_of(file: str, first_line: str = "") -> Comment | None:
+    """Give the comment of a file's language; None for one that has none, such as JSON.
+
+    Args:
+        file: its path.
+        first_line: of its text: a program without ending names its interpreter there.
+    """
     path = PurePosixPath(file)
     if path.name in _BY_NAME or path.name.startswith("Dockerfile."):
         return _BY_NAME.get(path.name, _HASH)
+    if not path.suffix and first_line.startswith("#!"):
+        interpreter = PurePosixPath(first_line.rsplit(maxsplit=1)[-1]).name
+        return _BY_INTERPRETER.get(interpreter, _HASH)
     return _BY_ENDING.get(path.suffix)

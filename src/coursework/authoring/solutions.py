@@ -42,7 +42,7 @@ def _blanked(file: str) -> list[str]:
 
 
 def _stubbed(file: str, body: list[str]) -> list[str]:
-    comment = comment_of(file)
+    comment = comment_of(file, body[0] if body else "")
     if comment is None:
         raise SourceError(
             f"{file}: a file of this kind has no comments to mark a solution with.",
@@ -93,7 +93,7 @@ def refuse_leaks(cells: Iterable[Cell], derived: Iterable[Cell], files: dict[str
     places = {f"the cell that begins {c.lines[0][:40]!r}": c.text for c in derived}
     for cell in cells:
         # Lock files repeat what a file without comments says; only the notebook may not.
-        is_data = comment_of(cell.file or "") is None
+        is_data = comment_of(cell.file or "", *cell.lines[1:2]) is None
         laid = {} if is_data else {n: d.decode(errors="replace") for n, d in files.items()}
         for line in solution_lines(cell):
             for place, text in {**places, **laid}.items():

@@ -5,31 +5,46 @@ It asks for fixtures by name:
 
 - `image`: the submission's `Image`, built once for all checks;
 - `server`: a `Server` started from it; define a fixture of this name to give it variables or files;
+- `builder`: a `Builder` of further images, with other files, secrets or arguments;
+- `postgres`: a `Postgres` server beside the submission, in the background;
 - `submission`: the `Submission`, its files by path;
 - `random`: `Random` values, new in each run.
 
 Fixtures of module scope that start containers are started side by side before the first check.
 """
 
-from coursework.checks.failure import Failure, fail
+from coursework.checks.builder import Builder, Lint
+from coursework.checks.failure import Failure, StartFailure, fail
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.points import points
+from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.server import Finished, Image, Server
 from coursework.checks.wire import Connection
+from coursework.containers.saved import Layer, SavedImage
+from coursework.containers.steps import Step
 from coursework.submission import Submission
 
 __all__ = [
+    "Builder",
     "Connection",
     "Crowd",
+    "Database",
     "Failure",
     "Finished",
     "Headers",
+    "Held",
     "Image",
+    "Layer",
+    "Lint",
+    "Postgres",
     "Random",
     "Reply",
+    "SavedImage",
     "Server",
+    "StartFailure",
+    "Step",
     "Submission",
     "at_once",
     "fail",

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from coursework.checks.builder import Builder
 from coursework.checks.failure import Blocked
+from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.server import Image, Server
 from coursework.checks.session import Session
@@ -16,13 +18,25 @@ SESSION = pytest.StashKey[Session]()
 @pytest.fixture(scope="session")
 def submission(request: pytest.FixtureRequest) -> Submission:
     """Give the files that are checked."""
-    return request.config.stash[SESSION].submission
+    return request.config.stash[SESSION].task.submission
 
 
 @pytest.fixture(scope="session")
 def random(request: pytest.FixtureRequest) -> Random:
     """Give random values of this run."""
     return request.config.stash[SESSION].random
+
+
+@pytest.fixture(scope="session")
+def builder(request: pytest.FixtureRequest) -> Builder:
+    """Give what builds the submission with other files, secrets and arguments."""
+    return request.config.stash[SESSION].builder
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Postgres:
+    """Give a PostgreSQL server beside the submission."""
+    return request.config.stash[SESSION].postgres
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,7 @@ class CheckPlugin:
         self.results.append(result)
         self._session.end_check(passed=verdict == "passed")
         try:
-            self._session.on_result(result)
+            self._session.task.on_result(result)
         except BaseException as escaped:  # noqa: BLE001 - the view's own trouble, raised by grade()
             self.escaped = escaped
             item.session.shouldstop = "the view of the results ended"

@@ -4,13 +4,27 @@ import shlex
 import string
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 _LIMIT_CHARACTERS = 1500
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def build_command(folder: Path) -> str:
-    """Give the command that builds a learner's folder, from wherever a terminal is."""
-    return shlex.join(["docker", "build", str(folder)])
+def build_command(
+    folder: Path, secrets: Mapping[str, str] = _NONE, args: Mapping[str, str] = _NONE
+) -> str:
+    """Give the command that builds a learner's folder, from wherever a terminal is.
+
+    Args:
+        folder: with the Dockerfile.
+        secrets: texts by the id that the Dockerfile mounts.
+        args: the build's arguments by name.
+    """
+    variables = [f"{name}={shlex.quote(text)}" for name, text in secrets.items()]
+    words = ["docker", "build"]
+    words += [f"--secret=id={name},env={name}" for name in secrets]
+    words += [f"--build-arg={name}={text}" for name, text in args.items()]
+    return " ".join([*variables, shlex.join([*words, str(folder)])])
 
 
 def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes, port: int) -> str:

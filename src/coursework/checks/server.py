@@ -12,6 +12,8 @@ from coursework.checks.reply import Reply
 from coursework.checks.retype import curl_command
 from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Settings
+from coursework.containers.saved import SavedImage
+from coursework.containers.steps import Step
 
 _POLL_S = 0.01
 _KILLED = 128 + 9
@@ -22,6 +24,12 @@ class Starter(Protocol):
 
     def start_container(self, settings: Settings) -> "Future[Container]":
         """Begin to create and start a container; the future raises Failure where it cannot."""
+
+    def freeze(self, container: Container) -> None:
+        """Send SIGSTOP to every process of a container."""
+
+    def take_apart(self, image_id: str, texts: Sequence[str]) -> SavedImage:
+        """Look through the layers that an image adds to the module's base images."""
 
     def note_use(self, user: "Server | Finished", command: str) -> None:
         """Remember what the running check looked at last, for its log and its command."""
@@ -192,6 +200,34 @@ class Server:
         """Give what the server has printed, the last 200 lines."""
         return self.container.log()
 
+    def wait_for_health(self, wanted: str, *, within_s: float) -> None:
+        """Wait until the engine calls the server `healthy` or `unhealthy`, by its HEALTHCHECK.
+
+        Args:
+            wanted: one of the two.
+            within_s: seconds.
+
+        Raises:
+            Failure: the image has no HEALTHCHECK, or it does not come to that in time.
+        """
+        self._ready()
+        command = f"docker inspect --format '{{{{json .State.Health}}}}' {self.container.name}"
+        deadline = time.monotonic() + within_s
+        while (seen := self.container.health())[0] != wanted:
+            if seen[0] == "none":
+                raise Failure("a HEALTHCHECK in the image", "there is none", command=command)
+            if time.monotonic() > deadline:
+                printed = f"; its last probe printed {seen[1].strip()[:200]!r}" if seen[1] else ""
+                raise Failure(
+                    f"{wanted} within {within_s:g} s", f"still {seen[0]}{printed}", command=command
+                )
+            time.sleep(10 * _POLL_S)
+
+    def freeze(self) -> None:
+        """Stop its processes where they stand: connections are accepted, and nobody answers."""
+        self._ready()
+        self._starter.freeze(self.container)
+
     def stop(self, *, within_s: float = 5.0) -> int:
         """Send SIGTERM and wait; give the exit code.
 
@@ -199,7 +235,7 @@ class Server:
             Failure: it still runs after that many seconds.
         """
         self._ready()
-        self.container.terminate()
+        self.container.signal("SIGTERM")
         code = self.container.wait(within_s)
         if code is None:
             raise Failure(f"the server ends within {within_s:g} s of SIGTERM", "it still runs")
@@ -308,10 +344,35 @@ class Server:
 
 
 class Image:
-    """The submission's image; every container of the run starts from it."""
+    """An image of the submission, from which containers start.
 
-    def __init__(self, starter: Starter) -> None:
+    Args:
+        starter: of the run.
+        image_id: of the image.
+        steps: of its build, where a check looks at them.
+    """
+
+    def __init__(self, starter: Starter, image_id: str, steps: Sequence[Step] = ()) -> None:
         self._starter = starter
+        self._image_id = image_id
+        self.steps = tuple(steps)
+
+    def take_apart(self, *texts: str) -> SavedImage:
+        """Save the image and look through every layer of it, also for what was deleted later.
+
+        Args:
+            texts: to search for; `findings` names the places that hold each.
+
+        Raises:
+            Failure: the image is larger than 2 GiB.
+
+        Example:
+            >>> saved = image.take_apart(token)
+            >>> if saved.findings[token]:
+            ...     fail("the token nowhere in the image", saved.findings[token][0])
+
+        """
+        return self._starter.take_apart(self._image_id, texts)
 
     def start(
         self,
@@ -322,6 +383,7 @@ class Image:
         args: Sequence[str] = (),
         ready_within_s: float = 5.0,
         memory: str = "2g",
+        confined: bool = False,
     ) -> Server:
         """Start a server; returns at once, the server's first use waits.
 
@@ -332,12 +394,15 @@ class Image:
             args: arguments behind the image's entry point.
             ready_within_s: seconds until it must accept connections.
             memory: limit in Docker's notation.
+            confined: nothing but /tmp can be written, and root has no capability.
 
         Example:
             >>> server = image.start(env={"PORT": "4000"}, port=4000)
 
         """
-        settings = Settings(dict(env or {}), dict(files or {}), tuple(args), port, memory)
+        settings = Settings(
+            self._image_id, dict(env or {}), dict(files or {}), tuple(args), port, memory, confined
+        )
         return Server(self._starter, settings, ready_within_s)
 
     def run(
@@ -363,7 +428,7 @@ class Image:
             >>> assert image.run(args=["--version"]).exit_code == 0
 
         """
-        settings = Settings(dict(env or {}), dict(files or {}), tuple(args))
+        settings = Settings(self._image_id, dict(env or {}), dict(files or {}), tuple(args))
         container = self._starter.start_container(settings).result()
         code = container.wait(within_s)
         command = f"docker logs {container.name}"

@@ -1,25 +1,56 @@
 """What one run builds and starts, and what the running check looked at last."""
 
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from coursework.catalogue import Module
+from coursework.checks.builder import Builder, Plan
 from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
-from coursework.checks.retype import build_command
 from coursework.checks.server import Finished, Image, Server
 from coursework.checks.verdict import CheckResult
-from coursework.containers.building import BuildFailed
+from coursework.containers.building import Limits
 from coursework.containers.cleaning import remove_containers
 from coursework.containers.container import Container, Settings
 from coursework.containers.runs import Run
+from coursework.containers.saved import SavedImage, TooLarge, take_apart
 from coursework.engine import Engine
 from coursework.submission import Submission
+from coursework.trouble import CourseError
 
 _STARTS_AT_ONCE = 4
 _LOG_LINES = 6
+_SERVICE_ENDS_WITHIN_S = 30.0
+_HELPER_IMAGE = "busybox:1.37"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one run checks.
+
+    Args:
+        module: of the catalogue.
+        submission: the files that are checked.
+        folder: where the learner works on the module.
+        seed: of the run's random values.
+        limits: of a build.
+        on_line: is called with each line of a build's log.
+        on_result: is called with each verdict.
+    """
+
+    module: Module
+    submission: Submission
+    folder: Path
+    seed: int
+    limits: Limits
+    on_line: Callable[[str], None]
+    on_result: Callable[[CheckResult], None]
 
 
 class Session:
@@ -28,74 +59,88 @@ class Session:
     Args:
         engine: where containers run.
         run: labels what is made.
-        submission: the files that are checked.
-        building: gives the image's id, or raises BuildFailed.
-        folder: where the learner works on the module.
-        seed: of the run's random values.
-        on_result: is called with each verdict.
+        task: what is checked.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        run: Run,
-        submission: Submission,
-        building: "Future[str]",
-        folder: Path,
-        seed: int,
-        on_result: Callable[[CheckResult], None],
-    ) -> None:
-        self.submission = submission
-        self.random = Random(seed)
-        self.on_result = on_result
+    def __init__(self, engine: Engine, run: Run, task: Task) -> None:
+        self.task = task
+        self.random = Random(task.seed)
+        self.builder = Builder(
+            self,
+            Plan(engine, task.submission, run.module, task.folder, task.limits, task.on_line),
+        )
         self._engine = engine
         self._run = run
-        self._building = building
-        self._folder = folder
         self._pool = ThreadPoolExecutor(_STARTS_AT_ONCE, thread_name_prefix="start")
+        self._first_build: Future[Image] | None = None
         self._lock = threading.Lock()
+        self._number = 0
         self._made: list[Container] = []
+        self._services: set[str] = set()
         self._kept: set[str] = set()
         self._starting: set[Future[Container]] = set()
         self._used: list[Server | Finished] = []
         self._command = ""
 
-    # --- what checks start --------------------------------------------------------------------
+    # --- what checks build and start ----------------------------------------------------------
+
+    def start_build(self) -> None:
+        """Begin to build the submission as it is, before anybody asks."""
+        self._first_build = self._pool.submit(self.builder.build)
 
     def built_image(self) -> Image:
-        """Wait for the build.
+        """Give the image of the submission as it is.
 
         Raises:
             Failure: the submission does not build.
         """
-        try:
-            self._building.result()
-        except BuildFailed as failed:
-            failure = StartFailure(
-                "an image that builds",
-                failed.saw,
-                command=build_command(self._folder),
-                hint=failed.hint or "the log shows the step of the Dockerfile that failed",
-            )
-            failure.add_note(failed.log)
-            raise failure from failed
-        return Image(self)
+        if self._first_build is None:
+            self.start_build()
+        assert self._first_build is not None  # noqa: S101 - just begun
+        return self._first_build.result()
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        """The run's PostgreSQL; it starts when it is first asked for."""
+        return Postgres(self, (secrets.token_hex(12), secrets.token_hex(12)))
 
     def start_container(self, settings: Settings) -> "Future[Container]":
-        """Begin to create and start a container."""
-        future = self._pool.submit(self._start, settings)
+        """Begin to create and start a container of the submission."""
+        with self._lock:
+            self._number += 1
+            name = self._name(str(self._number))
+        return self._begin(name, settings)
+
+    def start_service(self, name: str, settings: Settings) -> "Future[Container]":
+        """Begin to start a container of ours; it is labelled, and removed with the run."""
+        self._services.add(self._name(name))
+        return self._begin(self._name(name), settings)
+
+    def run_service(self, name: str, settings: Settings) -> Finished:
+        """Run a program of ours to its end.
+
+        Raises:
+            CourseError: it does not end.
+        """
+        unique = self._name(f"{name}-{secrets.token_hex(2)}")
+        container = self._begin(unique, settings).result()
+        code = container.wait(_SERVICE_ENDS_WITHIN_S)
+        if code is None:
+            raise CourseError(f"{name} does not end.", why=container.log()[-300:])
+        return Finished(code, container.log(stderr=False), container.log(stdout=False))
+
+    def _name(self, suffix: str) -> str:
+        return f"{self._run.module}-{self._run.run_id}-{suffix}"
+
+    def _begin(self, name: str, settings: Settings) -> "Future[Container]":
+        future = self._pool.submit(self._start, name, settings)
         self._starting.add(future)
         future.add_done_callback(self._starting.discard)
         return future
 
-    def _start(self, settings: Settings) -> Container:
-        with self._lock:
-            number = len(self._made) + 1
-            # The place is taken before the engine is asked, so that names stay different.
-            self._made.append(None)  # type: ignore[arg-type]
-        name = f"{self._run.module}-{self._run.run_id}-{number}"
-        container = Container(self._engine, self._run, self._building.result(), name, settings)
-        self._made[number - 1] = container
+    def _start(self, name: str, settings: Settings) -> Container:
+        container = Container(self._engine, self._run, name, settings)
+        self._made.append(container)
         reason = container.start()
         if reason:
             raise StartFailure(
@@ -110,6 +155,32 @@ class Session:
         """Wait until no container is being started any more."""
         wait(list(self._starting))
 
+    def freeze(self, container: Container) -> None:
+        """Send SIGSTOP to every process of a container."""
+        container.signal("SIGSTOP")
+        if container.process_count() > 1:
+            # Signal -1 reaches all but process 1, and only from inside its process namespace.
+            command = ("sh", "-c", "kill -STOP -1")
+            self.run_service(
+                "freezer", Settings(_HELPER_IMAGE, args=command, processes_of=container.name)
+            )
+
+    def take_apart(self, image_id: str, texts: Sequence[str]) -> SavedImage:
+        """Look through the layers that an image adds to the module's base images.
+
+        Raises:
+            Failure: the image is larger than 2 GiB.
+        """
+        try:
+            return take_apart(self._engine, image_id, texts, self.task.module.images)
+        except TooLarge as error:
+            raise Failure(
+                "an image of at most 2 GiB",
+                "a larger one",
+                command=f"docker history {image_id}",
+                hint="the history tells the size of each layer",
+            ) from error
+
     # --- what the running check looked at -----------------------------------------------------
 
     def note_use(self, user: "Server | Finished", command: str) -> None:
@@ -117,6 +188,10 @@ class Session:
         if user not in self._used:
             self._used.append(user)
         self._command = command or self._command
+
+    def note_command(self, command: str) -> None:
+        """Remember the command that shows what the running check looked at last."""
+        self._command = command
 
     def command(self, failure: Failure | None) -> str:
         """Give the command that shows a failure again."""
@@ -154,7 +229,9 @@ class Session:
     def close(self, *, keep_failed: bool) -> None:
         """Remove the run's containers; those of failed checks may stay for the learner."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        made: list[Any] = [c for c in self._made if c is not None]
-        done = [c.removable for c in made if not (keep_failed and c.name in self._kept)]
+        if self._kept:
+            # What a kept server talks to stays with it.
+            self._kept |= self._services
+        done = [c.removable for c in self._made if not (keep_failed and c.name in self._kept)]
         # A learner waits for the verdict, not for the engine to put things away.
         remove_containers(done, wait=not keep_failed)

@@ -71,14 +71,13 @@ def _check(
 
         engine = start_engine(on_step)
         report = grade(
-            target.module.slug,
+            target.module,
             submission.files,
             layout=layout,
             engine=engine,
             only=only,
             seed=seed,
             watcher=Watcher(on_step, on_result),
-            images=target.module.images,
         )
     report = replace(report, warnings=target.differences(submission))
     if as_json:

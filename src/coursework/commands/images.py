@@ -67,7 +67,7 @@ def _users() -> dict[str, list[str]]:
 
     users: dict[str, list[str]] = {}
     for module in load_catalogue(find_layout()).modules:
-        for name in dict.fromkeys((*module.images, *module.lesson_images)):
+        for name in module.all_images:
             users.setdefault(name, []).append(module.slug)
     return users
 

@@ -81,7 +81,7 @@ def _lay(layout: Layout) -> None:
 def _images(engine: Engine, first: Module, tell: _Tell) -> None:
     from coursework.images import ensure_images  # noqa: PLC0415 - JupyterLab starts meanwhile
 
-    ensure_images(engine, [*first.images, *first.lesson_images], tell)
+    ensure_images(engine, first.all_images, tell)
 
 
 def _announce(lab: Lab, engine: Engine, wanted: int, *, browser: bool) -> None:

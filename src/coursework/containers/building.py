@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from coursework.containers.runs import LABEL_MODULE
 from coursework.engine import Engine
@@ -20,6 +21,7 @@ LIMIT_BUILD_S = 300.0
 LIMIT_BUILD_BYTES = 4 * 1024**3
 _LEAST_FREE_BYTES = 1024**3
 _POLL_S = 0.25
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 # BuildKit's plain progress: "#7 0.412 text" is what step 7 printed after 0.412 s.
 _STEP = re.compile(r"^#\d+ (\d+\.\d+ )?")
@@ -84,6 +86,8 @@ def build_image(
     module: str,
     limits: Limits = Limits(),
     on_line: Callable[[str], None] = lambda _: None,
+    secrets: Mapping[str, str] = _NONE,
+    args: Mapping[str, str] = _NONE,
 ) -> str:
     """Build the files into an image.
 
@@ -93,6 +97,8 @@ def build_image(
         module: labels the image.
         limits: of time and disk.
         on_line: is called with each line of the build's log.
+        secrets: texts by the id under which a step may mount them; never part of the image.
+        args: the build's arguments by name.
 
     Returns:
         The image's id.
@@ -114,6 +120,11 @@ def build_image(
             ) from error
         iid = Path(temporary) / "iid"
         options = [f"--iidfile={iid}", f"--label={LABEL_MODULE}={module}"]
+        options += [f"--build-arg={name}={text}" for name, text in args.items()]
+        for number, (name, text) in enumerate(secrets.items()):
+            source = Path(temporary) / f"secret-{number}"
+            source.write_text(text, "utf-8")
+            options.append(f"--secret=id={name},src={source}")
         Build(engine, context, options, limits, on_line).run()
         return iid.read_text().strip()
 

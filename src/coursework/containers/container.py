@@ -25,31 +25,37 @@ class Settings:
     """How a container is started.
 
     Args:
+        image: its id or name.
         env: environment variables.
         files: content by absolute path, laid into the container before it starts.
         args: arguments behind the image's own entry point.
         port: the port inside that is published; None for none.
         memory: limit in Docker's notation, such as `2g`.
+        confined: nothing but /tmp can be written, and root has no capability.
+        processes_of: name of a container whose processes it sees; for programs of ours.
     """
 
+    image: str
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     args: Sequence[str] = ()
     port: int | None = None
     memory: str = "2g"
+    confined: bool = False
+    processes_of: str = ""
 
 
 class Container:
     """One container of a run."""
 
-    def __init__(self, engine: Engine, run: Run, image: str, name: str, settings: Settings) -> None:
+    def __init__(self, engine: Engine, run: Run, name: str, settings: Settings) -> None:
         self._engine = engine
         self._port = settings.port
         # No port of this machine is named: the engine picks a free one.
         ports: Any = {f"{settings.port}/tcp": ("127.0.0.1", None)} if settings.port else {}
         self.name = name
         self._container: Any = engine.client.containers.create(
-            image,
+            settings.image,
             list(settings.args) or None,
             name=name,
             labels=run.labels,
@@ -59,6 +65,10 @@ class Container:
             memswap_limit=settings.memory,
             pids_limit=LIMIT_PROCESSES,
             security_opt=["no-new-privileges"],
+            read_only=settings.confined,
+            tmpfs={"/tmp": ""} if settings.confined else None,  # noqa: S108 - inside
+            cap_drop=["ALL"] if settings.confined else None,
+            pid_mode=f"container:{settings.processes_of}" if settings.processes_of else None,
             log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "5m"}),
         )
         if settings.files:
@@ -88,13 +98,17 @@ class Container:
         self._container.reload()
         return ""
 
+    @property
+    def network_address(self) -> str:
+        """Its address among the engine's containers; empty where it has none."""
+        networks = self._container.attrs["NetworkSettings"]["Networks"].values()
+        return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
+
     def inside_address(self) -> tuple[str, int] | None:
         """Give its own address on the engine's network, where this machine can reach that."""
         if sys.platform != "linux" or not self._engine.docker_host.startswith("unix:"):
             return None
-        networks = self._container.attrs["NetworkSettings"]["Networks"].values()
-        addresses = [n["IPAddress"] for n in networks if n.get("IPAddress")]
-        return (addresses[0], self._port) if addresses and self._port else None
+        return (self.network_address, self._port) if self.network_address and self._port else None
 
     def published_address(self) -> tuple[str, int] | None:
         """Give the address on this machine that leads to it; None while there is none."""
@@ -129,9 +143,43 @@ class Container:
             return ""
         return bytes(raw).decode(errors="replace")
 
-    def terminate(self) -> None:
-        """Send SIGTERM, as an operator or an orchestrator would."""
-        self._container.kill(signal="SIGTERM")
+    def signal(self, name: str) -> None:
+        """Send a signal such as SIGTERM to its first process, as an operator would."""
+        self._container.kill(signal=name)
+
+    def pause(self) -> None:
+        """Freeze it: its sockets stay open, and nothing in it runs."""
+        self._container.pause()
+
+    def resume(self) -> None:
+        """End a pause."""
+        self._container.unpause()
+
+    def process_count(self) -> int:
+        """Give how many processes run inside."""
+        return len(self._container.top()["Processes"])
+
+    def health(self) -> tuple[str, str]:
+        """Give the engine's word for its health, and what the last probe printed.
+
+        The word is `none` where the image has no HEALTHCHECK.
+        """
+        self._container.reload()
+        health = self._container.attrs["State"].get("Health") or {}
+        probes = health.get("Log") or [{}]
+        return str(health.get("Status", "none")), str(probes[-1].get("Output", ""))
+
+    def run_inside(self, *command: str) -> None:
+        """Run a command in a container of ours; never in a submission's.
+
+        Raises:
+            CourseError: it failed.
+        """
+        code, output = self._container.exec_run(list(command))
+        if code:
+            raise CourseError(
+                f"{self.name} does not obey.", why=bytes(output).decode(errors="replace")[-300:]
+            )
 
     def listening_addresses(self) -> list[str]:
         """Give `address:port` of every TCP socket that listens inside, as its kernel lists them.

@@ -70,8 +70,8 @@ def grade_notebook(layout: Layout, slug: str, path: Path, watcher: Watcher = Wat
     except SubmissionError as error:
         return Report(slug, "", 0, tuple(_refused(check, error) for check in checks))
     report = grade(
-        slug, submission.files, layout=layout, engine=start_engine(watcher.on_step), keep=False,
-        watcher=watcher, images=load_catalogue(layout).find(slug).images,
+        load_catalogue(layout).find(slug), submission.files, layout=layout,
+        engine=start_engine(watcher.on_step), keep=False, watcher=watcher,
     )  # fmt: skip
     # A learner's clone stands elsewhere: below its root the paths are the same.
     here = f"{layout.root}/"

@@ -39,7 +39,7 @@ def images_exist(subject: Subject) -> Iterator[Finding]:
     from coursework.images.recipe import load_recipes  # noqa: PLC0415 - loads the engine's client
 
     known = load_recipes(subject.layout)
-    for name in (*subject.module.images, *subject.module.lesson_images):
+    for name in subject.module.all_images:
         if name not in known:
             what = f"{subject.slug} names {name}; images/ makes {', '.join(known) or 'none'}"
             yield subject.finding(

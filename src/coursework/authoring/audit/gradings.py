@@ -3,10 +3,11 @@
 import multiprocessing
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from coursework.authoring.audit.answers import JUNK_IMAGE, Answer, BareLayout
+from coursework.catalogue import Module
 from coursework.checks.verdict import Report
 from coursework.engine import Engine, start_engine
 from coursework.grading import grade
@@ -20,14 +21,12 @@ class Task:
 
     Args:
         layout: the clone.
-        slug: the module.
-        images: base images that the module may build on.
+        module: of the catalogue.
         answer: its files.
     """
 
     layout: Layout
-    slug: str
-    images: tuple[str, ...]
+    module: Module
     answer: Answer
 
 
@@ -39,12 +38,11 @@ def grade_task(task: Task) -> Outcome:
     layout = BareLayout(task.layout.root) if task.answer.is_alone else task.layout
     try:
         return grade(
-            task.slug,
+            replace(task.module, images=(*task.module.images, JUNK_IMAGE)),
             task.answer.files,
             layout=layout,
             engine=_engine(),
             keep=False,
-            images=(*task.images, JUNK_IMAGE),
         )
     except CourseError as error:
         return error

@@ -75,7 +75,7 @@ def grade_answers(
     total, done = len(chosen) * repeat, 0
     for is_junk in (False, True):
         part = [(s, a) for s, a in chosen if (a.kind == JUNK) == is_junk for _ in range(repeat)]
-        tasks = [Task(s.layout, s.slug, s.module.images, a) for s, a in part]
+        tasks = [Task(s.layout, s.module, a) for s, a in part]
         processes = max(jobs, _JUNK_PROCESSES) if is_junk else jobs
         outcomes: dict[int, Outcome] = {}
         for place, outcome in grade_tasks(tasks, processes):

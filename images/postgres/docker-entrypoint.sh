@@ -1,0 +1,27 @@
+#!/bin/bash
+# Makes the data folder at the first start, then becomes the server.
+# It reads the variables of the official image that the course uses: POSTGRES_PASSWORD, POSTGRES_USER, POSTGRES_DB.
+set -eu
+
+if [ "$1" != postgres ]; then exec "$@"; fi
+
+if [ "$(id -u)" = 0 ]; then
+  chown -R postgres "$PGDATA"
+  exec setpriv --reuid=postgres --regid=postgres --clear-groups "$0" "$@"
+fi
+
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  user=${POSTGRES_USER:-postgres}
+  database=${POSTGRES_DB:-$user}
+  if [ -z "${POSTGRES_PASSWORD:-}" ]; then
+    echo "Error: the superuser has no password; start with: docker run -e POSTGRES_PASSWORD=..." >&2
+    exit 1
+  fi
+  initdb --username="$user" --pwfile=<(echo "$POSTGRES_PASSWORD") --auth-host=scram-sha-256 --auth-local=trust
+  echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+  if [ "$database" != postgres ]; then
+    echo "CREATE DATABASE \"$database\"" | postgres --single -D "$PGDATA" postgres >/dev/null
+  fi
+fi
+
+exec "$@" -c listen_addresses='*'

@@ -1,0 +1,252 @@
+"""The sql instrument: PostgreSQL beside the answer, and sessions that look, lock and end others."""
+
+import shlex
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from coursework.checks.failure import Failure
+from coursework.containers.container import Container, Settings
+from coursework.trouble import CourseError
+
+if TYPE_CHECKING:
+    import psycopg
+
+IMAGE = "course/database:1"
+_PORT = 5432
+_READY_WITHIN_S = 20.0
+_POLL_S = 0.01
+# What the answer's own tables can be guilty of: class 42 is a name or a right that is missing,
+# 23 a constraint, 3D a database that is gone (PostgreSQL manual, appendix A).
+_THEIR_CLASSES = ("42", "23", "3D")
+
+Row = dict[str, Any]
+
+
+class Starter(Protocol):
+    """Starts containers of ours beside the answer."""
+
+    def start_service(self, name: str, settings: Settings) -> "Future[Container]":
+        """Begin to start a container of ours; it is labelled, and removed with the run."""
+
+    def note_command(self, command: str) -> None:
+        """Remember the command that shows what the running check looked at last."""
+
+
+class Postgres:
+    """A PostgreSQL server beside the answer, with a database for whoever asks.
+
+    It starts in the background; the first database waits for it.
+
+    Example:
+        >>> database = postgres.create_database()
+        >>> server = image.start(env={"DATABASE_URL": database.url})
+        >>> with postgres.stopped():
+        ...     server.get("/api/wallets/ada").expect(503)
+
+    """
+
+    def __init__(self, starter: Starter, passwords: tuple[str, str]) -> None:
+        self._starter = starter
+        self._admin_password, self._password = passwords
+        self._databases = 0
+        variables = {"ADMIN_PASSWORD": passwords[0], "APP_PASSWORD": passwords[1]}
+        settings = Settings(IMAGE, variables, port=_PORT, memory="1g")
+        self._starting = starter.start_service("database", settings)
+
+    @property
+    def container(self) -> Container:
+        """The container in which it runs."""
+        return self._starting.result()
+
+    def create_database(self) -> "Database":
+        """Make an empty database that belongs to the answer's role.
+
+        Example:
+            >>> postgres.create_database().url
+            'postgres://app:5f1c…@10.201.0.3:5432/app_1'
+
+        """
+        self._databases += 1
+        name = f"app_{self._databases}"
+        with self.connect("postgres") as connection:
+            connection.execute(f"CREATE DATABASE {name} OWNER app".encode())
+        address = f"{self.container.network_address}:{_PORT}"
+        url = f"postgres://app:{self._password}@{address}/{name}"
+        return Database(self, self._starter, name, url)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Crash the server: connections break and new ones are refused until the block ends.
+
+        Then it is started again, at the same address; what was committed is there.
+        """
+        self.container.run_inside("pg_ctl", "stop", "--mode=immediate", "--silent")
+        try:
+            yield
+        finally:
+            command = ("pg_ctl", "start", "--wait", "--silent", "--log=/proc/1/fd/1")
+            self.container.run_inside(*command)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Freeze the server: connections are accepted and nothing answers until the block ends."""
+        self.container.pause()
+        try:
+            yield
+        finally:
+            self.container.resume()
+
+    def connect(self, database: str) -> "psycopg.Connection[Row]":
+        """Open a session of the superuser, each statement a transaction of its own.
+
+        Args:
+            database: its name; `postgres` is always there.
+
+        Raises:
+            Failure: there is no such database any more.
+            CourseError: the server does not come up.
+        """
+        import psycopg  # noqa: PLC0415 - a module without a database need not load it
+        from psycopg.rows import dict_row  # noqa: PLC0415 - as above
+
+        deadline = time.monotonic() + _READY_WITHIN_S
+        address = self.container.inside_address() or self.container.published_address()
+        host, port = address or ("", 0)
+        while True:
+            try:
+                return psycopg.connect(
+                    host=host, port=port, dbname=database, user="postgres",
+                    password=self._admin_password, autocommit=True, connect_timeout=5,
+                    row_factory=dict_row,
+                )  # fmt: skip
+            except psycopg.OperationalError as error:
+                if "does not exist" in str(error):
+                    raise Failure(f"a database {database}", "it is gone") from error
+                if time.monotonic() > deadline or self.container.exit_code() is not None:
+                    why = f"{error}\n{self.container.log()[-500:]}"
+                    raise CourseError("The checks' database does not start.", why=why) from error
+            time.sleep(_POLL_S)
+
+
+class Held:
+    """Locks that a check holds."""
+
+    def __init__(self, connection: "psycopg.Connection[Row]") -> None:
+        self._connection = connection
+
+    def release(self) -> None:
+        """Roll back, so that whoever waits for the locks goes on."""
+        self._connection.rollback()
+
+
+class Database:
+    """One database, looked at by sessions that see everything.
+
+    Example:
+        >>> database.rows("SELECT seat FROM bookings WHERE user_name = %s", "ada")
+        [{'seat': 'C4'}]
+        >>> with database.holding("SELECT 1 FROM wallets WHERE user_name = %s FOR UPDATE", "ada"):
+        ...     for session in database.wait_for_waiting():
+        ...         database.end_session(session)
+
+    """
+
+    def __init__(self, postgres: Postgres, starter: Starter, name: str, url: str) -> None:
+        self.name = name
+        self.url = url
+        self._postgres = postgres
+        self._starter = starter
+
+    def rows(self, statement: str, *values: object) -> list[Row]:
+        """Run one statement as a transaction of its own, and give its rows by column name.
+
+        Args:
+            statement: with %s for each value.
+            values: of any type that PostgreSQL has.
+
+        Raises:
+            Failure: a table or column is missing, or a constraint forbids it.
+        """
+        with self._postgres.connect(self.name) as connection:
+            return self._run(connection, statement, values)
+
+    @contextmanager
+    def holding(self, statement: str, *values: object) -> Iterator[Held]:
+        """Run a statement and keep its locks until they are released, at the latest by the end.
+
+        What the statement wrote is never committed.
+
+        Args:
+            statement: with %s for each value.
+            values: of any type that PostgreSQL has.
+
+        Raises:
+            Failure: a table or column is missing, or a constraint forbids it.
+
+        Example:
+            >>> with database.holding("LOCK TABLE bookings") as held, at_once(buy, users) as crowd:
+            ...     database.wait_for_waiting(2)
+            ...     held.release()
+
+        """
+        with self._postgres.connect(self.name) as connection:
+            connection.autocommit = False
+            self._run(connection, statement, values)
+            held = Held(connection)
+            try:
+                yield held
+            finally:
+                held.release()
+
+    def wait_for_waiting(self, at_least: int = 1, *, within_s: float = 3.0) -> list[int]:
+        """Wait until sessions of the answer wait for a lock, and give their process ids.
+
+        Args:
+            at_least: so many of them.
+            within_s: seconds; then those that there are are given, perhaps none.
+        """
+        deadline = time.monotonic() + within_s
+        with self._postgres.connect("postgres") as connection:
+            while True:
+                found = connection.execute(
+                    "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+                    " AND usename = 'app' AND wait_event_type = 'Lock'",
+                    (self.name,),
+                ).fetchall()
+                if len(found) >= at_least or time.monotonic() > deadline:
+                    return [int(row["pid"]) for row in found]
+                time.sleep(_POLL_S)
+
+    def end_session(self, process_id: int) -> None:
+        """End a session from outside, as a crash or an operator would."""
+        with self._postgres.connect("postgres") as connection:
+            connection.execute("SELECT pg_terminate_backend(%s)", (process_id,))
+
+    def _run(
+        self, connection: "psycopg.Connection[Row]", statement: str, values: tuple[object, ...]
+    ) -> list[Row]:
+        import psycopg  # noqa: PLC0415 - loaded already, by the connection
+
+        shown = psycopg.ClientCursor(connection).mogrify(statement, values)
+        self._starter.note_command(self._retype(shown))
+        try:
+            cursor = connection.execute(statement, values)
+        except psycopg.Error as error:
+            self._fail(error, shown)
+        return cursor.fetchall() if cursor.description else []
+
+    def _fail(self, error: "psycopg.Error", shown: str) -> NoReturn:
+        if (error.sqlstate or "").startswith(_THEIR_CLASSES):
+            raise Failure(
+                f"a database that can do: {shown[:200]}",
+                str(error.diag.message_primary or error),
+                command=self._retype(shown),
+            ) from error
+        raise error
+
+    def _retype(self, shown: str) -> str:
+        psql = ["docker", "exec", self._postgres.container.name, "psql", self.name, "-c", shown]
+        return shlex.join(psql)
