@@ -12,9 +12,9 @@ from typing import Protocol
 from coursework.checks.failure import StartFailure
 from coursework.checks.retype import build_command
 from coursework.checks.server import Finished, Image, Starter
-from coursework.containers.building import BuildFailed, Limits, build_image
+from coursework.containers.building import BuildFailed, BuildStopped, Limits, build_image
 from coursework.containers.container import Settings
-from coursework.containers.steps import read_steps
+from coursework.containers.steps import Step, read_steps
 from coursework.engine import Engine
 from coursework.submission import Submission
 from coursework.trouble import CourseError
@@ -105,22 +105,67 @@ class Builder:
             Failure: it does not build; with the step that failed.
 
         Example:
-            >>> again = builder.build(files={"src/release.ts": "export const release = 'b';"})
-            >>> [step.instruction for step in again.steps if not step.cached]
-            ['COPY src src', 'RUN npm run build']
+            >>> image = builder.build(secrets={"registry_token": token}, args={"REVISION": "4f2a"})
+            >>> image.start().get("/api/build").expect(200)
 
         """
-        plan, lines, start = self._plan, list[str](), time.monotonic()
+        log = _Log(self._plan.on_line)
+        image_id = self._run(log, files, secrets, args, lambda _: False)
+        return Image(self._services, image_id, log.steps())
 
-        def on_line(line: str) -> None:
-            lines.append(line)
-            plan.on_line(line)
+    def steps(
+        self,
+        until: Callable[[list[Step]], bool],
+        *,
+        files: Mapping[str, str] = _NONE,
+        secrets: Mapping[str, str] = _NONE,
+        args: Mapping[str, str] = _NONE,
+    ) -> list[Step]:
+        """Build until enough is seen, then stop; give the steps that the build came to.
 
+        Args:
+            until: is asked again and again whether these steps are enough.
+            files: as for `build`.
+            secrets: as for `build`.
+            args: as for `build`.
+
+        Raises:
+            Failure: it does not build; with the step that failed.
+
+        Example:
+            >>> steps = builder.steps(lambda seen: any(s.is_decided for s in seen), files=changed)
+            >>> steps[0].cached
+            True
+
+        """
+        log, seen = _Log(self._plan.on_line), list[Step]()
+
+        def enough(steps: list[Step]) -> bool:
+            # What a build that is being stopped says is no word of its steps.
+            seen[:] = steps
+            return until(steps)
+
+        try:
+            self._run(log, files, secrets, args, enough)
+        except BuildStopped:
+            return seen
+        return log.steps()
+
+    def _run(
+        self,
+        log: "_Log",
+        files: Mapping[str, str],
+        secrets: Mapping[str, str],
+        args: Mapping[str, str],
+        until: Callable[[list[Step]], bool],
+    ) -> str:
+        plan, start = self._plan, time.monotonic()
         changed = {name: text.encode() for name, text in files.items()}
         try:
-            image_id = build_image(
+            return build_image(
                 plan.engine, {**plan.submission.files, **changed}, module=plan.module,
-                limits=plan.limits, on_line=on_line, secrets=secrets, args=args,
+                limits=plan.limits, on_line=log.add, secrets=secrets, args=args,
+                enough=lambda: until(log.steps()),
             )  # fmt: skip
         except BuildFailed as failed:
             raise _told(failed, build_command(plan.folder, secrets, args)) from failed
@@ -130,7 +175,6 @@ class Builder:
         finally:
             with self._lock:
                 self.seconds += time.monotonic() - start
-        return Image(self._services, image_id, read_steps(lines))
 
     def lint(self) -> list[Lint]:
         """Give what hadolint finds in the Dockerfile, in the order of its lines.
@@ -152,6 +196,21 @@ class Builder:
         except ValueError as error:
             raise CourseError("hadolint does not answer.", why=finished.log()[-300:]) from error
         return [Lint(f["line"], f["code"], f["level"], f["message"]) for f in found]
+
+
+class _Log:
+    """What one build has told so far."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        self._lines.append(line)
+        self._on_line(line)
+
+    def steps(self) -> list[Step]:
+        return read_steps(list(self._lines))
 
 
 def _told(failed: BuildFailed, command: str) -> StartFailure:

@@ -20,7 +20,7 @@ from coursework.trouble import CourseError
 LIMIT_BUILD_S = 300.0
 LIMIT_BUILD_BYTES = 4 * 1024**3
 _LEAST_FREE_BYTES = 1024**3
-_POLL_S = 0.25
+_POLL_S = 0.1
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 # BuildKit's plain progress: "#7 0.412 text" is what step 7 printed after 0.412 s.
@@ -57,6 +57,10 @@ class BuildFailed(Exception):  # noqa: N818 - a result, not trouble of ours
         self.hint = hint
 
 
+class BuildStopped(Exception):  # noqa: N818 - as it was asked
+    """The build was stopped, since whoever looked at it has seen enough."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one build may take.
@@ -88,6 +92,7 @@ def build_image(
     on_line: Callable[[str], None] = lambda _: None,
     secrets: Mapping[str, str] = _NONE,
     args: Mapping[str, str] = _NONE,
+    enough: Callable[[], bool] = lambda: False,
 ) -> str:
     """Build the files into an image.
 
@@ -99,12 +104,14 @@ def build_image(
         on_line: is called with each line of the build's log.
         secrets: texts by the id under which a step may mount them; never part of the image.
         args: the build's arguments by name.
+        enough: is asked again and again; the build is stopped when it says so.
 
     Returns:
         The image's id.
 
     Raises:
         BuildFailed: the files do not build, or not within the limits.
+        BuildStopped: enough was seen.
         CourseError: the engine or its disk is in trouble.
     """
     if "Dockerfile" not in files:
@@ -125,7 +132,7 @@ def build_image(
             source = Path(temporary) / f"secret-{number}"
             source.write_text(text, "utf-8")
             options.append(f"--secret=id={name},src={source}")
-        Build(engine, context, options, limits, on_line).run()
+        Build(engine, context, options, limits, on_line, enough).run()
         return iid.read_text().strip()
 
 
@@ -138,6 +145,7 @@ class Build:
         options: further options of docker build.
         limits: of time and disk.
         on_line: is called with each line of the build's log.
+        enough: is asked again and again; the build is stopped when it says so.
     """
 
     def __init__(
@@ -147,11 +155,13 @@ class Build:
         options: list[str],
         limits: Limits,
         on_line: Callable[[str], None],
+        enough: Callable[[], bool] = lambda: False,
     ) -> None:
         self._command = ["docker", "build", "--progress=plain", *options, str(context)]
         self._environment = engine.environment()
         self._limits = limits
         self._on_line = on_line
+        self._enough = enough
         self._lines: list[str] = []
         self._disk = _Disk(engine)
 
@@ -160,6 +170,7 @@ class Build:
 
         Raises:
             BuildFailed: the Dockerfile does not build, or not within the limits.
+            BuildStopped: enough was seen.
             CourseError: the engine or its disk is in trouble.
         """
         process = subprocess.Popen(
@@ -198,6 +209,8 @@ class Build:
                 pass
             else:
                 return
+            if self._enough():
+                raise BuildStopped
             if time.monotonic() > deadline:
                 raise BuildFailed(
                     f"the build did not end in {self._limits.seconds:g} s and was stopped",

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
+from docker.errors import ImageNotFound
+
 from coursework.engine import Engine
 
 LIMIT_BYTES = 2 * 1024**3
@@ -89,7 +91,11 @@ def take_apart(
 
 
 def _layers_of(engine: Engine, name: str) -> list[str]:
-    return list(engine.client.images.get(name).attrs["RootFS"]["Layers"])
+    try:
+        return list(engine.client.images.get(name).attrs["RootFS"]["Layers"])
+    except ImageNotFound:
+        # Nothing can be built on what is not there.
+        return []
 
 
 def _save(engine: Engine, image_id: str, file: IO[bytes]) -> None:

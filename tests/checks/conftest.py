@@ -1,0 +1,34 @@
+"""A run without checks: tests use the instruments as a check would."""
+
+import pytest
+
+from coursework.catalogue import Module
+from coursework.checks.session import Session, Task
+from coursework.containers.building import Limits
+from coursework.containers.cleaning import clean
+from coursework.containers.runs import open_run
+from coursework.images import ensure_images
+from coursework.submission import Submission
+
+MODULE = Module("98-checks", "T", ("o",), (), 5, ("busybox:1.37",))
+
+
+@pytest.fixture
+def session_of(engine, tmp_path):
+    """Give a function that opens a run on files; all that it makes is removed afterwards."""
+    ensure_images(engine, MODULE.images)
+    with open_run(MODULE.slug) as run:
+        opened = []
+
+        def open_session(files):
+            told = {name: text.encode() for name, text in files.items()}
+            submission = Submission(told, MODULE.slug)
+            nobody = lambda _: None  # noqa: E731 - nobody listens
+            task = Task(MODULE, submission, tmp_path, 7, Limits(), nobody, nobody)
+            opened.append(Session(engine, run, task))
+            return opened[-1]
+
+        yield open_session
+        for session in opened:
+            session.close(keep_failed=False)
+    clean(engine.client, MODULE.slug)
