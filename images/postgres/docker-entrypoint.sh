@@ -3,6 +3,8 @@
 # It reads the variables of the official image that the course uses: POSTGRES_PASSWORD, POSTGRES_USER, POSTGRES_DB.
 set -eu
 
+# `docker run postgres:17 -c work_mem=8MB`: options alone are the server's.
+if [ "${1#-}" != "$1" ]; then set -- postgres "$@"; fi
 if [ "$1" != postgres ]; then exec "$@"; fi
 
 if [ "$(id -u)" = 0 ]; then

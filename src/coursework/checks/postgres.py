@@ -52,6 +52,7 @@ class Postgres:
         self._starter = starter
         self._admin_password, self._password = passwords
         self._databases = 0
+        self._sessions: dict[str, psycopg.Connection[Row]] = {}
         variables = {"ADMIN_PASSWORD": passwords[0], "APP_PASSWORD": passwords[1]}
         settings = Settings(IMAGE, variables, port=_PORT, memory="1g")
         self._starting = starter.start_service("database", settings)
@@ -71,8 +72,7 @@ class Postgres:
         """
         self._databases += 1
         name = f"app_{self._databases}"
-        with self.connect("postgres") as connection:
-            connection.execute(f"CREATE DATABASE {name} OWNER app".encode())
+        self.session("postgres").execute(f"CREATE DATABASE {name} OWNER app".encode())
         address = f"{self.container.network_address}:{_PORT}"
         url = f"postgres://app:{self._password}@{address}/{name}"
         return Database(self, self._starter, name, url)
@@ -83,6 +83,7 @@ class Postgres:
 
         Then it is started again, at the same address; what was committed is there.
         """
+        self.close()
         self.container.run_inside("pg_ctl", "stop", "--mode=immediate", "--silent")
         try:
             yield
@@ -98,6 +99,17 @@ class Postgres:
             yield
         finally:
             self.container.resume()
+
+    def close(self) -> None:
+        """Close the sessions that are open."""
+        while self._sessions:
+            self._sessions.popitem()[1].close()
+
+    def session(self, database: str) -> "psycopg.Connection[Row]":
+        """Give the session of the superuser that looks at a database; see `connect`."""
+        if database not in self._sessions:
+            self._sessions[database] = self.connect(database)
+        return self._sessions[database]
 
     def connect(self, database: str) -> "psycopg.Connection[Row]":
         """Open a session of the superuser, each statement a transaction of its own.
@@ -170,8 +182,7 @@ class Database:
         Raises:
             Failure: a table or column is missing, or a constraint forbids it.
         """
-        with self._postgres.connect(self.name) as connection:
-            return self._run(connection, statement, values)
+        return self._run(self._postgres.session(self.name), statement, values)
 
     @contextmanager
     def holding(self, statement: str, *values: object) -> Iterator[Held]:
@@ -209,21 +220,21 @@ class Database:
             within_s: seconds; then those that there are are given, perhaps none.
         """
         deadline = time.monotonic() + within_s
-        with self._postgres.connect("postgres") as connection:
-            while True:
-                found = connection.execute(
-                    "SELECT pid FROM pg_stat_activity WHERE datname = %s"
-                    " AND usename = 'app' AND wait_event_type = 'Lock'",
-                    (self.name,),
-                ).fetchall()
-                if len(found) >= at_least or time.monotonic() > deadline:
-                    return [int(row["pid"]) for row in found]
-                time.sleep(_POLL_S)
+        session = self._postgres.session("postgres")
+        while True:
+            found = session.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = %s"
+                " AND usename = 'app' AND wait_event_type = 'Lock'",
+                (self.name,),
+            ).fetchall()
+            if len(found) >= at_least or time.monotonic() > deadline:
+                return [int(row["pid"]) for row in found]
+            time.sleep(_POLL_S)
 
     def end_session(self, process_id: int) -> None:
         """End a session from outside, as a crash or an operator would."""
-        with self._postgres.connect("postgres") as connection:
-            connection.execute("SELECT pg_terminate_backend(%s)", (process_id,))
+        session = self._postgres.session("postgres")
+        session.execute("SELECT pg_terminate_backend(%s)", (process_id,))
 
     def _run(
         self, connection: "psycopg.Connection[Row]", statement: str, values: tuple[object, ...]

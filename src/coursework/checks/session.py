@@ -229,6 +229,8 @@ class Session:
     def close(self, *, keep_failed: bool) -> None:
         """Remove the run's containers; those of failed checks may stay for the learner."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if "postgres" in self.__dict__:
+            self.postgres.close()
         if self._kept:
             # What a kept server talks to stays with it.
             self._kept |= self._services

@@ -23,11 +23,13 @@ class Task:
         layout: the clone.
         module: of the catalogue.
         answer: its files.
+        seed: of the run's random values.
     """
 
     layout: Layout
     module: Module
     answer: Answer
+    seed: int
 
 
 Outcome = Report | CourseError
@@ -43,6 +45,7 @@ def grade_task(task: Task) -> Outcome:
             layout=layout,
             engine=_engine(),
             keep=False,
+            seed=task.seed,
         )
     except CourseError as error:
         return error

@@ -1,5 +1,7 @@
 """The rules that need an engine: answers are graded, lessons are run."""
 
+import itertools
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -73,9 +75,14 @@ def grade_answers(
         tell: is told each grading that ended.
     """
     total, done = len(chosen) * repeat, 0
+    # Answers of one round get the same random values: what they have in common is built once.
+    seeds = [secrets.randbelow(2**32) for _ in range(repeat)]
     for is_junk in (False, True):
-        part = [(s, a) for s, a in chosen if (a.kind == JUNK) == is_junk for _ in range(repeat)]
-        tasks = [Task(s.layout, s.module, a) for s, a in part]
+        part = [(s, a) for s, a in chosen if (a.kind == JUNK) == is_junk for _ in seeds]
+        tasks = [
+            Task(s.layout, s.module, a, seed)
+            for (s, a), seed in zip(part, itertools.cycle(seeds), strict=False)
+        ]
         processes = max(jobs, _JUNK_PROCESSES) if is_junk else jobs
         outcomes: dict[int, Outcome] = {}
         for place, outcome in grade_tasks(tasks, processes):

@@ -1,0 +1,430 @@
+import itertools
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from coursework.checks import (
+    Crowd,
+    Database,
+    Finished,
+    Image,
+    Postgres,
+    Random,
+    Reply,
+    Server,
+    StartFailure,
+    at_once,
+    fail,
+    points,
+)
+
+ROUNDS = 3
+BUYERS = 40
+AFFORDABLE = 5
+# The contract says 2 s; a busy machine may add a little, an answer that waits forever adds all.
+AWAY_WITHIN_S = 4.0
+MIGRATE_WITHIN_S = 10.0
+# A purchase that begins again on another connection is ended again, but not for ever.
+ENDINGS = 5
+# Then what is held is released: an answer that asks again and again never waits for a lock.
+CUT_WITHIN_S = 3.0
+
+NEW_SHOW = """
+INSERT INTO shows (id, title, starts_at, price_cents) VALUES (%s, %s, '2027-03-01T19:30:00Z', %s)
+"""
+NEW_WALLET = "INSERT INTO wallets (user_name, balance_cents) VALUES (%s, %s)"
+# It lets a foreign key look at the row, and holds up whoever wants to change it.
+HOLD_WALLET = "SELECT 1 FROM wallets WHERE user_name = %s FOR NO KEY UPDATE"
+# Nobody can write a booking, and everybody can look.
+HOLD_BOOKINGS = "LOCK TABLE bookings IN SHARE MODE"
+HOLD_NOTHING = "SELECT 1"
+HOLD_SEAT = "INSERT INTO bookings (show_id, seat, user_name, price_cents) VALUES (%s, %s, %s, %s)"
+
+Order = tuple[int, str, str]
+
+
+class BoxOffice:
+    """A server of the answer with its database, and what a check does to both."""
+
+    def __init__(self, server: Server, database: Database, random: Random) -> None:
+        self.server = server
+        self.database = database
+        self.random = random
+        self._show_id = random.integer(100, 900)
+
+    def new_show(self) -> tuple[int, int]:
+        """Put a show into the database; give its id and its price."""
+        self._show_id += self.random.integer(1, 9)
+        price = self.random.integer(1001, 9999)
+        self.database.rows(NEW_SHOW, self._show_id, self.random.word(), price)
+        return self._show_id, price
+
+    def new_wallet(self, cents: int, name: str = "") -> str:
+        """Put a wallet into the database; give the name of its user."""
+        user = name or self.random.word()
+        self.database.rows(NEW_WALLET, user, cents)
+        return user
+
+    def new_seat(self) -> str:
+        """Give one of the sixty seats."""
+        return f"{self.random.pick('ABCDEF')}{self.random.integer(1, 10)}"
+
+    def buy(self, show_id: int, seat: str, user: str, *, timeout_s: float = 20.0) -> Reply:
+        """Ask for a seat."""
+        order = {"seat": seat, "user": user}
+        return self.server.post(f"/api/shows/{show_id}/bookings", json=order, timeout_s=timeout_s)
+
+    def wallet(self, user: str) -> Reply:
+        """Ask for a balance."""
+        return self.server.get(wallet_path(user))
+
+    def balance(self, user: str) -> int:
+        """Look the balance up in the database."""
+        return self.balances([user])[user]
+
+    def balances(self, users: list[str]) -> dict[str, int]:
+        """Look many balances up in the database."""
+        statement = "SELECT user_name, balance_cents FROM wallets WHERE user_name = ANY(%s)"
+        return {
+            row["user_name"]: row["balance_cents"] for row in self.database.rows(statement, users)
+        }
+
+    def bookings(self, show_id: int) -> list[dict[str, Any]]:
+        """Look the show's bookings up in the database."""
+        statement = "SELECT seat, user_name FROM bookings WHERE show_id = %s"
+        return self.database.rows(statement, show_id)
+
+
+def wallet_path(user: str) -> str:
+    """Give the path of a user's wallet."""
+    return f"/api/wallets/{quote(user, safe='')}"
+
+
+def migrate(
+    image: Image, database: Database, further: dict[str, str], within_s: float = MIGRATE_WITHIN_S
+) -> Finished:
+    """Run ./migrate, with further migrations laid beside those of the answer."""
+    files = {f"/app/migrations/{name}": text for name, text in further.items()}
+    env = {"DATABASE_URL": database.url}
+    return image.run(args=["./migrate"], env=env, files=files, within_s=within_s)
+
+
+@pytest.fixture(scope="module")
+def database(postgres: Postgres, image: Image) -> Database:
+    """A database that the answer has migrated."""
+    made = postgres.create_database()
+    finished = migrate(image, made, {})
+    if finished.exit_code:
+        raise StartFailure(
+            "./migrate brings an empty database up to date: exit code 0",
+            f"exit code {finished.exit_code}",
+            command=f"docker logs {finished.name}",
+            hint="the log says which statement PostgreSQL refused",
+        )
+    return made
+
+
+@pytest.fixture(scope="module")
+def office(image: Image, database: Database, random: Random) -> BoxOffice:
+    """The server beside that database."""
+    return BoxOffice(image.start(env={"DATABASE_URL": database.url}), database, random)
+
+
+@pytest.fixture(scope="module")
+def neighbour(image: Image, database: Database, random: Random) -> BoxOffice:
+    """A second server beside the same database; it knows nothing of what the first one did."""
+    return BoxOffice(image.start(env={"DATABASE_URL": database.url}), database, random)
+
+
+@points(
+    1,
+    hint="Price, balance and bookings stand in the database: ask it each time, give each query a"
+    " time limit, and listen to the pool's error event.",
+    link="When the database is away",
+)
+def check_books_a_seat(office: BoxOffice, neighbour: BoxOffice, postgres: Postgres) -> None:
+    """A booking takes the show's price, and stands in the database and nowhere else"""
+    show_id, price = office.new_show()
+    seat, user = office.new_seat(), office.new_wallet(3 * price + 1)
+    booking = {"show_id": show_id, "seat": seat, "user": user, "price_cents": price}
+    made = office.buy(show_id, seat, user).expect(201, json=booking)
+    if not isinstance(made.json()["id"], str):
+        fail("a booking whose id is a string", f"{made.json()['id']!r}", command=made.command)
+    office.wallet(user).expect(200, json={"balance_cents": 2 * price + 1})
+    top_up_both_ways(office, user)
+    refuses(office, show_id, seat, user)
+    answers_503_while_away(office, postgres, user, show_id)
+    office.wallet(user).expect(200, json={"balance_cents": 2 * price + 1 + 700})
+    neighbour.wallet(user).expect(200, json={"balance_cents": 2 * price + 1 + 700})
+    neighbour.buy(show_id, seat, user).expect(409, json={"error": "seat_taken"})
+
+
+def top_up_both_ways(office: BoxOffice, user: str) -> None:
+    """Top up by 300 over HTTP and by 400 in the database: the server must see both."""
+    before = office.balance(user)
+    topped = office.server.post(f"{wallet_path(user)}/topup", json={"cents": 300})
+    topped.expect(200, json={"balance_cents": before + 300})
+    office.database.rows(
+        "UPDATE wallets SET balance_cents = balance_cents + 400 WHERE user_name = %s", user
+    )
+    office.wallet(user).expect(200, json={"balance_cents": before + 700})
+
+
+def refuses(office: BoxOffice, show_id: int, seat: str, user: str) -> None:
+    """Ask for what nobody can have."""
+    poor, free_seat = office.new_wallet(1000), "A10" if seat != "A10" else "B10"
+    nobody, no_show = office.random.word(), show_id + 100
+    office.buy(show_id, seat, user).expect(409, json={"error": "seat_taken"})
+    office.buy(show_id, free_seat, poor).expect(402, json={"error": "no_funds"})
+    office.buy(show_id, free_seat, nobody).expect(404, json={"error": "not_found"})
+    office.buy(no_show, free_seat, user).expect(404, json={"error": "not_found"})
+    office.buy(show_id, "G1", user).expect(400, json={"error": "bad_seat"})
+    office.wallet(nobody).expect(404, json={"error": "not_found"})
+    topup = office.server.post(f"{wallet_path(nobody)}/topup", json={"cents": 5})
+    topup.expect(404, json={"error": "not_found"})
+
+
+def answers_503_while_away(office: BoxOffice, postgres: Postgres, user: str, show_id: int) -> None:
+    """Take the database away in both ways, and ask meanwhile."""
+    for away in (postgres.silent, postgres.stopped):
+        with away():
+            ask = [
+                lambda: office.server.get(wallet_path(user), timeout_s=AWAY_WITHIN_S),
+                lambda: office.buy(show_id, "F9", user, timeout_s=AWAY_WITHIN_S),
+            ]
+            with ThreadPoolExecutor(len(ask)) as pool:
+                for reply in [f.result() for f in [pool.submit(call) for call in ask]]:
+                    reply.expect(503, json={"error": "database_away"})
+        wait_until_back(office, user)
+    if any(row["seat"] == "F9" for row in office.bookings(show_id)):
+        fail(
+            "nothing of a purchase that was answered 503", "its booking, when the database is back"
+        )
+
+
+def wait_until_back(office: BoxOffice, user: str) -> None:
+    """Give the server some attempts to notice that its database is back."""
+    for _ in range(20):
+        if (reply := office.wallet(user)).status == 200:
+            return
+    fail("an answer from the database once it is back", f"still {reply.status}")
+
+
+@points(
+    2,
+    hint="Between looking and inserting, somebody else inserts: let a unique constraint decide.",
+    link="A constraint settles the race",
+)
+def check_sells_a_seat_once(office: BoxOffice, neighbour: BoxOffice) -> None:
+    """Of 40 buyers at once, at two servers, one gets the seat and 39 are told that it is taken"""
+    for number in range(ROUNDS):
+        show_id, price = office.new_show()
+        seat, users = office.new_seat(), [office.new_wallet(price + 1) for _ in range(BUYERS)]
+        orders = [(show_id, seat, user) for user in users]
+        # What is held makes the moment certain once; then luck may try.
+        hold = HOLD_BOOKINGS if number == 0 else HOLD_NOTHING
+        replies = rush(office, neighbour, orders, hold)
+        expect_counts(replies, {201: 1, 409: BUYERS - 1})
+        buyer = next(u for r, u in zip(replies, users, strict=True) if r.status == 201)
+        found = [(b["seat"], b["user_name"]) for b in office.bookings(show_id)]
+        if found != [(seat, buyer)]:
+            fail(f"in the table: {[(seat, buyer)]}", f"{found}")
+        lighter = [user for user, cents in office.balances(users).items() if cents != price + 1]
+        if lighter != [buyer]:
+            fail(f"one lighter wallet, {buyer}'s", f"{lighter}")
+
+
+def rush(
+    office: BoxOffice, neighbour: BoxOffice, orders: list[Order], hold: str, *values: str
+) -> list[Reply]:
+    """Buy all at once, half of them next door, and let them go when some wait for what is held."""
+    calls = list(zip(itertools.cycle((office, neighbour)), orders, strict=False))
+    with (
+        office.database.holding(hold, *values) as held,
+        at_once(lambda call: call[0].buy(*call[1]), calls) as crowd,
+    ):
+        if hold != HOLD_NOTHING:
+            office.database.wait_for_waiting(2, within_s=1.0)
+        held.release()
+    return crowd.results()
+
+
+def expect_counts(replies: list[Reply], wanted: dict[int, int]) -> None:
+    """Compare how many replies have which status."""
+    seen = dict(sorted(Counter(reply.status for reply in replies).items()))
+    if seen != wanted:
+        fail(told(wanted), told(seen), command=replies[0].command)
+
+
+def told(counts: dict[int, int]) -> str:
+    """Give counts by status as a sentence."""
+    return ", ".join(f"{count} times {status}" for status, count in counts.items())
+
+
+@points(
+    2,
+    hint="Do not compute the balance in your program: UPDATE … SET balance_cents = balance_cents -"
+    " price, with a condition or a CHECK that it stays above zero.",
+    link="A balance that cannot go below zero",
+)
+def check_never_overdraws(office: BoxOffice, neighbour: BoxOffice) -> None:
+    """With money for 5, of 20 purchases at once 5 succeed and 15 are refused"""
+    show_id, price = office.new_show()
+    user = office.new_wallet(AFFORDABLE * price)
+    orders = [(show_id, f"{row}{n}", user) for row in "AF" for n in range(1, 11)]
+    replies = rush(office, neighbour, orders, HOLD_WALLET, user)
+    expect_counts(replies, {201: AFFORDABLE, 402: len(orders) - AFFORDABLE})
+    if (balance := office.balance(user)) != 0:
+        fail("a balance of 0", f"{balance}")
+    if (count := len(office.bookings(show_id))) != AFFORDABLE:
+        fail(f"{AFFORDABLE} bookings in the table", f"{count}")
+
+
+@points(
+    2,
+    hint="BEGIN, both writes and COMMIT on one connection; on any error ROLLBACK.",
+    link="All or nothing",
+)
+def check_all_or_nothing(office: BoxOffice) -> None:
+    """A purchase whose connection is cut half way leaves neither a booking nor a payment"""
+    show_id, price = office.new_show()
+    user, rival = office.new_wallet(2 * price), office.new_wallet(2 * price)
+    expect_all_or_nothing(office, show_id, "B1", user, price, "the wallet", HOLD_WALLET, user)
+    expect_all_or_nothing(
+        office, show_id, "B2", user, price, "the seat", HOLD_SEAT, show_id, "B2", rival, price
+    )
+
+
+def expect_all_or_nothing(
+    office: BoxOffice, show_id: int, seat: str, user: str, price: int, what: str,
+    hold: str, *values: object,
+) -> None:  # fmt: skip
+    """Cut a purchase while it waits for what the check holds; nothing of it may be left."""
+    before = office.balance(user)
+    with (
+        office.database.holding(hold, *values) as held,
+        at_once(lambda _: office.buy(show_id, seat, user), [0]) as crowd,
+    ):
+        cut_off(office.database, crowd)
+        held.release()
+    reply = crowd.results()[0]
+    if reply.status not in (201, 503):
+        fail(f"503, as its connection was ended while it waited for {what}", f"{reply.status}")
+    paid = before - office.balance(user)
+    booked = sum(row["seat"] == seat for row in office.bookings(show_id))
+    wanted = (price, 1) if reply.status == 201 else (0, 0)
+    if (paid, booked) != wanted:
+        fail(
+            f"after {reply.status}: {wanted[0]} paid and {wanted[1]} booked",
+            f"{paid} paid and {booked} booked; it was cut while it waited for {what}",
+        )
+
+
+def cut_off(database: Database, crowd: Crowd[int, Reply]) -> None:
+    """End each session that waits for what is held, until the purchase is answered."""
+    ended, deadline = 0, time.monotonic() + CUT_WITHIN_S
+    while crowd.busy and ended < ENDINGS and time.monotonic() < deadline:
+        for session in database.wait_for_waiting(within_s=0.05):
+            database.end_session(session)
+            ended += 1
+
+
+@points(
+    1,
+    hint="Never put a value into the text of a statement: write $1 (Node) or %s (psycopg), and"
+    " hand the value over beside it.",
+    link="Values are not text",
+)
+def check_treats_input_as_data(office: BoxOffice) -> None:
+    """Quotes, semicolons and SQL in names and seats are only text"""
+    show_id, price = office.new_show()
+    word = office.random.word()
+    names = [f"o'{word}", f'{word}"; DROP TABLE bookings; --', f"{word}'); DROP TABLE bookings; --",
+             f"{word}\\' OR 1=1 --", f"{word} $1 %s :user {office.random.text(3)}"]  # fmt: skip
+    for seat, name in zip(("C1", "C2", "C3", "C4", "C5"), names, strict=True):
+        user = office.new_wallet(2 * price, name)
+        office.wallet(user).expect(200, json={"balance_cents": 2 * price})
+        booking = {"show_id": show_id, "seat": seat, "user": user}
+        office.buy(show_id, seat, user).expect(201, json=booking)
+        topup = office.server.post(f"{wallet_path(user)}/topup", json={"cents": 5})
+        topup.expect(200, json={"balance_cents": price + 5})
+    victim = office.new_wallet(2 * price)
+    for trick in (f"{word}' OR '1'='1", f"nobody' OR user_name='{victim}"):
+        office.wallet(trick).expect(404, json={"error": "not_found"})
+        topup = office.server.post(f"{wallet_path(trick)}/topup", json={"cents": 5})
+        topup.expect(404, json={"error": "not_found"})
+    for seat in ("D1'; DROP TABLE bookings; --", "D1' OR '1'='1", "D1\nD2"):
+        office.buy(show_id, seat, victim).expect(400, json={"error": "bad_seat"})
+    if (balance := office.balance(victim)) != 2 * price:
+        fail(f"a bystander's balance of {2 * price}", f"{balance}")
+    if (count := len(office.bookings(show_id))) != len(names):
+        fail(f"{len(names)} bookings in the table", f"{count}")
+
+
+@points(
+    2,
+    hint="Take one lock for the whole run, note each applied name in a table, and put the migration"
+    " and its note into one transaction.",
+    link="Migrations",
+)
+def check_migrates_safely(postgres: Postgres, image: Image, random: Random) -> None:
+    """./migrate applies each file once, also twice at once, and a bad one leaves nothing"""
+    database = postgres.create_database()
+    first, second, half = random.words(3)
+    further = {"0003_first.sql": f"CREATE TABLE {first} (n integer);"}
+    at_the_same_time(image, database, random.integer(1000, 9999), further)
+    show_id, user = random.integer(1, 900), random.word()
+    database.rows(NEW_SHOW, show_id, "Hamlet", 2500)
+    database.rows(NEW_WALLET, user, 2500)
+    database.rows(HOLD_SEAT, show_id, "E5", user, 2500)
+    further["0004_second.sql"] = f"CREATE TABLE {second} (n integer);"
+    # The quoted semicolon is no end of a statement.
+    text = f"CREATE TABLE {half} (t text DEFAULT ';'); INSERT INTO {half} VALUES ('a;b');"  # noqa: S608 - our own word
+    bad = {**further, "0005_half.sql": f"{text}\nSELECT * FROM {random.word()};"}
+    expect_exit(migrate(image, database, bad), "a migration that fails", good=False)
+    expect_table(database, second, there=True, why="the migration before the bad one is applied")
+    expect_table(database, half, there=False, why="a migration that failed leaves nothing")
+    good = {**further, "0005_half.sql": text}
+    expect_exit(migrate(image, database, good), "the repaired migration", good=True)
+    expect_table(database, half, there=True, why="the repaired migration is applied")
+    if len(database.rows("SELECT seat FROM bookings")) != 1:
+        fail("the booking that was there before", "it is gone after further migrations")
+
+
+def at_the_same_time(image: Image, database: Database, key: int, further: dict[str, str]) -> None:
+    """Run two at once; both stop where 0003 waits for the check, if nothing stops them before."""
+    waiting = {
+        name: f"SELECT pg_advisory_xact_lock({key}); {text}" for name, text in further.items()
+    }
+
+    def run(_: int) -> Finished:
+        return migrate(image, database, waiting, 2 * MIGRATE_WITHIN_S)
+
+    with (
+        database.holding("SELECT pg_advisory_xact_lock(%s::bigint)", key) as held,
+        at_once(run, range(2)) as crowd,
+    ):
+        database.wait_for_waiting(2, within_s=3.0)
+        held.release()
+    for finished in crowd.results():
+        expect_exit(finished, "two ./migrate at the same time", good=True)
+
+
+def expect_exit(finished: Finished, case: str, *, good: bool) -> None:
+    """Compare an exit code with what the contract asks."""
+    if (finished.exit_code == 0) != good:
+        wanted = "exit code 0" if good else "an exit code that is not 0"
+        last = finished.log().strip().splitlines()[-1:] or [""]
+        saw = f"exit code {finished.exit_code}; {last[0][:160]}"
+        fail(f"{wanted} with {case}", saw, command=f"docker logs {finished.name}")
+
+
+def expect_table(database: Database, name: str, *, there: bool, why: str) -> None:
+    """Look for a table."""
+    found = database.rows("SELECT to_regclass(%s) IS NOT NULL AS found", name)[0]["found"]
+    if found != there:
+        fail(why, f"its table is {'there' if found else 'not there'}")
