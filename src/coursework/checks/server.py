@@ -129,7 +129,7 @@ class Server:
         fields = {"Host": f"localhost:{address.typed_port}", "Connection": "close", **sent}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         try:
-            with Connection(address, timeout_s=timeout_s) as connection:
+            with self._connection(address, timeout_s) as connection:
                 connection.send(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
                 reply = connection.reply(to=method, timeout_s=timeout_s)
         except Failure as failure:
@@ -175,7 +175,7 @@ class Server:
         address = self._ready()
         self._starter.note_use(self, "")
         try:
-            return Connection(address)
+            return self._connection(address)
         except Failure as failure:
             self._add_ending(failure)
             raise
@@ -255,6 +255,12 @@ class Server:
         if self._trouble is None:
             self._address = None
             self._starting = self._starter.start_container(self._settings)
+
+    def _connection(self, address: Address, timeout_s: float = 5.0) -> Connection:
+        if self.container.is_seen_gone():
+            # The engine may have given its address to another container by now.
+            raise Failure("a connection", "connection refused")
+        return Connection(address, timeout_s=timeout_s)
 
     def _add_ending(self, failure: Failure) -> None:
         # The engine notices an end a little later than the connection does.

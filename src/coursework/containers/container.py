@@ -6,7 +6,7 @@ import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from docker.errors import APIError, NotFound
@@ -54,6 +54,7 @@ class Container:
         # No port of this machine is named: the engine picks a free one.
         ports: Any = {f"{settings.port}/tcp": ("127.0.0.1", None)} if settings.port else {}
         self.name = name
+        self._process, self._sees_process = Path(), False
         self._container: Any = engine.client.containers.create(
             settings.image,
             list(settings.args) or None,
@@ -96,7 +97,16 @@ class Container:
                 "The engine cannot start a container.", why=reason[:300], fix="course doctor"
             ) from error
         self._container.reload()
+        self._process = Path(f"/proc/{self._container.attrs['State']['Pid']}")
+        self._sees_process = self._process.is_dir()
         return ""
+
+    def is_seen_gone(self) -> bool:
+        """Tell at once, without asking the engine, whether its first process is gone.
+
+        False where this machine cannot see the processes of its engine.
+        """
+        return self._sees_process and not self._process.is_dir()
 
     @property
     def network_address(self) -> str:

@@ -1,0 +1,268 @@
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from coursework.checks import (
+    Builder,
+    Image,
+    Random,
+    SavedImage,
+    Server,
+    Step,
+    Submission,
+    fail,
+    points,
+)
+
+LOCK = "package-lock.json"
+SECRET = "registry_token"  # noqa: S105 - its name
+# Folders of packages that only compile; none of them runs in production.
+COMPILER = re.compile(r"(^|/)node_modules/(typescript|esbuild|@esbuild)/")
+INSTALLS = re.compile(r"\b(npm|pnpm|yarn)\b.*\b(ci|install|i|add|clean-install)\b", re.DOTALL)
+FLOATING = {"DL3006": "no version", "DL3007": "the version latest"}
+SECOND_NS = 1_000_000_000
+# The contract says 3 s and 10 s; a busy machine starts a probe a little later.
+HEALTHY_WITHIN_S = 10.0
+UNHEALTHY_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True)
+class Salt:
+    """What is new in each run.
+
+    Args:
+        token: the secret of the build.
+        revision: the build argument.
+        canaries: a word by the file of the folder that holds it.
+    """
+
+    token: str
+    revision: str
+    canaries: dict[str, str]
+
+    def files(self, release: str) -> dict[str, str]:
+        """Give the files that the folder holds beside the given ones, and the release."""
+        salted = {path: f"# {word}\n" for path, word in self.canaries.items()}
+        return {**salted, "src/release.ts": source_of(release)}
+
+
+def source_of(release: str) -> str:
+    """Give src/release.ts of a release."""
+    return f"export const release = '{release}';\n"
+
+
+@pytest.fixture(scope="session")
+def salt(random: Random) -> Salt:
+    """Give words that nobody can know beforehand, and the files that hold them."""
+    paths = (".env", ".git/config", "tests/server.test.js", "node_modules/express/laptop.js")
+    words = {path: f"canary-{random.hex(24)}" for path in paths}
+    return Salt(f"token-{random.hex(32)}", random.hex(40), words)
+
+
+@pytest.fixture(scope="session")
+def release(random: Random) -> str:
+    """Give the name of the release that is built."""
+    return f"release-{random.hex(12)}"
+
+
+@pytest.fixture(scope="session")
+def image(builder: Builder, salt: Salt, release: str) -> Image:
+    """The image, built as the contract says."""
+    return builder.build(files=salt.files(release), **options(salt))
+
+
+def options(salt: Salt) -> dict[str, dict[str, str]]:
+    """Give the secret and the argument of the contract."""
+    return {"secrets": {SECRET: salt.token}, "args": {"REVISION": salt.revision}}
+
+
+@pytest.fixture(scope="session")
+def saved(image: Image, salt: Salt) -> SavedImage:
+    """The image taken apart, once."""
+    return image.take_apart(salt.token, *salt.canaries.values())
+
+
+@pytest.fixture(scope="module")
+def hung(image: Image) -> "Future[Server]":
+    """A server that becomes healthy, is then stopped where it stands, and is called unhealthy."""
+
+    def story(server: Server) -> Server:
+        server.wait_for_health("healthy", within_s=HEALTHY_WITHIN_S)
+        server.freeze()
+        server.wait_for_health("unhealthy", within_s=UNHEALTHY_WITHIN_S)
+        return server
+
+    # It takes seconds, so it goes on while other checks look at other things.
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(story, image.start())
+    pool.shutdown(wait=False)
+    return future
+
+
+@pytest.fixture(scope="module")
+def server(image: Image) -> Server:
+    """A server with all that it may need."""
+    return image.start()
+
+
+@pytest.fixture(scope="module")
+def confined(image: Image) -> Server:
+    """A server with only /tmp to write, and no capability."""
+    return image.start(confined=True)
+
+
+@points(
+    2,
+    hint="Build in one stage, and copy from it into a last one what runs. Deleting in a later step"
+    " leaves the file in the earlier layer.",
+    link="What ships and what stays behind",
+)
+def check_leaks_nothing(saved: SavedImage, salt: Salt) -> None:
+    """In no layer is anything of .env, .git, tests, a foreign node_modules, or a compiler"""
+    for path, word in salt.canaries.items():
+        if found := saved.findings[word]:
+            fail(f"nothing of {path} in the image", f"its text in {found[0]}")
+    for layer in saved.layers:
+        for path in layer.paths:
+            if match := COMPILER.search(path):
+                fail("no compiler in the image", f"{path[: match.end()]}, of: {layer.made_by[:80]}")
+
+
+@points(
+    2,
+    hint="RUN --mount=type=secret,id=registry_token npm run build: the file is there during this"
+    " step and in no layer. Do not copy it, print it or pass it as an argument.",
+    link="A secret that leaves no trace",
+)
+def check_keeps_the_secret(
+    image: Image, server: Server, saved: SavedImage, salt: Salt, release: str
+) -> None:
+    """The release is signed with the secret, and the secret is nowhere in image or log"""
+    source = source_of(release).encode()
+    proof = hmac.new(salt.token.encode(), source, hashlib.sha256).hexdigest()
+    server.get("/api/build").expect(200, json={"release": release, "proof": proof})
+    if found := saved.findings[salt.token]:
+        fail("the token nowhere in the image", f"it is in {found[0]}")
+    for step in image.steps:
+        if any(salt.token in line for line in step.output):
+            fail("a build that does not print the token", f"it is printed by {told(step)}")
+
+
+@points(
+    2,
+    hint="USER 1000, a number; and let the program write below /tmp: ENV CACHE_DIR=/tmp/lantern.",
+    link="Without root, and with little else",
+)
+def check_drops_privileges(confined: Server, saved: SavedImage) -> None:
+    """The image names a user that is not root, and works when only /tmp can be written"""
+    user = str(saved.config.get("User", ""))
+    number = user.partition(":")[0]
+    if not number.isdecimal() or int(number) == 0:
+        fail("USER with a number that is not 0", f"USER {user}" if user else "no USER, so root")
+    confined.get("/api/health").expect(200)
+    confined.get("/api/seats").expect(200, body="".join(f"{row} {'.' * 10}\n" for row in "ABCDEF"))
+
+
+@points(
+    2,
+    hint="COPY the two package files alone, install, and COPY the sources after that.",
+    link="Order for the cache",
+)
+def check_caches_dependencies(
+    image: Image, builder: Builder, salt: Salt, submission: Submission, random: Random
+) -> None:
+    """Packages are installed again when the lock file changed, and not when a source did"""
+    count = len(installs(image.steps))
+    if not count:
+        fail("a step that installs packages with npm ci", "no step does")
+    another = salt.files(f"release-{random.hex(12)}")
+    steps = watch(builder, salt, another, lambda seen: len(decided(seen)) >= count)
+    if again := run_again(steps):
+        fail("the packages from the cache when only src/ changed", f"run again: {told(again[0])}")
+    changed = {LOCK: with_new_version(submission.files[LOCK].decode())}
+    steps = watch(
+        builder, salt, {**another, **changed},
+        lambda seen: bool(run_again(seen)) or len(decided(seen)) >= count,
+    )  # fmt: skip
+    if not run_again(steps):
+        fail("a new installation when package-lock.json changed", "all of it from the cache")
+
+
+def watch(
+    builder: Builder, salt: Salt, files: dict[str, str], until: Callable[[list[Step]], bool]
+) -> list[Step]:
+    """Build as far as needed to see what comes from the cache."""
+    return builder.steps(until, files=files, **options(salt))
+
+
+def with_new_version(lock: str) -> str:
+    """Give another version to our own package: what npm installs is the same, the file is not."""
+    # No value of the run's seed: a lock file that was built before would come from the cache.
+    return lock.replace('"version": "1.0.0"', f'"version": "1.0.{time.time_ns()}"', 1)
+
+
+def installs(steps: Sequence[Step]) -> list[Step]:
+    """Give the steps that install packages."""
+    return [step for step in steps if INSTALLS.search(step.instruction)]
+
+
+def decided(steps: Sequence[Step]) -> list[Step]:
+    """Give those of which is known whether they come from the cache."""
+    return [step for step in installs(steps) if step.is_decided]
+
+
+def run_again(steps: Sequence[Step]) -> list[Step]:
+    """Give those that do not."""
+    return [step for step in decided(steps) if not step.cached]
+
+
+def told(step: Step) -> str:
+    """Give a step in one line."""
+    return step.instruction[:80]
+
+
+@points(
+    1,
+    hint="Let the probe ask GET /api/health and wait for the answer: a server that hangs still"
+    " accepts connections.",
+    link="Alive is not well",
+)
+def check_reports_health(hung: "Future[Server]", saved: SavedImage) -> None:
+    """Docker calls a server healthy in 3 s, and unhealthy after it hangs"""
+    probe = saved.config.get("Healthcheck") or {}
+    if not probe.get("Test") or probe["Test"] == ["NONE"]:
+        fail("a HEALTHCHECK in the image", "there is none")
+    for name in ("Interval", "Timeout"):
+        if probe.get(name) != SECOND_NS:
+            seconds = (probe.get(name) or 30 * SECOND_NS) / SECOND_NS
+            fail(f"HEALTHCHECK --{name.lower()}=1s", f"{seconds:g} s")
+    hung.result()
+
+
+@points(
+    1,
+    hint="ARG REVISION in the last stage, LABEL from it, and a version behind each FROM.",
+    link="An image that says what it is",
+)
+def check_says_what_it_is(saved: SavedImage, builder: Builder, salt: Salt) -> None:
+    """Labels name revision and source, base images have a version, hadolint finds no error"""
+    labels = saved.config.get("Labels") or {}
+    prefix = "org.opencontainers.image"
+    if (seen := labels.get(f"{prefix}.revision")) != salt.revision:
+        fail(f"{prefix}.revision={salt.revision}", f"{seen!r}")
+    if not re.fullmatch(r"https?://[^\s/]+\S*", seen := labels.get(f"{prefix}.source") or ""):
+        fail(f"an http or https address in {prefix}.source", f"{seen!r}")
+    for found in builder.lint():
+        if found.code in FLOATING:
+            fail(
+                "a base image with an explicit version",
+                f"line {found.line}: {FLOATING[found.code]}",
+            )
+        if found.level == "error":
+            fail("no error of hadolint", f"line {found.line}: {found.code} {found.message}")
