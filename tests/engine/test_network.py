@@ -1,5 +1,8 @@
 """Address ranges and bridges of the private engine touch nothing that is in use."""
 
+import fcntl
+import socket
+import struct
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -36,6 +39,17 @@ def test_a_bridge_holds_the_first_address_and_is_removed() -> None:
     network.remove_bridge("course-test")
     network.remove_bridge("course-test")
     assert wanted not in _routed()
+
+
+@pytest.mark.usefixtures("own_network")
+def test_a_bridge_has_a_hardware_address_of_its_own() -> None:
+    """It follows from the network: else each container that comes or goes would give it another."""
+    network.make_bridge("course-test", IPv4Network("10.250.3.0/24"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        get_hardware_address, device = 0x8927, struct.pack("16s24x", b"course-test")
+        answer = fcntl.ioctl(control, get_hardware_address, device)
+    network.remove_bridge("course-test")
+    assert answer[18:24].hex(":") == "02:42:0a:fa:03:01"
 
 
 def _routed() -> list[IPv4Network]:

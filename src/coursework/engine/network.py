@@ -13,6 +13,7 @@ from coursework.trouble import CourseError
 _ADD_BRIDGE, _DELETE_BRIDGE = 0x89A0, 0x89A1
 _SET_ADDRESS, _SET_MASK = 0x8916, 0x891C
 _GET_FLAGS, _SET_FLAGS = 0x8913, 0x8914
+_SET_HARDWARE_ADDRESS, _ETHERNET = 0x8924, 1
 _UP = 1
 # Whole-machine routes (a default route, a VPN's halves) say nothing about who uses a range.
 _SHORTEST_PREFIX = 9
@@ -71,6 +72,15 @@ def _address(value: bytes) -> bytes:
     return struct.pack("HH4s", socket.AF_INET, 0, value)
 
 
+def _hardware_address(network: IPv4Network) -> bytes:
+    """Give a bridge's own address, as Docker does for its bridges: 02:42 and the IPv4 address.
+
+    A bridge without one takes the lowest of its ports', another with each container that comes or
+    goes, and containers that still know the old one lose their way to this machine for seconds.
+    """
+    return struct.pack("H6s", _ETHERNET, b"\x02\x42" + network[1].packed)
+
+
 def _switch(name: str, *, up: bool) -> None:
     (flags,) = struct.unpack_from("H", _request(_GET_FLAGS, name, b""), 16)
     _request(_SET_FLAGS, name, struct.pack("H", flags | _UP if up else flags & ~_UP))
@@ -89,6 +99,7 @@ def make_bridge(name: str, network: IPv4Network) -> None:
     try:
         with contextlib.suppress(FileExistsError):
             _request(_ADD_BRIDGE, name, b"")
+        _request(_SET_HARDWARE_ADDRESS, name, _hardware_address(network))
         _request(_SET_ADDRESS, name, _address(network[1].packed))
         _request(_SET_MASK, name, _address(network.netmask.packed))
         _switch(name, up=True)
