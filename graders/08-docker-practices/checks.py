@@ -3,7 +3,6 @@ import hmac
 import re
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -11,10 +10,12 @@ import pytest
 from coursework.checks import (
     Builder,
     Image,
+    Meanwhile,
     Random,
     SavedImage,
     Server,
     Step,
+    Story,
     Submission,
     fail,
     points,
@@ -89,20 +90,16 @@ def saved(image: Image, salt: Salt) -> SavedImage:
 
 
 @pytest.fixture(scope="module")
-def hung(image: Image) -> "Future[Server]":
+def hung(image: Image, meanwhile: Meanwhile) -> Story[None]:
     """A server that becomes healthy, is then stopped where it stands, and is called unhealthy."""
 
-    def story(server: Server) -> Server:
+    def story() -> None:
+        server = image.start()
         server.wait_for_health("healthy", within_s=HEALTHY_WITHIN_S)
         server.freeze()
         server.wait_for_health("unhealthy", within_s=UNHEALTHY_WITHIN_S)
-        return server
 
-    # It takes seconds, so it goes on while other checks look at other things.
-    pool = ThreadPoolExecutor(1)
-    future = pool.submit(story, image.start())
-    pool.shutdown(wait=False)
-    return future
+    return meanwhile(story)
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +230,7 @@ def told(step: Step) -> str:
     " accepts connections.",
     link="Alive is not well",
 )
-def check_reports_health(hung: "Future[Server]", saved: SavedImage) -> None:
+def check_reports_health(hung: Story[None], saved: SavedImage) -> None:
     """Docker calls a server healthy in 3 s, and unhealthy after it hangs"""
     probe = saved.config.get("Healthcheck") or {}
     if not probe.get("Test") or probe["Test"] == ["NONE"]:

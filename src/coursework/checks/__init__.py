@@ -7,6 +7,7 @@ It asks for fixtures by name:
 - `server`: a `Server` started from it; define a fixture of this name to give it variables or files;
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
+- `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `submission`: the `Submission`, its files by path;
 - `random`: `Random` values, new in each run.
 
@@ -16,6 +17,7 @@ Fixtures of module scope that start containers are started side by side before t
 from coursework.checks.builder import Builder, Lint
 from coursework.checks.failure import Failure, StartFailure, fail
 from coursework.checks.load import Crowd, at_once
+from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
@@ -38,6 +40,7 @@ __all__ = [
     "Image",
     "Layer",
     "Lint",
+    "Meanwhile",
     "Postgres",
     "Random",
     "Reply",
@@ -45,6 +48,7 @@ __all__ = [
     "Server",
     "StartFailure",
     "Step",
+    "Story",
     "Submission",
     "at_once",
     "fail",

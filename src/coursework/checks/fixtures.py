@@ -6,6 +6,7 @@ import pytest
 
 from coursework.checks.builder import Builder
 from coursework.checks.failure import Blocked
+from coursework.checks.meanwhile import Meanwhile
 from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.server import Image, Server
@@ -31,6 +32,12 @@ def random(request: pytest.FixtureRequest) -> Random:
 def builder(request: pytest.FixtureRequest) -> Builder:
     """Give what builds the submission with other files, secrets and arguments."""
     return request.config.stash[SESSION].builder
+
+
+@pytest.fixture(scope="session")
+def meanwhile(request: pytest.FixtureRequest) -> Meanwhile:
+    """Give what starts a long story beside the checks."""
+    return request.config.stash[SESSION].meanwhile
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextvars import copy_context
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -29,7 +30,8 @@ class Crowd(Generic[Value, Result]):
         self._futures: list[Future[Result]] = [Future() for _ in self._values]
         self._gate = threading.Barrier(len(self._values) + 1)
         self._threads = [
-            threading.Thread(target=self._call, args=pair, daemon=True)
+            # What a call looks at belongs to whoever made it.
+            threading.Thread(target=copy_context().run, args=(self._call, *pair), daemon=True)
             for pair in zip(self._values, self._futures, strict=True)
         ]
 

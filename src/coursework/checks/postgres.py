@@ -1,5 +1,6 @@
 """The sql instrument: PostgreSQL beside the answer, and sessions that look, lock and end others."""
 
+import secrets
 import shlex
 import time
 from collections.abc import Iterator
@@ -48,14 +49,21 @@ class Postgres:
 
     """
 
-    def __init__(self, starter: Starter, passwords: tuple[str, str]) -> None:
+    def __init__(self, starter: Starter, name: str = "database") -> None:
         self._starter = starter
-        self._admin_password, self._password = passwords
+        self._name = name
+        self._admin_password, self._password = secrets.token_hex(12), secrets.token_hex(12)
         self._databases = 0
         self._sessions: dict[str, psycopg.Connection[Row]] = {}
-        variables = {"ADMIN_PASSWORD": passwords[0], "APP_PASSWORD": passwords[1]}
+        self._others: list[Postgres] = []
+        variables = {"ADMIN_PASSWORD": self._admin_password, "APP_PASSWORD": self._password}
         settings = Settings(IMAGE, variables, port=_PORT, memory="1g")
-        self._starting = starter.start_service("database", settings)
+        self._starting = starter.start_service(name, settings)
+
+    def another(self) -> "Postgres":
+        """Start another server, for a story that must not meet a crash of this one."""
+        self._others.append(Postgres(self._starter, f"{self._name}-{len(self._others) + 2}"))
+        return self._others[-1]
 
     @property
     def container(self) -> Container:
@@ -104,6 +112,11 @@ class Postgres:
         """Close the sessions that are open."""
         while self._sessions:
             self._sessions.popitem()[1].close()
+
+    def close_all(self) -> None:
+        """Close the sessions of this server and of all others."""
+        for server in (self, *self._others):
+            server.close()
 
     def session(self, database: str) -> "psycopg.Connection[Row]":
         """Give the session of the superuser that looks at a database; see `connect`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from coursework.catalogue import Module
 from coursework.checks.builder import Builder, Plan
 from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.meanwhile import Attention, Meanwhile, own_attention
 from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.server import Finished, Image, Server
@@ -79,8 +80,8 @@ class Session:
         self._services: set[str] = set()
         self._kept: set[str] = set()
         self._starting: set[Future[Container]] = set()
-        self._used: list[Server | Finished] = []
-        self._command = ""
+        self._looked_at = Attention()
+        self.meanwhile = Meanwhile(self)
 
     # --- what checks build and start ----------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Session:
     @cached_property
     def postgres(self) -> Postgres:
         """The run's PostgreSQL; it starts when it is first asked for."""
-        return Postgres(self, (secrets.token_hex(12), secrets.token_hex(12)))
+        return Postgres(self)
 
     def start_container(self, settings: Settings) -> "Future[Container]":
         """Begin to create and start a container of the submission."""
@@ -185,17 +186,24 @@ class Session:
 
     def note_use(self, user: "Server | Finished", command: str) -> None:
         """Remember a server or a finished container that the running check looked at."""
-        if user not in self._used:
-            self._used.append(user)
-        self._command = command or self._command
+        attention = own_attention() or self._looked_at
+        if user not in attention.used:
+            attention.used.append(user)
+        attention.command = command or attention.command
 
     def note_command(self, command: str) -> None:
         """Remember the command that shows what the running check looked at last."""
-        self._command = command
+        (own_attention() or self._looked_at).command = command
+
+    def take_over(self, attention: Attention) -> None:
+        """Count what a story looked at as the running check's."""
+        for user in attention.used:
+            self.note_use(user, "")
+        self.note_command(attention.command)
 
     def command(self, failure: Failure | None) -> str:
         """Give the command that shows a failure again."""
-        return (failure.command if failure else "") or self._command
+        return (failure.command if failure else "") or self._looked_at.command
 
     def log(self, failure: Failure | None) -> str:
         """Give the last lines of the build, or of what the check looked at last."""
@@ -205,24 +213,24 @@ class Session:
         return "\n".join(lines[-_LOG_LINES:])
 
     def _last_log(self) -> str:
-        if not self._used:
+        if not self._looked_at.used:
             return ""
-        last = self._used[-1]
+        last = self._looked_at.used[-1]
         if isinstance(last, Finished):
             return last.log()
         return "" if last.never_started else last.logs()
 
     def end_check(self, *, passed: bool) -> None:
         """After a check: what a failed one used is kept for looking, and replaced for the next."""
-        servers = [u for u in self._used if isinstance(u, Server)]
+        used = self._looked_at.used
+        servers = [u for u in used if isinstance(u, Server)]
         if not passed:
             self._kept |= {s.container.name for s in servers if not s.never_started}
-            self._kept |= {u.name for u in self._used if isinstance(u, Finished)}
+            self._kept |= {u.name for u in used if isinstance(u, Finished)}
         for server in servers:
             if not passed or server.has_ended():
                 server.renew()
-        self._used.clear()
-        self._command = ""
+        self._looked_at = Attention()
 
     # --- the end ------------------------------------------------------------------------------
 
@@ -230,7 +238,7 @@ class Session:
         """Remove the run's containers; those of failed checks may stay for the learner."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         if "postgres" in self.__dict__:
-            self.postgres.close()
+            self.postgres.close_all()
         if self._kept:
             # What a kept server talks to stays with it.
             self._kept |= self._services
