@@ -157,14 +157,6 @@ class Container:
         """Send a signal such as SIGTERM to its first process, as an operator would."""
         self._container.kill(signal=name)
 
-    def pause(self) -> None:
-        """Freeze it: its sockets stay open, and nothing in it runs."""
-        self._container.pause()
-
-    def resume(self) -> None:
-        """End a pause."""
-        self._container.unpause()
-
     def process_count(self) -> int:
         """Give how many processes run inside."""
         return len(self._container.top()["Processes"])
