@@ -2,7 +2,7 @@
 
 import pytest
 
-from coursework.catalogue import load_catalogue
+from coursework.catalogue import Module, load_catalogue
 from coursework.layout import Layout, find_layout
 from coursework.trouble import CourseError
 
@@ -28,6 +28,12 @@ def test_modules_come_in_course_order():
     slugs = [m.slug for m in load_catalogue(find_layout()).modules]
     assert slugs == sorted(slugs)
     assert slugs[:2] == ["01-http", "02-first-server"]
+
+
+def test_all_images_of_a_module_are_each_named_once():
+    """Whoever prepares a machine for a module needs what answers, lesson and checks start."""
+    module = Module("01-a", "T", ("o",), (), 5, ("a:1",), ("b:1", "a:1"), ("c:1",))
+    assert module.all_images == ("a:1", "b:1", "c:1")
 
 
 @pytest.mark.parametrize("name", ["02-first-server", "02", "first-server", "02-first-server/"])

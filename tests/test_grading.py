@@ -18,7 +18,7 @@ from rich.console import Console
 from coursework import report as report_package
 from coursework.catalogue import load_catalogue
 from coursework.containers.building import Limits
-from coursework.grading import grade, list_checks
+from coursework.grading import Watcher, grade, list_checks
 from coursework.layout import Layout
 from coursework.report.notebook import report_html
 from coursework.report.terminal import print_ending, print_result
@@ -121,7 +121,7 @@ def test_a_kept_container_answers_the_command_of_the_report(engine):
     )
     assert b"hell\x1b[31mo" in seen.stdout
     second = graded()
-    names = {c.name for c in engine.client.containers.list(all=True)}
+    names = {c.name for c in engine.client.containers.list(all=True, ignore_removed=True)}
     assert not any(first.run in n for n in names)
     assert any(second.run in n for n in names)
 
@@ -159,6 +159,30 @@ def test_a_build_that_fills_the_disk_is_stopped(engine):
     report = grade(MODULE, files, layout=TINY, engine=engine, keep=False,
                    limits=Limits(disk_bytes=300_000_000))  # fmt: skip
     assert "wrote more than 0.3 GB" in report.checks[0].saw
+
+
+BUILDS_ITSELF = """
+
+@pytest.fixture(scope="session")
+def image(builder):
+    return builder.build(files={"added.txt": "by the check"})
+"""
+
+
+@pytest.mark.engine
+def test_checks_that_build_the_image_themselves_are_not_built_for(engine, tmp_path):
+    """Where checks.py has a fixture `image`, nothing is built that nobody looks at."""
+    import shutil
+
+    shutil.copytree(TINY.root, tmp_path / "clone")
+    layout = Layout(tmp_path / "clone")
+    checks = layout.grader("90-tiny") / "checks.py"
+    checks.write_text(checks.read_text("utf-8") + BUILDS_ITSELF, "utf-8")
+    lines: list[str] = []
+    report = grade(MODULE, answer("right"), layout=layout, engine=engine, keep=False,
+                   watcher=Watcher(on_step=lines.append))  # fmt: skip
+    assert report.exit_code == 0
+    assert sum(line.endswith("load build definition from Dockerfile") for line in lines) == 1
 
 
 @pytest.mark.engine

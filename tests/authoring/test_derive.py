@@ -105,6 +105,22 @@ def test_a_solution_becomes_one_comment_of_its_language(clone, file, mark, stub)
     assert "".join(written["source"]) == f"%%writefile {file}\nbefore\n{stub}\nafter"
 
 
+@pytest.mark.parametrize(
+    ("first", "stub"),
+    [
+        ("#!/usr/bin/env node", "// YOUR CODE HERE"),
+        ("#!/usr/bin/env python3", "# YOUR CODE HERE"),
+        ("#!/bin/sh", "# YOUR CODE HERE"),
+    ],
+)
+def test_a_program_without_ending_names_its_language_in_its_first_line(clone, first, stub):
+    """The line stays, since it makes the file a program, and says how a comment is written."""
+    mark = stub.split()[0]
+    body = f"{first}\n{mark} BEGIN SOLUTION\nsecret\n{mark} END SOLUTION"
+    written = cells_by_id(writes(clone, f"%%writefile migrate\n{body}"))["write-migrate"]
+    assert "".join(written["source"]) == f"%%writefile migrate\n{first}\n{stub}"
+
+
 def test_a_file_without_comments_is_emptied(clone):
     """A JSON file stays valid; the tag that asked for it is not handed out."""
     cell = ':tags: [solution]\n\n%%writefile package.json\n{"dependencies": {"express": "5"}}'

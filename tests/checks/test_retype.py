@@ -62,3 +62,12 @@ def test_a_build_is_retyped_from_wherever_the_terminal_is(tmp_path):
     script = f'docker() {{ printf "%s|" "$@"; }}; {build_command(folder)}'
     done = subprocess.run(["bash", "-c", script], cwd="/", capture_output=True, text=True)  # noqa: PLW1510
     assert done.stdout == f"build|{folder}|"
+
+
+def test_a_build_with_a_secret_is_retyped_with_the_secret_in_a_variable(tmp_path):
+    """The secret is no word of the command line, where every process of the machine could read."""
+    command = build_command(tmp_path, {"token": "it's"}, {"REVISION": "4f 2a"})
+    script = f'docker() {{ printf "%s|" "$token" "$@"; }}; {command}'
+    done = subprocess.run(["bash", "-c", script], cwd="/", capture_output=True, text=True)  # noqa: PLW1510
+    wanted = ["it's", "build", "--secret=id=token,env=token", "--build-arg=REVISION=4f 2a"]
+    assert done.stdout == "|".join([*wanted, str(tmp_path), ""])
