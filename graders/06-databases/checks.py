@@ -10,6 +10,7 @@ import pytest
 from coursework.checks import (
     Crowd,
     Database,
+    Failure,
     Finished,
     Image,
     Meanwhile,
@@ -115,7 +116,11 @@ def migrate(
     """Run ./migrate, with further migrations laid beside those of the answer."""
     files = {f"/app/migrations/{name}": text for name, text in further.items()}
     env = {"DATABASE_URL": database.url}
-    return image.run(args=["./migrate"], env=env, files=files, within_s=within_s)
+    try:
+        return image.run(args=["./migrate"], env=env, files=files, within_s=within_s)
+    except Failure as failure:
+        failure.hint = "the log says how far it came: the migration behind that one does not end"
+        raise
 
 
 @pytest.fixture(scope="module")

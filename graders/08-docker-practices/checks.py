@@ -120,8 +120,10 @@ def confined(image: Image) -> Server:
     " leaves the file in the earlier layer.",
     link="What ships and what stays behind",
 )
-def check_leaks_nothing(saved: SavedImage, salt: Salt) -> None:
-    """In no layer is anything of .env, .git, tests, a foreign node_modules, or a compiler"""
+def check_leaks_nothing(server: Server, saved: SavedImage, salt: Salt, release: str) -> None:
+    """It serves, and in no layer is anything of .env, .git, tests, a laptop, or a compiler"""
+    # An image that holds nothing leaks nothing.
+    server.get("/api/build").expect(200, json={"release": release})
     for path, word in salt.canaries.items():
         if found := saved.findings[word]:
             fail(f"nothing of {path} in the image", f"its text in {found[0]}")

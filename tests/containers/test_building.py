@@ -49,6 +49,8 @@ def test_the_lines_of_a_build_are_told(built):
         ("FROM busybox:1.37\nCOPPY . .\n", "unknown instruction: COPPY"),
         ("FROM busybox:1.37\nRUN exit 3\n", "exit code: 3"),
         ("FROM busybox:1.37\nCOPY none.txt .\n", "none.txt"),
+        ("FROM node:23-nowhere\n", "node:23-nowhere is not here"),
+        ("# syntax=docker/nowhere:1\nFROM busybox:1.37\n", "docker/nowhere:1 is not here"),
     ],
 )
 def test_a_failure_names_its_reason(built, dockerfile, saw):

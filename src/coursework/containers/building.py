@@ -33,6 +33,11 @@ _REASON = re.compile(
     r"|failed to compute cache key.*|failed to solve: .*)"
 )
 
+# What a build wants from elsewhere: a base image, or what a line `# syntax=` names.
+_WANTED = re.compile(
+    r"#(\d+) (?:(\[internal\] load metadata)|resolve image config) for (?:docker\.io/)?(?:library/)?(\S+)"
+)
+
 # What the docker command says when the trouble is not the learner's, and what helps.
 _OUR_TROUBLE = {
     "Cannot connect to the Docker daemon": "course engine start",
@@ -234,8 +239,22 @@ class Build:
         for sign, fix in _OUR_TROUBLE.items():
             if sign in log:
                 return CourseError("The engine cannot build.", why=log[:300], fix=fix)
+        if missing := self._missing(log):
+            return missing
         reasons = [m[1] for line in self._lines if (m := _REASON.search(line))]
         return BuildFailed((reasons[-1] if reasons else "docker build failed")[:300], log)
+
+    def _missing(self, log: str) -> BuildFailed | None:
+        """Tell of an image that is neither here nor to be had."""
+        for step, is_base, name in [m.groups() for m in map(_WANTED.match, self._lines) if m]:
+            if any(line.startswith(f"#{step} ERROR") for line in self._lines):
+                hint = (
+                    "build FROM an image that the exercise names: those are here without a registry"
+                )
+                if not is_base:
+                    hint = "a line `# syntax=…` is fetched from a registry: leave it out"
+                return BuildFailed(f"{name} is not here, and no registry gives it", log, hint)
+        return None
 
     def _log(self) -> str:
         lines = [_STEP.sub("", line) for line in self._lines]
