@@ -183,8 +183,8 @@ class Builder:
             CourseError: hadolint itself is in trouble.
 
         Example:
-            >>> [found.code for found in builder.lint() if found.level == "error"]
-            []
+            >>> {found.code for found in builder.lint() if found.level == "error"}
+            set()
 
         """
         dockerfile = self._plan.submission.files.get("Dockerfile", b"")

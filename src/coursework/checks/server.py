@@ -374,8 +374,8 @@ class Image:
 
         Example:
             >>> saved = image.take_apart(token)
-            >>> if saved.findings[token]:
-            ...     fail("the token nowhere in the image", saved.findings[token][0])
+            >>> for place in saved.findings[token]:
+            ...     fail("the token nowhere in the image", f"it is in {place}")
 
         """
         return self._starter.take_apart(self._image_id, texts)

@@ -35,7 +35,8 @@ _REASON = re.compile(
 
 # What a build wants from elsewhere: a base image, or what a line `# syntax=` names.
 _WANTED = re.compile(
-    r"#(\d+) (?:(\[internal\] load metadata)|resolve image config) for (?:docker\.io/)?(?:library/)?(\S+)"
+    r"#(\d+) (?:(\[internal\] load metadata)|resolve image config)"
+    r" for (?:docker\.io/)?(?:library/)?(\S+)"
 )
 
 # What the docker command says when the trouble is not the learner's, and what helps.
