@@ -1,6 +1,7 @@
 import itertools
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from coursework.checks import (
 
 ROUNDS = 3
 BUYERS = 40
+ATTEMPTS = 3
 AFFORDABLE = 5
 # The contract says 2 s; a busy machine may add a little, an answer that waits forever adds all.
 AWAY_WITHIN_S = 4.0
@@ -245,20 +247,48 @@ def wait_until_back(office: BoxOffice, user: str) -> None:
 def check_sells_a_seat_once(office: BoxOffice, neighbour: BoxOffice) -> None:
     """Of 40 buyers at once, at two servers, one gets the seat and 39 are told that it is taken"""
     for number in range(ROUNDS):
-        show_id, price = office.new_show()
-        seat, users = office.new_seat(), [office.new_wallet(price + 1) for _ in range(BUYERS)]
-        orders = [(show_id, seat, user) for user in users]
         # What is held makes the moment certain once; then luck may try.
         hold = HOLD_BOOKINGS if number == 0 else HOLD_NOTHING
-        replies = rush(office, neighbour, orders, hold)
+        orders, replies = answered(lambda hold=hold: sell_one_seat(office, neighbour, hold))
         expect_counts(replies, {201: 1, 409: BUYERS - 1})
-        buyer = next(u for r, u in zip(replies, users, strict=True) if r.status == 201)
+        show_id, seat, buyer = next(
+            order for order, reply in zip(orders, replies, strict=True) if reply.status == 201
+        )
         found = [(b["seat"], b["user_name"]) for b in office.bookings(show_id)]
         if found != [(seat, buyer)]:
             fail(f"in the table: {[(seat, buyer)]}", f"{found}")
-        lighter = [user for user, cents in office.balances(users).items() if cents != price + 1]
+        balances = office.balances([user for _, _, user in orders])
+        lighter = [user for user, cents in balances.items() if cents != max(balances.values())]
         if lighter != [buyer]:
             fail(f"one lighter wallet, {buyer}'s", f"{lighter}")
+
+
+Rush = tuple[list[Order], list[Reply]]
+
+
+def answered(attempt: Callable[[], Rush]) -> Rush:
+    """Try again where a busy machine was too slow for the answer's own time limits."""
+    for _ in range(ATTEMPTS):
+        orders, replies = attempt()
+        if all(reply.status != 503 for reply in replies):
+            break
+    return orders, replies
+
+
+def sell_one_seat(office: BoxOffice, neighbour: BoxOffice, hold: str) -> Rush:
+    """Have many with enough money want one seat of a new show."""
+    show_id, price = office.new_show()
+    seat = office.new_seat()
+    orders = [(show_id, seat, office.new_wallet(price + 1)) for _ in range(BUYERS)]
+    return orders, rush(office, neighbour, orders, hold)
+
+
+def buy_too_much(office: BoxOffice, neighbour: BoxOffice) -> Rush:
+    """Have one with little money want twenty seats of a new show."""
+    show_id, price = office.new_show()
+    user = office.new_wallet(AFFORDABLE * price)
+    orders = [(show_id, f"{row}{n}", user) for row in "AF" for n in range(1, 11)]
+    return orders, rush(office, neighbour, orders, HOLD_WALLET, user)
 
 
 def rush(
@@ -296,10 +326,8 @@ def told(counts: dict[int, int]) -> str:
 )
 def check_never_overdraws(office: BoxOffice, neighbour: BoxOffice) -> None:
     """With money for 5, of 20 purchases at once 5 succeed and 15 are refused"""
-    show_id, price = office.new_show()
-    user = office.new_wallet(AFFORDABLE * price)
-    orders = [(show_id, f"{row}{n}", user) for row in "AF" for n in range(1, 11)]
-    replies = rush(office, neighbour, orders, HOLD_WALLET, user)
+    orders, replies = answered(lambda: buy_too_much(office, neighbour))
+    show_id, _, user = orders[0]
     expect_counts(replies, {201: AFFORDABLE, 402: len(orders) - AFFORDABLE})
     if (balance := office.balance(user)) != 0:
         fail("a balance of 0", f"{balance}")
