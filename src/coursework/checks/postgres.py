@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 IMAGE = "course/database:1"
 _PORT = 5432
+# Each CREATE DATABASE makes 300 files: 0.5 s on a disk, 0.1 s in memory (bench/database.py).
+_DATA = "/var/lib/postgresql/in-memory"
 _READY_WITHIN_S = 20.0
 _POLL_S = 0.01
 # What the answer's own tables can be guilty of: class 42 is a name or a right that is missing,
@@ -57,7 +59,7 @@ class Postgres:
         self._sessions: dict[str, psycopg.Connection[Row]] = {}
         self._others: list[Postgres] = []
         variables = {"ADMIN_PASSWORD": self._admin_password, "APP_PASSWORD": self._password}
-        settings = Settings(IMAGE, variables, port=_PORT, memory="1g")
+        settings = Settings(IMAGE, variables, port=_PORT, memory="1g", in_memory=[_DATA])
         self._starting = starter.start_service(name, settings)
 
     def another(self) -> "Postgres":

@@ -32,6 +32,7 @@ class Settings:
         port: the port inside that is published; None for none.
         memory: limit in Docker's notation, such as `2g`.
         confined: nothing but /tmp can be written, and root has no capability.
+        in_memory: folders that are kept in memory, empty at first, for every user inside.
         processes_of: name of a container whose processes it sees; for programs of ours.
     """
 
@@ -42,6 +43,7 @@ class Settings:
     port: int | None = None
     memory: str = "2g"
     confined: bool = False
+    in_memory: Sequence[str] = ()
     processes_of: str = ""
 
 
@@ -55,6 +57,7 @@ class Container:
         ports: Any = {f"{settings.port}/tcp": ("127.0.0.1", None)} if settings.port else {}
         self.name = name
         self._process, self._sees_process = Path(), False
+        in_memory = [*settings.in_memory, *(["/tmp"] if settings.confined else [])]  # noqa: S108
         self._container: Any = engine.client.containers.create(
             settings.image,
             list(settings.args) or None,
@@ -67,7 +70,7 @@ class Container:
             pids_limit=LIMIT_PROCESSES,
             security_opt=["no-new-privileges"],
             read_only=settings.confined,
-            tmpfs={"/tmp": ""} if settings.confined else None,  # noqa: S108 - inside
+            tmpfs=dict.fromkeys(in_memory, ""),
             cap_drop=["ALL"] if settings.confined else None,
             pid_mode=f"container:{settings.processes_of}" if settings.processes_of else None,
             log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "5m"}),
