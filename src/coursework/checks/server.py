@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
+from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
 from coursework.checks.reply import Reply
 from coursework.checks.retype import curl_command
@@ -189,9 +190,9 @@ class Server:
         self._ready()
         command = f"docker logs {self.container.name}"
         self._starter.note_use(self, command)
-        deadline = time.monotonic() + within_s
+        deadline = Deadline(within_s)
         while text not in self.logs():
-            if time.monotonic() > deadline:
+            if deadline.has_passed():
                 last = self.logs().strip().splitlines()[-1:] or ["nothing"]
                 raise Failure(f"the log line {text!r}", f"{last[0][:200]}", command=command)
             time.sleep(_POLL_S)
@@ -288,7 +289,7 @@ class Server:
         except StartFailure as failure:
             self._trouble = failure
             raise
-        deadline = time.monotonic() + self._ready_within_s
+        deadline = Deadline(self._ready_within_s)
         next_look = time.monotonic()
         while True:
             address = self._accepting_address(container)
@@ -299,7 +300,7 @@ class Server:
                 if code is not None:
                     raise self._start_failure(_ending(container, code), "the log says why")
                 next_look = time.monotonic() + 0.1
-            if time.monotonic() > deadline:
+            if deadline.has_passed():
                 raise self._start_failure(*self._why_not_reached(container))
             time.sleep(_POLL_S)
 

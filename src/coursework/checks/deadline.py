@@ -1,0 +1,76 @@
+"""The end of a wait, put off while the machine itself is too busy."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_AT_MOST = 4
+_BUSY_BELOW = 0.1
+
+
+@dataclass(frozen=True)
+class ProcessorTime:
+    """What the machine's processors have done since it started.
+
+    Args:
+        idle: in any unit.
+        total: in the same.
+    """
+
+    idle: int
+    total: int
+
+
+def processor_time() -> ProcessorTime | None:
+    """Read it from the kernel, proc(5): user nice system idle iowait irq softirq steal …
+
+    None where the machine does not tell.
+    """
+    try:
+        fields = Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return None
+    numbers = [int(f) for f in fields]
+    return ProcessorTime(numbers[3], sum(numbers))
+
+
+class Deadline:
+    """The moment at which an answer is late.
+
+    On a machine whose processors were never free in the meantime, an answer could not be faster:
+    then it gets up to four times as long.
+
+    Args:
+        seconds: that an answer has.
+        read: gives the processors' time; for tests.
+
+    Example:
+        >>> deadline = Deadline(5.0)
+        >>> while not is_there():
+        ...     if deadline.has_passed():
+        ...         raise Failure("it within 5 s", "nothing")
+
+    """
+
+    def __init__(
+        self, seconds: float, read: Callable[[], ProcessorTime | None] = processor_time
+    ) -> None:
+        self._seconds = seconds
+        self._read = read
+        self._start = time.monotonic()
+        self._before = read()
+
+    def has_passed(self) -> bool:
+        """Tell whether it is over."""
+        waited = time.monotonic() - self._start
+        if waited <= self._seconds:
+            return False
+        return waited > _AT_MOST * self._seconds or not self._machine_was_busy()
+
+    def _machine_was_busy(self) -> bool:
+        after = self._read()
+        if self._before is None or after is None or after.total == self._before.total:
+            return False
+        idle = (after.idle - self._before.idle) / (after.total - self._before.total)
+        return idle < _BUSY_BELOW
