@@ -23,9 +23,9 @@ class ProcessorTime:
 
 
 def processor_time() -> ProcessorTime | None:
-    """Read it from the kernel, proc(5): user nice system idle iowait irq softirq steal …
+    """Read it from the kernel; None where the machine does not tell.
 
-    None where the machine does not tell.
+    The first line of /proc/stat, proc(5): user nice system idle iowait irq softirq steal.
     """
     try:
         fields = Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:9]
