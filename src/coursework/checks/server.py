@@ -1,15 +1,14 @@
 """What a check holds in its hands: the submission's image, and servers started from it."""
 
-import json as json_codec
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
+from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
-from coursework.checks.reply import Reply
 from coursework.checks.retype import curl_command
 from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Settings
@@ -60,7 +59,7 @@ class Finished:
         return self.stdout + self.stderr
 
 
-class Server:
+class Server(Client):
     """A server of the submission in a container of its own.
 
     It starts in the background; the first use waits until it accepts connections.
@@ -91,76 +90,6 @@ class Server:
         """The port on this machine that leads to the server."""
         return self._ready().typed_port
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        json: object = None,
-        timeout_s: float = 5.0,
-    ) -> Reply:
-        """Send one request and read its reply.
-
-        Args:
-            method: such as GET; sent as written.
-            path: with its query, ASCII, already percent-encoded; sent as written.
-            headers: further fields; Host, Connection and the length are set for you.
-            body: bytes to send.
-            json: a value to send as application/json instead.
-            timeout_s: seconds until the reply must be whole.
-
-        Raises:
-            Failure: refused, cut, too slow, larger than 5 MB, or not HTTP.
-
-        Example:
-            >>> server.request("PUT", "/api/shows/7", json={"title": "Hamlet"}).expect(204)
-
-        """
-        address = self._ready()
-        sent = dict(headers or {})
-        if json is not None:
-            body = json_codec.dumps(json, ensure_ascii=False).encode()
-            sent.setdefault("Content-Type", "application/json")
-        if body or method in ("POST", "PUT", "PATCH"):
-            sent["Content-Length"] = str(len(body))
-        command = curl_command(method, path, sent, body, address.typed_port)
-        self._starter.note_use(self, command)
-        fields = {"Host": f"localhost:{address.typed_port}", "Connection": "close", **sent}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        try:
-            with self._connection(address, timeout_s) as connection:
-                connection.send(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-                reply = connection.reply(to=method, timeout_s=timeout_s)
-        except Failure as failure:
-            failure.command = command
-            failure.looked_for += f" to {method} {path[:80]}"
-            self._add_ending(failure)
-            raise
-        reply.command = command
-        return reply
-
-    def get(
-        self, path: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0
-    ) -> Reply:
-        """Send GET; see `request`."""
-        return self.request("GET", path, headers=headers, timeout_s=timeout_s)
-
-    def post(
-        self,
-        path: str,
-        *,
-        body: bytes = b"",
-        json: object = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float = 5.0,
-    ) -> Reply:
-        """Send POST; see `request`."""
-        return self.request(
-            "POST", path, body=body, json=json, headers=headers, timeout_s=timeout_s
-        )
-
     def connect(self) -> Connection:
         """Open a raw connection: the wire instrument.
 
@@ -178,7 +107,7 @@ class Server:
         try:
             return self._connection(address)
         except Failure as failure:
-            self._add_ending(failure)
+            self._explain(failure)
             raise
 
     def wait_for_log(self, text: str, *, within_s: float = 5.0) -> None:
@@ -257,19 +186,30 @@ class Server:
             self._address = None
             self._starting = self._starter.start_container(self._settings)
 
+    def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
+        command = curl_command(method, path, headers, body, self.port)
+        self._starter.note_use(self, command)
+        return command
+
+    def _host(self) -> str:
+        return f"localhost:{self.port}"
+
+    def _open(self, timeout_s: float) -> Connection:
+        return self._connection(self._ready(), timeout_s)
+
+    def _explain(self, failure: Failure) -> None:
+        # The engine notices an end a little later than the connection does.
+        hung_up = "closed" in failure.saw or "refused" in failure.saw or "reset" in failure.saw
+        code = self.container.wait(0.3 if hung_up else 0.0)
+        if code is not None:
+            failure.saw += f"; {_ending(self.container, code)}"
+
     def _connection(self, address: Address, timeout_s: float = 5.0) -> Connection:
         inside = address.host == self.container.network_address
         if inside and self.container.is_seen_gone():
             # The engine may have given its address to another container by now.
             raise Failure("a connection", "connection refused")
         return Connection(address, timeout_s=timeout_s)
-
-    def _add_ending(self, failure: Failure) -> None:
-        # The engine notices an end a little later than the connection does.
-        hung_up = "closed" in failure.saw or "refused" in failure.saw or "reset" in failure.saw
-        code = self.container.wait(0.3 if hung_up else 0.0)
-        if code is not None:
-            failure.saw += f"; {_ending(self.container, code)}"
 
     def _ready(self) -> Address:
         if self._trouble is not None:

@@ -11,6 +11,8 @@ from coursework.checks.failure import Failure
 from coursework.checks.reply import LIMIT_BODY_BYTES, Parser, Reply
 from coursework.checks.retype import wire_command
 
+_LINE_BYTES = 500
+
 
 @dataclass(frozen=True)
 class Address:
@@ -41,6 +43,29 @@ class Connection:
         except OSError as error:
             raise self._failure("a connection", _reason(error)) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def go_through(self, target: str) -> None:
+        """Ask the door at the other end, `kube door`, to lead on; then the peer is the target.
+
+        Args:
+            target: `name:port` in the cluster's network.
+
+        Raises:
+            Failure: it leads nowhere, with the reason that is seen inside.
+        """
+        line = b""
+        try:
+            self._socket.sendall(f"{target}\n".encode())
+            while not line.endswith(b"\n"):
+                byte = self._socket.recv(1)
+                if not byte or len(line) > _LINE_BYTES:
+                    break
+                line += byte
+        except OSError as error:
+            raise self._failure(f"a connection to {target}", _reason(error)) from error
+        if line != b"connected\n":
+            why = line.decode(errors="replace").strip() or "the cluster's door is closed"
+            raise self._failure(f"a connection to {target}", why)
 
     def __enter__(self) -> Self:
         return self

@@ -23,10 +23,11 @@ _PLUGIN_FOLDERS = tuple(
 _LAST_WITH_BUILDKIT_INSIDE = 22
 _SETTINGS = "docker"
 _PROGRAMS = "bin"
+_KUBECONFIG = "kubeconfig"
 
 
 def environment(docker_host: str) -> dict[str, str]:
-    """Give the environment in which docker, compose and buildx reach an engine.
+    """Give the environment in which docker, compose, buildx and kubectl reach an engine.
 
     Raises:
         CourseError: no docker command here can build for this engine.
@@ -41,8 +42,20 @@ def environment(docker_host: str) -> dict[str, str]:
         "DOCKER_HOST": docker_host,
         "DOCKER_CONFIG": str(settings),
         "DOCKER_BUILDKIT": "1",
+        # A file of our own, there or not: kubectl never looks at the user's.
+        "KUBECONFIG": str(kubeconfig()),
         "PATH": os.pathsep.join([*own, *rest]),
     }
+
+
+def programs() -> Path:
+    """Give the folder of commands that the course brings for itself."""
+    return find_layout().state / _PROGRAMS
+
+
+def kubeconfig() -> Path:
+    """Give the file in which `course cluster start` says how the cluster is reached."""
+    return find_layout().state / _KUBECONFIG
 
 
 @cache

@@ -1,0 +1,303 @@
+"""The cluster instrument: namespaces that are filled as a user who may do nothing elsewhere."""
+
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from coursework.checks.client import Client
+from coursework.checks.deadline import Deadline
+from coursework.checks.failure import Failure
+from coursework.checks.retype import curl_command
+from coursework.checks.wire import Address, Connection
+from coursework.cluster.api import Api, ApiError
+from coursework.cluster.explain import explain
+from coursework.cluster.kubeconfig import Access
+from coursework.cluster.namespace import create_namespace
+from coursework.cluster.node import DOOR_PORT, Node
+from coursework.trouble import CourseError
+
+Json = dict[str, Any]
+
+_POLL_S = 0.05
+_APPLY_WITHIN_S = 30
+_NOBODY = "65534"
+# At which port a learner's terminal looks through `kubectl port-forward`.
+_TYPED_PORT = 8080
+
+
+class Notes(Protocol):
+    """Remembers what shows again what the running check looked at."""
+
+    def note_command(self, command: str) -> None:
+        """Remember the command."""
+
+
+class Cluster:
+    """A Kubernetes beside the answer, with a fresh namespace for whoever asks.
+
+    Args:
+        node: which runs.
+        notes: of the run.
+        prefix: of the namespaces' names.
+        labels: of the namespaces.
+        files: that are applied by default: the answer's, by path.
+
+    Example:
+        >>> shop = cluster.create_namespace()
+        >>> shop.apply()
+        >>> shop.wait_for_rollout("deployments", "web", within_s=15)
+        >>> shop.server("web").get("/api/shows").expect(200)
+
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        notes: Notes,
+        *,
+        prefix: str,
+        labels: Mapping[str, str],
+        files: Mapping[str, bytes],
+    ) -> None:
+        self._node = node
+        self._notes = notes
+        self._prefix = prefix
+        self._labels = labels
+        self._files = files
+        self._api = node.api()
+        self.namespaces: list[Namespace] = []
+
+    def create_namespace(self) -> "Namespace":
+        """Make an empty namespace with limits, and a user with all rights in it alone."""
+        name = f"{self._prefix}-{len(self.namespaces) + 1}"
+        access = create_namespace(self._api, name, self._labels)
+        self.namespaces.append(
+            Namespace(self._node, self._api, self._notes, name, access, self._files)
+        )
+        return self.namespaces[-1]
+
+    def remove(self, namespace: "Namespace") -> None:
+        """Delete a namespace with all that is in it; the cluster does it in its own time."""
+        self._api.delete("namespaces", namespace.name)
+
+
+class Namespace:
+    """One namespace: filled as its user, looked at as the cluster's owner."""
+
+    def __init__(
+        self,
+        node: Node,
+        api: Api,
+        notes: Notes,
+        name: str,
+        access: Access,
+        files: Mapping[str, bytes],
+    ) -> None:
+        self.name = name
+        self.api = api
+        self._node = node
+        self._notes = notes
+        self._access = access
+        self._files = files
+
+    def apply(self, files: Mapping[str, bytes] | None = None, *, folder: str = "k8s") -> None:
+        """Apply a folder of manifests, as `kubectl apply -f` does; with Kustomize where it asks.
+
+        Args:
+            files: by path; the answer's by default.
+            folder: the one whose manifests are applied.
+
+        Raises:
+            Failure: the API server refuses one, in its own words.
+        """
+        laid = self._files if files is None else files
+        manifests = {p: c for p, c in laid.items() if p.startswith(f"{folder}/")}
+        has_kustomization = f"{folder}/kustomization.yaml" in manifests
+        option = "--kustomize" if has_kustomization else "--filename"
+        command = f"kubectl --namespace {self.name} apply {option} {folder}/"
+        self._notes.note_command(command)
+        if not manifests:
+            raise Failure(f"manifests in {folder}/", "there is none", command=f"ls {folder}/")
+        place = f"/tmp/apply-{self.name}"  # noqa: S108 - inside the node
+        kubeconfig = self._access_inside().written(namespace=self.name)
+        self._node.write(place, {**manifests, "kubeconfig": kubeconfig.encode()}, _NOBODY)
+        code, output = self._node.run_as(
+            _NOBODY,
+            ["timeout", str(_APPLY_WITHIN_S), "kubectl", f"--kubeconfig={place}/kubeconfig",
+             f"--cache-dir={place}/cache", "apply", option, f"{place}/{folder}/"],
+        )  # fmt: skip
+        if code:
+            saw = _refusals(output, place) or f"kubectl ended with exit code {code}"
+            raise Failure("manifests that the cluster accepts", saw, command=command)
+
+    def _access_inside(self) -> Access:
+        return Access("https://localhost:6443", self._access.authority, token=self._access.token)
+
+    # --- what is there ------------------------------------------------------------------------
+
+    def get(self, kind: str, name: str) -> Json:
+        """Give an object as `kubectl get -o json` does.
+
+        Args:
+            kind: in the plural, such as `deployments`.
+            name: of the object.
+
+        Raises:
+            Failure: there is none.
+        """
+        command = self.kubectl("get", kind, name)
+        self._notes.note_command(command)
+        try:
+            return self.api.get(kind, name, namespace=self.name)
+        except ApiError as error:
+            raise Failure(f"{_singular(kind)} {name}", error.message, command=command) from error
+
+    def all_of(self, kind: str, labels: str = "") -> list[Json]:
+        """Give all objects of a kind, or those that have the labels, such as `app=web`."""
+        return self.api.list(kind, namespace=self.name, labels=labels)
+
+    def pods_of(self, kind: str, name: str) -> list[Json]:
+        """Give the pods that a workload selects, without those that are ending."""
+        labels = self.get(kind, name)["spec"]["selector"]["matchLabels"]
+        found = self.all_of("pods", ",".join(f"{k}={v}" for k, v in labels.items()))
+        return [p for p in found if not p["metadata"].get("deletionTimestamp")]
+
+    def change(self, kind: str, name: str, change: Json) -> None:
+        """Change an object by a merge patch, as somebody who may."""
+        self.api.patch(kind, name, change, namespace=self.name)
+
+    def delete(self, kind: str, name: str) -> None:
+        """Delete an object, as somebody who may."""
+        self.api.delete(kind, name, namespace=self.name)
+
+    # --- waiting ------------------------------------------------------------------------------
+
+    def wait_for_rollout(self, kind: str, name: str, *, within_s: float) -> Json:
+        """Wait until every replica is of the newest template and ready; give the workload.
+
+        Args:
+            kind: `deployments` or `statefulsets`.
+            name: of the workload.
+            within_s: seconds.
+
+        Raises:
+            Failure: it is not there, or not ready in time; with why not.
+        """
+        return self._wait(kind, name, "ready", _is_rolled_out, within_s)
+
+    def wait_for_job(self, name: str, *, within_s: float) -> Json:
+        """Wait until a Job is complete; give it.
+
+        Raises:
+            Failure: it is not there, or not complete in time; with why not.
+        """
+        return self._wait("jobs", name, "complete", lambda job: _is(job, "Complete"), within_s)
+
+    def _wait(
+        self, kind: str, name: str, what: str, holds: Callable[[Json], bool], within_s: float
+    ) -> Json:
+        deadline = Deadline(within_s)
+        while not holds(found := self.get(kind, name)):
+            if deadline.has_passed():
+                raise self._late(kind, found, f"{what} within {within_s:g} s")
+            time.sleep(_POLL_S)
+        return found
+
+    def _late(self, kind: str, workload: Json, what: str) -> Failure:
+        name = workload["metadata"]["name"]
+        why = explain(self.api, self.name, workload)
+        shown = ("describe", "pod", why.pod) if why.pod else ("describe", _singular(kind), name)
+        failure = Failure(f"{_singular(kind)} {name} {what}", why.saw, command=self.kubectl(*shown))
+        failure.add_note("\n".join([*why.events, why.log]).strip())
+        return failure
+
+    # --- asking -------------------------------------------------------------------------------
+
+    def server(self, service: str, *, port: int = 80) -> "ServiceClient":
+        """Give what asks a Service by its name, from another namespace of the cluster."""
+        return ServiceClient(self._node, self._notes, self, service, port)
+
+    def log(self, pod: str) -> str:
+        """Give what a pod's first container has printed."""
+        return self.api.text(f"api/v1/namespaces/{self.name}/pods/{pod}/log")
+
+    def kubectl(self, *words: str) -> str:
+        """Give the kubectl command that a learner types to look here."""
+        return shlex.join(["kubectl", "--namespace", self.name, *words])
+
+
+class ServiceClient(Client):
+    """Sends requests to a Service, by its name in the cluster's DNS."""
+
+    def __init__(
+        self, node: Node, notes: Notes, namespace: Namespace, service: str, port: int
+    ) -> None:
+        self._node = node
+        self._notes = notes
+        self._namespace = namespace
+        self._service = service
+        self._port = port
+
+    def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
+        forward = self._namespace.kubectl(
+            "port-forward", f"service/{self._service}", f"{_TYPED_PORT}:{self._port}"
+        )
+        curl = curl_command(method, path, headers, body, _TYPED_PORT)
+        command = f"{forward} & sleep 1; {curl}; kill $!"
+        self._notes.note_command(command)
+        return command
+
+    def _host(self) -> str:
+        return f"{self._service}.{self._namespace.name}"
+
+    def _open(self, timeout_s: float) -> Connection:
+        door = self._node.published_port(DOOR_PORT)
+        if door is None:
+            raise CourseError("The cluster is gone.", fix="course cluster start")
+        connection = Connection(Address("127.0.0.1", door, _TYPED_PORT), timeout_s=timeout_s)
+        try:
+            connection.go_through(f"{self._host()}:{self._port}")
+        except Failure:
+            connection.close()
+            raise
+        return connection
+
+    def _explain(self, failure: Failure) -> None:
+        try:
+            slices = self._namespace.all_of(
+                "endpointslices", f"kubernetes.io/service-name={self._service}"
+            )
+        except ApiError:
+            return
+        ends = [e for s in slices for e in s.get("endpoints") or []]
+        ready = sum(bool((e.get("conditions") or {}).get("ready")) for e in ends)
+        if not ready:
+            failure.saw += f"; service {self._service} has no ready endpoint"
+
+
+def _refusals(output: str, place: str) -> str:
+    """Give the lines in which kubectl says what was refused, without where the files lay."""
+    lines = [line.replace(f"{place}/", "") for line in output.splitlines()]
+    wrong = [line for line in lines if line.lower().startswith(("error", "the ")) or ": " in line]
+    return " · ".join(wrong)[:600]
+
+
+def _is_rolled_out(workload: Json) -> bool:
+    spec, status = workload["spec"], workload.get("status", {})
+    wanted = spec.get("replicas", 1)
+    return bool(
+        status.get("observedGeneration", 0) >= workload["metadata"]["generation"]
+        and status.get("updatedReplicas", 0) == wanted
+        and status.get("readyReplicas", 0) == wanted
+        and status.get("replicas", 0) == wanted
+    )
+
+
+def _is(value: Json, condition: str) -> bool:
+    found = value.get("status", {}).get("conditions") or []
+    return any(c["type"] == condition and c["status"] == "True" for c in found)
+
+
+def _singular(kind: str) -> str:
+    return kind.removesuffix("s") if not kind.endswith("sses") else kind.removesuffix("es")

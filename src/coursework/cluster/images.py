@@ -1,0 +1,71 @@
+"""Images of the engine that the node must have: what is built here is never pulled by a cluster."""
+
+import subprocess
+from collections.abc import Iterable
+
+from coursework.cluster.node import Node
+from coursework.engine import Engine
+from coursework.trouble import CourseError
+
+_LABEL = "course.id"
+_CTR = ("ctr", "--namespace", "k8s.io", "images")
+
+
+def load_images(engine: Engine, node: Node, names: Iterable[str]) -> list[str]:
+    """Copy images into the node; those that it has already, as they are, cost nothing.
+
+    Args:
+        engine: that has them.
+        node: which runs.
+        names: as manifests write them.
+
+    Returns:
+        The names of those copied.
+
+    Raises:
+        CourseError: an image is not there, or cannot be copied.
+    """
+    present = _present(node)
+    copied = []
+    for name in dict.fromkeys(names):
+        image_id = str(engine.client.images.get(name).id)
+        if present.get(_full(name)) != image_id:
+            _copy(engine, node, name)
+            node.run_inside(*_CTR, "label", _full(name), f"{_LABEL}={image_id}")
+            copied.append(name)
+    return copied
+
+
+def _present(node: Node) -> dict[str, str]:
+    """Give the id that each image of the node had in the engine."""
+    found = {}
+    for line in node.run_inside(*_CTR, "list").splitlines()[1:]:
+        name, labels = line.split()[0], line.split()[-1]
+        pairs = dict(pair.split("=", 1) for pair in labels.split(",") if "=" in pair)
+        found[name] = pairs.get(_LABEL, "")
+    return found
+
+
+def _copy(engine: Engine, node: Node, name: str) -> None:
+    environment = engine.environment()
+    into = ["docker", "exec", "--interactive", node.name, *_CTR, "import", "--all-platforms", "-"]
+    with subprocess.Popen(
+        ["docker", "save", name], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as save:
+        load = subprocess.run(
+            into, env=environment, stdin=save.stdout, capture_output=True, check=False
+        )
+    if save.returncode or load.returncode:
+        raise CourseError(
+            f"The image {name} cannot be copied into the cluster.",
+            why=load.stderr.decode(errors="replace")[-300:],
+            fix="course cluster status",
+        )
+
+
+def _full(name: str) -> str:
+    """Write a name as containerd does: with the registry that a short one stands for."""
+    first = name.split("/", maxsplit=1)[0]
+    if "/" not in name:
+        return f"docker.io/library/{name}"
+    return name if "." in first or ":" in first or first == "localhost" else f"docker.io/{name}"

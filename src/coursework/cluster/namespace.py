@@ -1,0 +1,76 @@
+"""A namespace for somebody whom nobody trusts: all rights in it, none elsewhere, and limits.
+
+What holds whoever applies manifests here is, from outside to inside: the token's role, which ends
+at the namespace; Pod Security `baseline`, which the API server enforces in all namespaces but
+kube-system; the quota and the limits below.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from coursework.cluster.api import Api
+from coursework.cluster.kubeconfig import Access
+
+USER = "learner"
+
+_QUOTA = {
+    "pods": "20",
+    "requests.cpu": "1500m",
+    "requests.memory": "1Gi",
+    "limits.memory": "3Gi",
+    "limits.ephemeral-storage": "2Gi",
+    "requests.storage": "4Gi",
+    "persistentvolumeclaims": "6",
+    "services": "20",
+    "services.nodeports": "5",
+    "services.loadbalancers": "0",
+    "configmaps": "40",
+    "secrets": "40",
+    "count/deployments.apps": "20",
+    "count/statefulsets.apps": "10",
+    "count/replicasets.apps": "60",
+    "count/jobs.batch": "40",
+    "count/cronjobs.batch": "5",
+    "count/ingresses.networking.k8s.io": "10",
+    "count/networkpolicies.networking.k8s.io": "20",
+}
+_LIMITS = [
+    {
+        "type": "Container",
+        "default": {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "200Mi"},
+        "defaultRequest": {"cpu": "20m", "memory": "32Mi", "ephemeral-storage": "10Mi"},
+        "max": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "500Mi"},
+    },
+    {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}},
+]
+
+
+def create_namespace(api: Api, name: str, labels: Mapping[str, str]) -> Access:
+    """Make a namespace with its limits, and give how its only user reaches the cluster.
+
+    Args:
+        api: of the cluster's owner.
+        name: of the namespace, which must not exist.
+        labels: of the namespace.
+
+    Raises:
+        ApiError: the cluster refuses.
+    """
+    api.create("namespaces", {"metadata": {"name": name, "labels": dict(labels)}})
+    _create(api, "resourcequotas", name, {"spec": {"hard": _QUOTA}})
+    _create(api, "limitranges", name, {"spec": {"limits": _LIMITS}})
+    _create(api, "serviceaccounts", name, {})
+    role = {
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": USER, "namespace": name}],
+    }  # fmt: skip
+    _create(api, "rolebindings", name, role)
+    path = f"api/v1/namespaces/{name}/serviceaccounts/{USER}/token"
+    token = api.call("POST", path, {"spec": {"expirationSeconds": 3600}})
+    return api.access.as_user(token["status"]["token"])
+
+
+def _create(api: Api, kind: str, namespace: str, manifest: dict[str, Any]) -> None:
+    api.create(kind, {"metadata": {"name": USER}, **manifest}, namespace=namespace)

@@ -1,0 +1,272 @@
+"""The container in which a whole Kubernetes node runs."""
+
+import io
+import tarfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from docker.errors import APIError, NotFound
+
+from coursework.cluster.api import Api, ApiError
+from coursework.cluster.kubeconfig import Access
+from coursework.engine import Engine
+from coursework.images import ensure_images
+from coursework.trouble import CourseError
+
+IMAGE = "course/kubernetes:1"
+NAME = "course-cluster"
+API_PORT = 6443
+DOOR_PORT = 32767
+
+State = Literal["running", "stopped", "absent"]
+
+_ADMIN = "/etc/kubernetes/admin.conf"
+_READY_WITHIN_S = 120.0
+_ENDS_WITHIN_S = 5
+_POLL_S = 0.05
+_LABEL = "course.cluster"
+# What a container may not do without these: mount, make networks and cgroups. Only what the host
+# itself lacks, or what no node needs, is left out.
+_PRIVILEGES = {
+    "CapAdd": ["ALL"],
+    "CapDrop": ["SYS_RESOURCE"],
+    "CgroupnsMode": "private",
+    "DeviceCgroupRules": ["a *:* rwm"],
+    "MaskedPaths": [],
+    "ReadonlyPaths": [],
+    "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
+}
+
+Tell = Callable[[str], None]
+
+
+class Node:
+    """One cluster of one node; it keeps what is in it until it is deleted.
+
+    Args:
+        engine: where its container runs.
+        name: of the container; another one is another cluster.
+
+    Example:
+        >>> node = Node(start_engine())
+        >>> node.start(print)
+        >>> node.api().list("nodes")[0]["metadata"]["name"]
+        'node'
+
+    """
+
+    def __init__(self, engine: Engine, name: str = NAME) -> None:
+        self._engine = engine
+        self.name = name
+
+    @property
+    def state(self) -> State:
+        """Whether it runs."""
+        container = self._find()
+        if container is None:
+            return "absent"
+        return "running" if container.status == "running" else "stopped"
+
+    def start(self, tell: Tell, *, memory: str = "4g") -> None:
+        """Make it run and wait until its system is ready; what it held before is there again.
+
+        Args:
+            tell: is told each step.
+            memory: the limit of all that runs in it, in Docker's notation; of a new one.
+
+        Raises:
+            CourseError: it does not come up; with what it said last.
+        """
+        if self.state == "absent":
+            ensure_images(self._engine, [IMAGE], tell)
+        self.launch(memory=memory)
+        deadline = time.monotonic() + _READY_WITHIN_S
+        last = ""
+        while missing := self.missing():
+            if time.monotonic() > deadline or self.state != "running":
+                raise self._trouble(missing)
+            if missing != last:
+                tell(f"Kubernetes starts: waiting for {missing}")
+            last = missing
+            time.sleep(_POLL_S)
+
+    def launch(self, *, memory: str = "4g") -> None:
+        """Make it run, and wait for nothing; its image must be there.
+
+        Raises:
+            CourseError: the engine cannot start it.
+        """
+        container = self._find() or self._create(memory)
+        if container.status == "running":
+            return
+        try:
+            container.start()
+        except APIError as error:
+            raise CourseError(
+                "The engine cannot start a Kubernetes node.",
+                why=str(error.explanation or error)[:300],
+                fix="course doctor",
+            ) from error
+
+    def stop(self) -> bool:
+        """End it; what it holds stays. False where it did not run."""
+        container = self._find()
+        if container is None or container.status != "running":
+            return False
+        container.stop(timeout=_ENDS_WITHIN_S)
+        return True
+
+    def delete(self) -> bool:
+        """End it and forget what it holds. False where there is none."""
+        container = self._find()
+        if container is None:
+            return False
+        container.remove(force=True, v=True)
+        return True
+
+    def access(self) -> Access:
+        """Give how its owner reaches it from this machine.
+
+        Raises:
+            CourseError: it does not run, or has no certificates yet.
+        """
+        text = self.read(_ADMIN)
+        port = self.published_port(API_PORT)
+        if not text or not port:
+            raise CourseError("No Kubernetes runs.", fix="course cluster start")
+        inside = Access.read(text)
+        return Access(f"https://127.0.0.1:{port}", inside.authority, inside.certificate, inside.key)
+
+    def api(self) -> Api:
+        """Give its API, as its owner."""
+        return Api(self.access())
+
+    @property
+    def address(self) -> str:
+        """Its address among the engine's containers, at which NodePorts answer."""
+        networks = self._required().attrs["NetworkSettings"]["Networks"].values()
+        return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
+
+    def published_port(self, inside: int) -> int | None:
+        """Give the port of this machine's loopback address that leads to one of the node's."""
+        container = self._find()
+        ports = container.attrs["NetworkSettings"]["Ports"] if container else {}
+        bindings = ports.get(f"{inside}/tcp")
+        return int(bindings[0]["HostPort"]) if bindings else None
+
+    def memory_bytes(self) -> int:
+        """Give the memory that all of it uses, without the kernel's file cache."""
+        usage = self._required().stats(stream=False)["memory_stats"]
+        cache = usage["stats"].get("total_inactive_file", usage["stats"].get("inactive_file", 0))
+        return int(usage["usage"]) - int(cache)
+
+    def read(self, path: str) -> str:
+        """Give a file of the node; empty where there is none yet."""
+        container = self._find()
+        if container is None:
+            return ""
+        try:
+            stream, _ = container.get_archive(path)
+        except NotFound:
+            return ""
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+            file = tar.extractfile(tar.getmembers()[0])
+            return file.read().decode() if file else ""
+
+    def log(self, lines: int = 50) -> str:
+        """Give what the node itself said last: its marks, with the seconds since 1970."""
+        return bytes(self._required().logs(tail=lines)).decode(errors="replace").strip()
+
+    def run_inside(self, *command: str) -> str:
+        """Run a command in the node, as its owner, and give what it printed.
+
+        Raises:
+            CourseError: it failed.
+        """
+        code, output = self._required().exec_run(list(command))
+        text = bytes(output).decode(errors="replace")
+        if code:
+            raise CourseError(f"{self.name} does not obey: {command[0]}", why=text[-300:])
+        return text
+
+    def run_as(self, user: str, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command in the node as somebody; give its exit code and what it printed."""
+        code, output = self._required().exec_run(list(command), user=user)
+        return int(code), bytes(output).decode(errors="replace")
+
+    def write(self, folder: str, files: Mapping[str, bytes], owner: str) -> None:
+        """Lay files into a folder of the node.
+
+        Args:
+            folder: an absolute path; made where there is none.
+            files: content by relative path.
+            owner: the number of the user who alone may read them.
+        """
+        self.run_inside("install", "--directory", f"--owner={owner}", "--mode=700", folder)
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            for name, content in files.items():
+                info = tarfile.TarInfo(name)
+                info.size, info.mode, info.uid = len(content), 0o600, int(owner)
+                tar.addfile(info, io.BytesIO(content))
+        self._required().put_archive(folder, buffer.getvalue())
+
+    # --- the container ------------------------------------------------------------------------
+
+    def _find(self) -> Any | None:
+        try:
+            return self._engine.client.containers.get(self.name)
+        except NotFound:
+            return None
+
+    def _required(self) -> Any:
+        container = self._find()
+        if container is None:
+            raise CourseError("There is no Kubernetes yet.", fix="course cluster start")
+        return container
+
+    def _create(self, memory: str) -> Any:
+        api: Any = self._engine.client.api
+        loopback = dict.fromkeys((API_PORT, DOOR_PORT), ("127.0.0.1", None))
+        host = api.create_host_config(
+            port_bindings=loopback, mem_limit=memory, memswap_limit=memory,
+            log_config={"type": "json-file", "config": {"max-size": "5m"}},
+        )  # fmt: skip
+        host.update(_PRIVILEGES)
+        made = api.create_container(
+            IMAGE, name=self.name, hostname="node", labels={_LABEL: self.name},
+            ports=list(loopback), host_config=host,
+        )  # fmt: skip
+        return self._engine.client.containers.get(made["Id"])
+
+    # --- ready --------------------------------------------------------------------------------
+
+    def missing(self) -> str:
+        """Tell what of it is not ready yet; empty where all is."""
+        try:
+            api = self.api()
+            api.text("readyz")
+            ready = any(_is_true(n, "Ready") for n in api.list("nodes"))
+            deployments = api.list("deployments", namespace="kube-system")
+            served = api.call("GET", "apis/apiregistration.k8s.io/v1/apiservices")["items"]
+        except (CourseError, ApiError):
+            return "its API"
+        if not ready:
+            return "its node"
+        absent = [d["metadata"]["name"] for d in deployments if not _is_true(d, "Available")]
+        absent += [s["metadata"]["name"] for s in served if not _is_true(s, "Available")]
+        return ", ".join(absent) if absent or deployments else "its system"
+
+    def _trouble(self, missing: str) -> CourseError:
+        said = self.log(5) if self._find() else ""
+        return CourseError(
+            f"Kubernetes does not come up: it lacks {missing}.",
+            why=said[-600:] or "it says nothing",
+            fix=f"docker exec {self.name} tail /var/log/kubernetes/*.log",
+        )
+
+
+def _is_true(value: dict[str, Any], condition: str) -> bool:
+    found = (value.get("status") or {}).get("conditions") or []
+    return any(c["type"] == condition and c["status"] == "True" for c in found)

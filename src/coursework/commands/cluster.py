@@ -1,0 +1,105 @@
+"""course cluster: the Kubernetes that lessons and checks use."""
+
+import json
+import sys
+
+import click
+
+from coursework.engine import find_engine, start_engine
+from coursework.progress import steps
+from coursework.trouble import CourseError
+
+_KUBECTL = "https://kubernetes.io/docs/tasks/tools/"
+
+
+@click.group(name="cluster")
+def command() -> None:
+    """Start, stop or show a whole Kubernetes in one container.
+
+    \b
+    Example:
+      course cluster start
+      kubectl get pods --all-namespaces       (in the lab's terminal)
+    """
+
+
+@command.command()
+@click.option(
+    "--memory",
+    default="4g",
+    show_default=True,
+    help="The limit of all that runs in a new cluster, in Docker's notation.",
+)
+def start(memory: str) -> None:
+    """Make it run and wait until it is ready; what it held before is there again."""
+    from coursework.cluster import Node, kubectl  # noqa: PLC0415 - quick --help
+
+    with steps() as tell:
+        engine = start_engine(tell)
+        node = Node(engine)
+        node.start(tell, memory=memory)
+        kubectl.write_kubeconfig(node)
+        program = kubectl.provide(engine, node)
+    click.echo(f"✓ Kubernetes is ready; NodePorts answer at {node.address}")
+    if program is None:
+        click.echo(f"! kubectl is not brought for this machine; install it: {_KUBECTL}", err=True)
+
+
+@command.command()
+@click.option("--delete", is_flag=True, help="Forget what it holds, too.")
+def stop(delete: bool) -> None:
+    """End it; what it holds stays until it is deleted."""
+    from coursework.cluster import Node  # noqa: PLC0415 - quick --help
+
+    engine = find_engine()
+    if engine is None:
+        click.echo("No container engine runs, so no Kubernetes does.")
+        return
+    node = Node(engine)
+    if delete:
+        click.echo("✓ Kubernetes is deleted" if node.delete() else "There is no Kubernetes.")
+    elif node.stop():
+        click.echo("✓ Kubernetes has ended; `course cluster start` brings back what it holds")
+    else:
+        click.echo("No Kubernetes runs.")
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def status(as_json: bool) -> None:
+    """Show how it is; exit 1 where it is not ready."""
+    from coursework.cluster import Node  # noqa: PLC0415 - quick --help
+
+    engine = find_engine()
+    node = Node(engine) if engine else None
+    state = node.state if node else "absent"
+    missing = node.missing() if node and state == "running" else ""
+    ready = state == "running" and not missing
+    shown = {
+        "state": state,
+        "ready": ready,
+        "missing": missing,
+        "address": node.address if node and state == "running" else "",
+        "memory_mb": round(node.memory_bytes() / 1e6) if node and state == "running" else 0,
+    }
+    if as_json:
+        click.echo(json.dumps(shown, indent=2))
+    elif ready:
+        click.echo(f"✓ Kubernetes is ready, {shown['memory_mb']} MB")
+        click.echo(f"  NodePorts answer at {shown['address']}")
+    else:
+        what = f"Kubernetes lacks {missing}" if missing else f"Kubernetes is {state}"
+        click.echo(f"✗ {what}\n  fix   course cluster start")
+    if not ready:
+        sys.exit(1)
+
+
+@command.command()
+def kubeconfig() -> None:
+    """Print the file with which any kubectl reaches it; it opens everything in the cluster."""
+    from coursework.cluster import Node  # noqa: PLC0415 - quick --help
+
+    engine = find_engine()
+    if engine is None:
+        raise CourseError("No Kubernetes runs.", fix="course cluster start")
+    click.echo(Node(engine).access().written(), nl=False)
