@@ -18,8 +18,8 @@ import statistics
 import sys
 import time
 
+from coursework.catalogue import CLUSTER_IMAGE
 from coursework.cluster import Node
-from coursework.cluster.node import IMAGE
 from coursework.engine import Engine, start_engine
 from coursework.images import ensure_images
 
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     arguments = parser.parse_args()
     engine = start_engine()
-    ensure_images(engine, [IMAGE], lambda step: print(step, file=sys.stderr))
+    ensure_images(engine, [CLUSTER_IMAGE], lambda step: print(step, file=sys.stderr))
     rounds = [one_round(engine) for _ in range(arguments.rounds)]
     figures = {name: round(statistics.median(r[name] for r in rounds), 2) for name in rounds[0]}
     figures["rounds"] = arguments.rounds

@@ -1,11 +1,68 @@
-"""What tests share: the engine that containers run in."""
+"""What tests share: the engine that containers run in, and a cluster for those that want one."""
 
 import pytest
 
+from coursework.catalogue import Module
+from coursework.checks.cluster import Cluster
+from coursework.cluster import Node
+from coursework.cluster.images import load_images
+from coursework.cluster.namespace import remove_ended_namespaces
+from coursework.containers.runs import open_run
 from coursework.engine import Engine, start_engine
+from coursework.images import ensure_images
+
+CLUSTER_MODULE = Module("97-cluster", "T", ("o",), (), 5, (), cluster_images=("busybox:1.37",))
+# One of their own: that of the person who runs the tests is left alone.
+CLUSTER_NAME = "course-cluster-test"
+
+
+class Notes:
+    """What a run would remember."""
+
+    def __init__(self):
+        self.command = ""
+
+    def note_command(self, command):
+        self.command = command
 
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """Give an engine that answers; the private one is started where there is none."""
     return start_engine()
+
+
+@pytest.fixture(scope="session")
+def node(engine):
+    """Give a cluster that is ready, the same for all tests."""
+    made = Node(engine, CLUSTER_NAME)
+    made.delete()
+    made.start(lambda _: None, memory="3g")
+    ensure_images(engine, CLUSTER_MODULE.cluster_images)
+    load_images(engine, made, CLUSTER_MODULE.cluster_images)
+    yield made
+    made.delete()
+
+
+@pytest.fixture
+def notes():
+    """Give what a run would remember."""
+    return Notes()
+
+
+@pytest.fixture
+def cluster(node, notes):
+    """Give the cluster as a check holds it; its namespaces are removed afterwards."""
+    with open_run(CLUSTER_MODULE.slug) as run:
+        made = Cluster(
+            node, notes, prefix=f"check-{run.run_id}", labels=run.labels, files={"k8s/a": b""}
+        )
+        yield made
+        made.close(keep=False)
+    remove_ended_namespaces(node.api(), CLUSTER_MODULE.slug)
+
+
+@pytest.fixture
+def namespace(cluster):
+    """Give an empty namespace."""
+    return cluster.create_namespace()

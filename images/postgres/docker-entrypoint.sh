@@ -7,6 +7,8 @@ set -eu
 if [ "${1#-}" != "$1" ]; then set -- postgres "$@"; fi
 if [ "$1" != postgres ]; then exec "$@"; fi
 
+# A folder below a volume is not there at first.
+mkdir -p -m 700 "$PGDATA"
 if [ "$(id -u)" = 0 ]; then
   chown -R postgres "$PGDATA"
   exec setpriv --reuid=postgres --regid=postgres --clear-groups "$0" "$@"

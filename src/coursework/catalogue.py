@@ -1,6 +1,7 @@
 """The course's modules, read from course/catalogue.toml."""
 
 import difflib
+import itertools
 import re
 import tomllib
 from dataclasses import dataclass, fields
@@ -10,6 +11,8 @@ from typing import Any
 from coursework.layout import Layout
 from coursework.trouble import CourseError
 
+# The image of the node in which a cluster runs.
+CLUSTER_IMAGE = "course/kubernetes:1"
 _SLUG = re.compile(r"\d\d-[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -26,6 +29,8 @@ class Module:
         images: base images that the exercise may build on.
         lesson_images: further images that only the lesson runs.
         check_images: images that checks start beside the answer.
+        cluster_images: images that the answer's manifests may name; the module needs a cluster
+            where there is one.
     """
 
     slug: str
@@ -36,11 +41,14 @@ class Module:
     images: tuple[str, ...]
     lesson_images: tuple[str, ...] = ()
     check_images: tuple[str, ...] = ()
+    cluster_images: tuple[str, ...] = ()
 
     @property
     def all_images(self) -> tuple[str, ...]:
         """Every image that the module needs, each once."""
-        return tuple(dict.fromkeys((*self.images, *self.lesson_images, *self.check_images)))
+        groups = (self.images, self.lesson_images, self.check_images, self.cluster_images)
+        node = (CLUSTER_IMAGE,) if self.cluster_images else ()
+        return tuple(dict.fromkeys(itertools.chain(*groups, node)))
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def grade(
     )  # fmt: skip
     with open_run(module.slug) as run, ThreadPoolExecutor(1) as pool:
         session = Session(engine, run, task)
-        if not _builds_itself(layout, module.slug):
+        if "Dockerfile" in laid and not _builds_itself(layout, module.slug):
             session.start_build()
         pool.submit(remove_ended_containers, engine.client, module.slug)
         results = _run_checks(layout, session, only, keep=keep)

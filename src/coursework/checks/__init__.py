@@ -7,6 +7,7 @@ It asks for fixtures by name:
 - `server`: a `Server` started from it; define a fixture of this name to give it variables or files;
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
+- `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `submission`: the `Submission`, its files by path;
 - `random`: `Random` values, new in each run.
@@ -15,6 +16,8 @@ Fixtures of module scope that start containers are started side by side before t
 """
 
 from coursework.checks.builder import Builder, Lint
+from coursework.checks.client import Client
+from coursework.checks.cluster import Cluster, Namespace, ServiceClient
 from coursework.checks.failure import Failure, StartFailure, fail
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.meanwhile import Meanwhile, Story
@@ -30,6 +33,8 @@ from coursework.submission import Submission
 
 __all__ = [
     "Builder",
+    "Client",
+    "Cluster",
     "Connection",
     "Crowd",
     "Database",
@@ -41,11 +46,13 @@ __all__ = [
     "Layer",
     "Lint",
     "Meanwhile",
+    "Namespace",
     "Postgres",
     "Random",
     "Reply",
     "SavedImage",
     "Server",
+    "ServiceClient",
     "StartFailure",
     "Step",
     "Story",

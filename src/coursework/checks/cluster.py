@@ -1,8 +1,9 @@
 """The cluster instrument: namespaces that are filled as a user who may do nothing elsewhere."""
 
+import json
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from coursework.checks.client import Client
@@ -13,14 +14,15 @@ from coursework.checks.wire import Address, Connection
 from coursework.cluster.api import Api, ApiError
 from coursework.cluster.explain import explain
 from coursework.cluster.kubeconfig import Access
-from coursework.cluster.namespace import create_namespace
+from coursework.cluster.namespace import create_namespace, remove_namespace
 from coursework.cluster.node import DOOR_PORT, Node
 from coursework.trouble import CourseError
 
 Json = dict[str, Any]
 
 _POLL_S = 0.05
-_APPLY_WITHIN_S = 30
+_KUBECTL_WITHIN_S = 30
+_KUBECTL_BYTES = 4 * 1024**3
 _NOBODY = "65534"
 # At which port a learner's terminal looks through `kubectl port-forward`.
 _TYPED_PORT = 8080
@@ -79,7 +81,12 @@ class Cluster:
 
     def remove(self, namespace: "Namespace") -> None:
         """Delete a namespace with all that is in it; the cluster does it in its own time."""
-        self._api.delete("namespaces", namespace.name)
+        remove_namespace(self._api, namespace.name)
+
+    def close(self, *, keep: bool) -> None:
+        """Delete the namespaces that were made, unless somebody wants to look at them."""
+        for namespace in self.namespaces if not keep else ():
+            self.remove(namespace)
 
 
 class Namespace:
@@ -112,27 +119,61 @@ class Namespace:
             Failure: the API server refuses one, in its own words.
         """
         laid = self._files if files is None else files
-        manifests = {p: c for p, c in laid.items() if p.startswith(f"{folder}/")}
-        has_kustomization = f"{folder}/kustomization.yaml" in manifests
-        option = "--kustomize" if has_kustomization else "--filename"
+        option = _option(laid, folder)
         command = f"kubectl --namespace {self.name} apply {option} {folder}/"
         self._notes.note_command(command)
-        if not manifests:
+        if not any(path.startswith(f"{folder}/") for path in laid):
             raise Failure(f"manifests in {folder}/", "there is none", command=f"ls {folder}/")
-        place = f"/tmp/apply-{self.name}"  # noqa: S108 - inside the node
-        kubeconfig = self._access_inside().written(namespace=self.name)
-        self._node.write(place, {**manifests, "kubeconfig": kubeconfig.encode()}, _NOBODY)
-        code, output = self._node.run_as(
-            _NOBODY,
-            ["timeout", str(_APPLY_WITHIN_S), "kubectl", f"--kubeconfig={place}/kubeconfig",
-             f"--cache-dir={place}/cache", "apply", option, f"{place}/{folder}/"],
-        )  # fmt: skip
+        code, output = self._run_as_user(laid, folder, "apply", option, f"{folder}/")
         if code:
-            saw = _refusals(output, place) or f"kubectl ended with exit code {code}"
-            raise Failure("manifests that the cluster accepts", saw, command=command)
+            raise Failure("manifests that the cluster accepts", _refusals(output), command=command)
 
-    def _access_inside(self) -> Access:
-        return Access("https://localhost:6443", self._access.authority, token=self._access.token)
+    def rendered(self, *, folder: str = "k8s") -> list[Json]:
+        """Give the answer's objects as kubectl would send them, and send none.
+
+        Raises:
+            Failure: they cannot be read.
+        """
+        # `apply` would look for what is there already, and write it in.
+        words = ("create", _option(self._files, folder), f"{folder}/", "--dry-run=client")
+        code, output = self._run_as_user(self._files, folder, *words, "--output=json")
+        command = f"kubectl --namespace {self.name} {' '.join(words)} --output=json"
+        if code:
+            raise Failure("manifests that kubectl can read", _refusals(output), command=command)
+        objects = list(_decoded(output))
+        for rendered in objects:
+            # kubectl writes in where it would have put it.
+            rendered["metadata"].pop("namespace", None)
+        return objects
+
+    def apply_objects(self, objects: Sequence[Json]) -> None:
+        """Apply objects that a check has changed; see `apply`."""
+        whole = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.apply({"k8s/all.json": json.dumps(whole).encode()})
+
+    def roll_back(self, deployment: str) -> None:
+        """Type `kubectl rollout undo`.
+
+        Raises:
+            Failure: there is nothing to go back to, in kubectl's words.
+        """
+        words = ("rollout", "undo", f"deployment/{deployment}")
+        code, output = self._run_as_user({}, "k8s", *words)
+        if code:
+            raise Failure("a rollout undone", _refusals(output), command=self.kubectl(*words))
+
+    def _run_as_user(self, files: Mapping[str, bytes], folder: str, *words: str) -> tuple[int, str]:
+        """Run kubectl in the node, as nobody there and as the namespace's user in the cluster."""
+        access = Access("https://localhost:6443", self._access.authority, token=self._access.token)
+        manifests = {path: c for path, c in files.items() if path.startswith(f"{folder}/")}
+        place = f"/tmp/{self.name}"  # noqa: S108 - inside the node
+        kubeconfig = access.written(namespace=self.name).encode()
+        self._node.write(place, {**manifests, "kubeconfig": kubeconfig}, _NOBODY)
+        limits = ["timeout", str(_KUBECTL_WITHIN_S), "prlimit", f"--as={_KUBECTL_BYTES}"]
+        options = [f"--kubeconfig={place}/kubeconfig", f"--cache-dir={place}/cache"]
+        command = [*limits, "env", "--chdir", place, "kubectl", *options, *words]
+        code, output = self._node.run_as(_NOBODY, command)
+        return code, output.strip() or f"kubectl ended with exit code {code} and without a word"
 
     # --- what is there ------------------------------------------------------------------------
 
@@ -170,6 +211,26 @@ class Namespace:
     def delete(self, kind: str, name: str) -> None:
         """Delete an object, as somebody who may."""
         self.api.delete(kind, name, namespace=self.name)
+
+    def restart(self, kind: str, name: str) -> None:
+        """Type `kubectl rollout restart`: new pods of the same template take over."""
+        mark = {"kubectl.kubernetes.io/restartedAt": str(time.time())}
+        self.change(kind, name, {"spec": {"template": {"metadata": {"annotations": mark}}}})
+
+    def set_image(self, deployment: str, old: str, new: str) -> None:
+        """Type `kubectl set image` for each container of a Deployment that has the old image.
+
+        Raises:
+            Failure: none has it.
+        """
+        pod = self.get("deployments", deployment)["spec"]["template"]["spec"]
+        if not any(c["image"] == old for c in pod["containers"]):
+            images = ", ".join(c["image"] for c in pod["containers"])
+            raise Failure(f"a container of {old} in deployment {deployment}", images)
+        changed = [{**c, "image": new if c["image"] == old else c["image"]}
+                   for c in pod["containers"]]  # fmt: skip
+        template = {"template": {"spec": {"containers": changed}}}
+        self.change("deployments", deployment, {"spec": template})
 
     # --- waiting ------------------------------------------------------------------------------
 
@@ -257,7 +318,8 @@ class ServiceClient(Client):
             raise CourseError("The cluster is gone.", fix="course cluster start")
         connection = Connection(Address("127.0.0.1", door, _TYPED_PORT), timeout_s=timeout_s)
         try:
-            connection.go_through(f"{self._host()}:{self._port}")
+            # The whole name with its dot: nobody outside the cluster is asked for a shorter one.
+            connection.go_through(f"{self._host()}.svc.cluster.local.:{self._port}")
         except Failure:
             connection.close()
             raise
@@ -276,11 +338,24 @@ class ServiceClient(Client):
             failure.saw += f"; service {self._service} has no ready endpoint"
 
 
-def _refusals(output: str, place: str) -> str:
-    """Give the lines in which kubectl says what was refused, without where the files lay."""
-    lines = [line.replace(f"{place}/", "") for line in output.splitlines()]
-    wrong = [line for line in lines if line.lower().startswith(("error", "the ")) or ": " in line]
-    return " · ".join(wrong)[:600]
+def _option(files: Mapping[str, bytes], folder: str) -> str:
+    return "--kustomize" if f"{folder}/kustomization.yaml" in files else "--filename"
+
+
+def _refusals(output: str) -> str:
+    """Give the lines in which kubectl says what was refused, without those of what was not."""
+    lines = output.splitlines()
+    wrong = [line for line in lines if not line.endswith((" created", " configured", " unchanged"))]
+    return " · ".join(wrong or lines)[:600]
+
+
+def _decoded(text: str) -> Iterator[Json]:
+    """Read JSON values that stand one behind another."""
+    decoder, place = json.JSONDecoder(), 0
+    while place < len(text):
+        value, place = decoder.raw_decode(text, place)
+        yield value
+        place += len(text[place:]) - len(text[place:].lstrip())
 
 
 def _is_rolled_out(workload: Json) -> bool:

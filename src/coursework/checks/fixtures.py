@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from coursework.checks.builder import Builder
+from coursework.checks.cluster import Cluster
 from coursework.checks.failure import Blocked
 from coursework.checks.meanwhile import Meanwhile
 from coursework.checks.postgres import Postgres
@@ -44,6 +45,12 @@ def meanwhile(request: pytest.FixtureRequest) -> Meanwhile:
 def postgres(request: pytest.FixtureRequest) -> Postgres:
     """Give a PostgreSQL server beside the submission."""
     return request.config.stash[SESSION].postgres
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """Give a Kubernetes beside the submission."""
+    return request.config.stash[SESSION].cluster
 
 
 @pytest.fixture(scope="session")

@@ -142,11 +142,11 @@ class Server(Client):
         """
         self._ready()
         command = f"docker inspect --format '{{{{json .State.Health}}}}' {self.container.name}"
-        deadline = time.monotonic() + within_s
+        deadline = Deadline(within_s)
         while (seen := self.container.health())[0] != wanted:
             if seen[0] == "none":
                 raise Failure("a HEALTHCHECK in the image", "there is none", command=command)
-            if time.monotonic() > deadline:
+            if deadline.has_passed():
                 printed = f"; its last probe printed {seen[1].strip()[:200]!r}" if seen[1] else ""
                 raise Failure(
                     f"{wanted} within {within_s:g} s", f"still {seen[0]}{printed}", command=command

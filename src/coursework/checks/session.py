@@ -10,18 +10,23 @@ from pathlib import Path
 
 from coursework.catalogue import Module
 from coursework.checks.builder import Builder, Plan
+from coursework.checks.cluster import Cluster
 from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.meanwhile import Attention, Meanwhile, own_attention
 from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.server import Finished, Image, Server
 from coursework.checks.verdict import CheckResult
+from coursework.cluster import Node
+from coursework.cluster.images import load_images
+from coursework.cluster.namespace import remove_ended_namespaces
 from coursework.containers.building import Limits
 from coursework.containers.cleaning import remove_containers
 from coursework.containers.container import Container, Settings
 from coursework.containers.runs import Run
 from coursework.containers.saved import SavedImage, TooLarge, take_apart
 from coursework.engine import Engine
+from coursework.images import ensure_images
 from coursework.submission import Submission
 from coursework.trouble import CourseError
 
@@ -79,6 +84,7 @@ class Session:
         self._made: list[Container] = []
         self._services: set[str] = set()
         self._kept: set[str] = set()
+        self._some_failed = False
         self._starting: set[Future[Container]] = set()
         self._looked_at = Attention()
         self.meanwhile = Meanwhile(self)
@@ -104,6 +110,24 @@ class Session:
     def postgres(self) -> Postgres:
         """The run's PostgreSQL; it starts when it is first asked for."""
         return Postgres(self)
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The Kubernetes beside the answer, with the images that its manifests may name.
+
+        Raises:
+            CourseError: it does not come up.
+        """
+        task = self.task
+        node = Node(self._engine)
+        node.start(task.on_line)
+        ensure_images(self._engine, task.module.cluster_images, task.on_line)
+        load_images(self._engine, node, task.module.cluster_images)
+        remove_ended_namespaces(node.api(), self._run.module)
+        return Cluster(
+            node, self, prefix=f"check-{self._run.run_id}", labels=self._run.labels,
+            files=task.submission.files,
+        )  # fmt: skip
 
     def start_container(self, settings: Settings) -> "Future[Container]":
         """Begin to create and start a container of the submission."""
@@ -224,6 +248,7 @@ class Session:
         """After a check: what a failed one used is kept for looking, and replaced for the next."""
         used = self._looked_at.used
         servers = [u for u in used if isinstance(u, Server)]
+        self._some_failed |= not passed
         if not passed:
             self._kept |= {s.container.name for s in servers if not s.never_started}
             self._kept |= {u.name for u in used if isinstance(u, Finished)}
@@ -239,6 +264,8 @@ class Session:
         self._pool.shutdown(wait=True, cancel_futures=True)
         if "postgres" in self.__dict__:
             self.postgres.close_all()
+        if "cluster" in self.__dict__:
+            self.cluster.close(keep=keep_failed and self._some_failed)
         if self._kept:
             # What a kept server talks to stays with it.
             self._kept |= self._services

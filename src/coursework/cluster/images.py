@@ -3,6 +3,8 @@
 import subprocess
 from collections.abc import Iterable
 
+from docker.errors import ImageNotFound
+
 from coursework.cluster.node import Node
 from coursework.engine import Engine
 from coursework.trouble import CourseError
@@ -28,12 +30,21 @@ def load_images(engine: Engine, node: Node, names: Iterable[str]) -> list[str]:
     present = _present(node)
     copied = []
     for name in dict.fromkeys(names):
-        image_id = str(engine.client.images.get(name).id)
+        image_id = _id(engine, name)
         if present.get(_full(name)) != image_id:
             _copy(engine, node, name)
             node.run_inside(*_CTR, "label", _full(name), f"{_LABEL}={image_id}")
             copied.append(name)
     return copied
+
+
+def _id(engine: Engine, name: str) -> str:
+    try:
+        return str(engine.client.images.get(name).id)
+    except ImageNotFound as error:
+        raise CourseError(
+            f"The engine has no image {name}.", fix=f"docker build --tag {name} ."
+        ) from error
 
 
 def _present(node: Node) -> dict[str, str]:
@@ -66,6 +77,8 @@ def _copy(engine: Engine, node: Node, name: str) -> None:
 def _full(name: str) -> str:
     """Write a name as containerd does: with the registry that a short one stands for."""
     first = name.split("/", maxsplit=1)[0]
+    if ":" not in name.rsplit("/", maxsplit=1)[-1]:
+        name = f"{name}:latest"
     if "/" not in name:
         return f"docker.io/library/{name}"
     return name if "." in first or ":" in first or first == "localhost" else f"docker.io/{name}"

@@ -6,10 +6,12 @@ kube-system; the quota and the limits below.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from coursework.cluster.api import Api
+from coursework.cluster.api import Api, ApiError, path_of
 from coursework.cluster.kubeconfig import Access
+from coursework.containers.runs import LABEL_MODULE, LABEL_RUN, is_alive
 
 USER = "learner"
 
@@ -70,6 +72,24 @@ def create_namespace(api: Api, name: str, labels: Mapping[str, str]) -> Access:
     path = f"api/v1/namespaces/{name}/serviceaccounts/{USER}/token"
     token = api.call("POST", path, {"spec": {"expirationSeconds": 3600}})
     return api.access.as_user(token["status"]["token"])
+
+
+def remove_namespace(api: Api, name: str) -> None:
+    """Delete a namespace with all that is in it; the cluster does it in its own time."""
+    api.delete("namespaces", name)
+    with suppress(ApiError):
+        # What does not hear SIGTERM would keep its memory for half a minute.
+        api.call("DELETE", path_of("pods", name), query={"gracePeriodSeconds": "0"})
+
+
+def remove_ended_namespaces(api: Api, module: str = "") -> int:
+    """Remove what ended runs left, of one module or of all; give how many."""
+    labels = f"{LABEL_MODULE}={module}" if module else LABEL_MODULE
+    found = [n["metadata"] for n in api.list("namespaces", labels=labels)]
+    ended = [n for n in found if not is_alive(n["labels"].get(LABEL_RUN, ""))]
+    for namespace in ended:
+        remove_namespace(api, namespace["name"])
+    return len(ended)
 
 
 def _create(api: Api, kind: str, namespace: str, manifest: dict[str, Any]) -> None:

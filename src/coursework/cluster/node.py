@@ -1,20 +1,23 @@
 """The container in which a whole Kubernetes node runs."""
 
+import fcntl
 import io
 import tarfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from docker.errors import APIError, NotFound
 
+from coursework.catalogue import CLUSTER_IMAGE
 from coursework.cluster.api import Api, ApiError
 from coursework.cluster.kubeconfig import Access
 from coursework.engine import Engine
 from coursework.images import ensure_images
+from coursework.layout import user_cache
 from coursework.trouble import CourseError
 
-IMAGE = "course/kubernetes:1"
 NAME = "course-cluster"
 API_PORT = 6443
 DOOR_PORT = 32767
@@ -58,6 +61,7 @@ class Node:
 
     def __init__(self, engine: Engine, name: str = NAME) -> None:
         self._engine = engine
+        self._api: Api | None = None
         self.name = name
 
     @property
@@ -79,8 +83,12 @@ class Node:
             CourseError: it does not come up; with what it said last.
         """
         if self.state == "absent":
-            ensure_images(self._engine, [IMAGE], tell)
-        self.launch(memory=memory)
+            ensure_images(self._engine, [CLUSTER_IMAGE], tell)
+        with _one_at_a_time(self.name):
+            self.launch(memory=memory)
+        self._wait(tell)
+
+    def _wait(self, tell: Tell) -> None:
         deadline = time.monotonic() + _READY_WITHIN_S
         last = ""
         while missing := self.missing():
@@ -97,6 +105,7 @@ class Node:
         Raises:
             CourseError: the engine cannot start it.
         """
+        self._api = None
         container = self._find() or self._create(memory)
         if container.status == "running":
             return
@@ -139,8 +148,13 @@ class Node:
         return Access(f"https://127.0.0.1:{port}", inside.authority, inside.certificate, inside.key)
 
     def api(self) -> Api:
-        """Give its API, as its owner."""
-        return Api(self.access())
+        """Give its API, as its owner.
+
+        Raises:
+            CourseError: it does not run, or has no certificates yet.
+        """
+        self._api = self._api or Api(self.access())
+        return self._api
 
     @property
     def address(self) -> str:
@@ -235,7 +249,7 @@ class Node:
         )  # fmt: skip
         host.update(_PRIVILEGES)
         made = api.create_container(
-            IMAGE, name=self.name, hostname="node", labels={_LABEL: self.name},
+            CLUSTER_IMAGE, name=self.name, hostname="node", labels={_LABEL: self.name},
             ports=list(loopback), host_config=host,
         )  # fmt: skip
         return self._engine.client.containers.get(made["Id"])
@@ -265,6 +279,16 @@ class Node:
             why=said[-600:] or "it says nothing",
             fix=f"docker exec {self.name} tail /var/log/kubernetes/*.log",
         )
+
+
+@contextmanager
+def _one_at_a_time(name: str) -> Iterator[None]:
+    """Let one process make a node; another then finds it."""
+    path = user_cache() / f"{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _is_true(value: dict[str, Any], condition: str) -> bool:

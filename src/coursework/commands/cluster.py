@@ -65,6 +65,27 @@ def stop(delete: bool) -> None:
 
 
 @command.command()
+@click.argument("names", nargs=-1, required=True)
+def load(names: tuple[str, ...]) -> None:
+    """Copy images of the engine into the cluster, which has no registry to pull from.
+
+    \b
+    Example:
+      course cluster load busybox:1.37 my-image
+    """
+    from coursework.cluster import Node, load_images  # noqa: PLC0415 - quick --help
+    from coursework.images import ensure_images, known_images  # noqa: PLC0415 - as above
+
+    with steps() as tell:
+        engine = start_engine(tell)
+        ensure_images(engine, [n for n in names if n in known_images()], tell)
+        tell("copying images into the cluster")
+        copied = load_images(engine, Node(engine), names)
+    for name in dict.fromkeys(names):
+        click.echo(f"✓ {name}" if name in copied else f"✓ {name} was there already")
+
+
+@command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def status(as_json: bool) -> None:
     """Show how it is; exit 1 where it is not ready."""

@@ -1,0 +1,311 @@
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from coursework.checks import (
+    Cluster,
+    Failure,
+    Meanwhile,
+    Namespace,
+    Random,
+    Reply,
+    Story,
+    fail,
+    points,
+)
+
+Json = dict[str, Any]
+
+REPLICAS = 2
+UP_WITHIN_S = 15
+ROLLED_WITHIN_S = 20
+REPLACED_WITHIN_S = 5
+# A name leads to a pod that has just ended for as long as the node needs to hear of it.
+SEEN_WITHIN_S = 5
+SEATS = "/api/shows/1/bookings"
+POLL_S = 0.05
+
+
+@pytest.fixture(scope="module")
+def shop(cluster: Cluster) -> Namespace:
+    """A namespace with the answer in it, as it is."""
+    namespace = cluster.create_namespace()
+    namespace.apply()
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def other_password(
+    cluster: Cluster, meanwhile: Meanwhile, random: Random, shop: Namespace
+) -> Story:
+    """The answer with another password in its Secret, from nothing."""
+    password = f"{random.word()}-{random.word()}"
+    return meanwhile(lambda: sells_with(cluster.create_namespace(), shop.rendered(), password))
+
+
+def sells_with(namespace: Namespace, objects: list[Json], password: str) -> None:
+    """Apply objects with a password of ours, and buy a seat."""
+    secret = secret_of(objects)
+    secret.pop("stringData", None)
+    secret["data"] = {"password": base64.b64encode(password.encode()).decode()}
+    namespace.apply_objects(objects)
+    namespace.wait_for_rollout("deployments", "web", within_s=UP_WITHIN_S)
+    buy(namespace, "A1").expect(201)
+
+
+def secret_of(objects: list[Json]) -> Json:
+    """Give the Secret of the contract."""
+    named = [o for o in objects if o["kind"] == "Secret" and o["metadata"]["name"] == "db-secret"]
+    if not named:
+        fail("a Secret db-secret in k8s/", f"{', '.join(sorted(o['kind'] for o in objects))}")
+    return named[0]
+
+
+def password_of(secret: Json) -> str:
+    """Give the password that a manifest of a Secret holds."""
+    if "password" in (plain := secret.get("stringData") or {}):
+        return str(plain["password"])
+    data = secret.get("data") or {}
+    if "password" not in data:
+        fail("the key password in the Secret db-secret", f"the keys {sorted({**plain, **data})}")
+    return base64.b64decode(data["password"]).decode(errors="replace")
+
+
+def buy(namespace: Namespace, seat: str) -> Reply:
+    """Ask for a seat."""
+    order = {"seat": seat, "user": "ada"}
+    return namespace.server("web").post(SEATS, json=order)
+
+
+def seats(namespace: Namespace) -> Reply:
+    """Ask which seats are sold."""
+    return namespace.server("web").get(SEATS)
+
+
+def front_page(namespace: Namespace) -> Json:
+    """Give what GET / answers."""
+    page: Json = namespace.server("web").get("/").expect(200).json()
+    return page
+
+
+def wait_for_pages(namespace: Namespace, wanted: Json, looked_for: str) -> None:
+    """Wait until every pod of web has answered, and each with what is wanted."""
+    pods = {p["metadata"]["name"] for p in namespace.pods_of("deployments", "web")}
+    deadline = time.monotonic() + SEEN_WITHIN_S
+    last: dict[str, Json] = {}
+    while True:
+        page = front_page(namespace)
+        last[str(page["pod"])] = {name: page.get(name) for name in wanted}
+        if all(last.get(pod) == wanted for pod in pods):
+            return
+        if time.monotonic() > deadline:
+            fail(
+                looked_for,
+                "; ".join(f"{pod}: {last.get(pod, 'never answered')}" for pod in sorted(pods)),
+                command=namespace.kubectl("get", "endpointslices,pods", "--output", "wide"),
+            )
+        time.sleep(POLL_S)
+
+
+@points(
+    2,
+    hint="An init container that waits for the tables keeps the server from ending without them.",
+    link="Who starts first",
+)
+def check_comes_up_in_one_apply(shop: Namespace) -> None:
+    """Applied to an empty namespace, web is ready in 15 s and sells a seat, without a restart"""
+    web = shop.wait_for_rollout("deployments", "web", within_s=UP_WITHIN_S)
+    replicas = web["spec"]["replicas"]
+    if replicas != REPLICAS:
+        fail("2 replicas of web", f"{replicas}", command=shop.kubectl("get", "deployment", "web"))
+    buy(shop, "C4").expect(201)
+    seats(shop).expect(200, json={"seats": ["C4"]})
+    shop.wait_for_job("migrate", within_s=UP_WITHIN_S)
+    for pod in shop.pods_of("deployments", "web"):
+        name, statuses = pod["metadata"]["name"], pod["status"]["containerStatuses"]
+        restarts = sum(s["restartCount"] for s in statuses)
+        if restarts:
+            fail(
+                "web pods that were never restarted",
+                f"pod {name} was restarted, {restarts} times",
+                command=shop.kubectl("logs", name, "--previous"),
+            )
+
+
+@points(
+    2,
+    needs=("comes_up_in_one_apply",),
+    hint="valueFrom.configMapKeyRef gives a variable, a volume of kind configMap gives files.",
+    link="Configuration from outside",
+)
+def check_reads_its_config(shop: Namespace, random: Random) -> None:
+    """Banner and theme are those of the ConfigMap, and new ones come with a rollout's restart"""
+    theme = {"colour": random.word(), "curtain": random.word()}
+    wanted: Json = {"banner": f"{random.word()} {random.word()}", "theme": theme}
+    data = {"banner": wanted["banner"], "theme.json": json.dumps(theme)}
+    shop.get("configmaps", "web-config")
+    shop.change("configmaps", "web-config", {"data": data})
+    shop.restart("deployments", "web")
+    shop.wait_for_rollout("deployments", "web", within_s=ROLLED_WITHIN_S)
+    wait_for_pages(shop, wanted, f"from each pod GET / with {wanted}")
+
+
+@points(
+    1,
+    needs=("comes_up_in_one_apply",),
+    hint="The address of the database may take the password from a variable: $(PASSWORD).",
+    link="A Secret is not secret by itself",
+)
+def check_keeps_the_secret(shop: Namespace, other_password: Story) -> None:
+    """The password stands in the Secret alone, and another one there works from nothing"""
+    objects = shop.rendered()
+    secret = secret_of(objects)
+    password = password_of(secret)
+    encoded = base64.b64encode(password.encode()).decode().rstrip("=")
+    for found in objects:
+        text = json.dumps(found, ensure_ascii=False)
+        if found is not secret and (password in text or encoded in text):
+            name = f"{found['kind']} {found['metadata']['name']}"
+            fail("the password in no object but the Secret", f"it stands in {name}")
+    other_password.result()
+
+
+@points(
+    2,
+    needs=("comes_up_in_one_apply",),
+    hint="A claim of the StatefulSet, mounted where PGDATA lies, outlives the pod.",
+    link="Data that outlives its pod",
+)
+def check_keeps_data(shop: Namespace, random: Random) -> None:
+    """When the pod db-0 is deleted, another takes its place and the bookings are there again"""
+    seat = f"{random.pick('DEFG')}{random.integer(1, 20)}"
+    buy(shop, seat).expect(201)
+    shop.get("statefulsets", "db")
+    before = shop.get("pods", "db-0")["metadata"]["uid"]
+    shop.delete("pods", "db-0")
+    deadline = time.monotonic() + ROLLED_WITHIN_S
+    while pod_id(shop, "db-0") in ("", before) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    shop.wait_for_rollout("statefulsets", "db", within_s=ROLLED_WITHIN_S)
+    shop.wait_for_rollout("deployments", "web", within_s=ROLLED_WITHIN_S)
+    deadline = time.monotonic() + SEEN_WITHIN_S
+    # A server may find its connections broken once, and make new ones.
+    while not holds(seen := seats(shop), seat):
+        if time.monotonic() > deadline:
+            fail(
+                f"seat {seat} among the bookings, as before db-0 was deleted",
+                f"{seen.status} · {seen.text.strip()[:200]}",
+                command=seen.command,
+            )
+        time.sleep(POLL_S)
+
+
+def holds(reply: Reply, seat: str) -> bool:
+    """Tell whether a list of bookings holds a seat."""
+    return reply.status == 200 and seat in reply.json()["seats"]
+
+
+def pod_id(namespace: Namespace, name: str) -> str:
+    """Give what tells a pod from the next one of its name; empty while there is none."""
+    found = [p for p in namespace.all_of("pods") if p["metadata"]["name"] == name]
+    return str(found[0]["metadata"]["uid"]) if found else ""
+
+
+@points(
+    2,
+    needs=("comes_up_in_one_apply",),
+    hint="A Service finds its pods by their labels, and kube-proxy spreads new connections.",
+    link="A name that stays",
+)
+def check_is_found_by_name(shop: Namespace) -> None:
+    """From another namespace web answers by its name, from both pods, also while one is replaced"""
+    for service in shop.all_of("services"):
+        if service["spec"]["type"] != "ClusterIP" and leads_to_database(shop, service):
+            fail(
+                "a database that is reached inside the cluster alone",
+                f"service {service['metadata']['name']} is a {service['spec']['type']}",
+                command=shop.kubectl("get", "services"),
+            )
+    wait_for_pages(shop, {}, "an answer of GET / from each of the two pods")
+    gone = shop.pods_of("deployments", "web")[0]["metadata"]["name"]
+    with asking(shop) as asked:
+        shop.delete("pods", gone)
+        deadline = time.monotonic() + REPLACED_WITHIN_S
+        while pod_id(shop, gone) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        shop.wait_for_rollout("deployments", "web", within_s=REPLACED_WITHIN_S)
+    if asked.failures:
+        raise asked.failures[0]
+
+
+def leads_to_database(namespace: Namespace, service: Json) -> bool:
+    """Tell whether a Service selects the pod db-0."""
+    selector = (service["spec"].get("selector") or {}).items()
+    database = [p for p in namespace.all_of("pods") if p["metadata"]["name"] == "db-0"]
+    return any(selector <= (p["metadata"].get("labels") or {}).items() for p in database)
+
+
+class Asked:
+    """Requests that go on beside the check, and the endpoints that there were meanwhile."""
+
+    def __init__(self) -> None:
+        self.failures: list[Failure] = []
+        self.fewest_endpoints = REPLICAS
+
+
+@contextmanager
+def asking(namespace: Namespace) -> Iterator[Asked]:
+    """Ask for the page and count the ready endpoints, again and again, until the block ends."""
+    asked, done = Asked(), threading.Event()
+
+    def ask() -> None:
+        while not done.wait(POLL_S):
+            asked.fewest_endpoints = min(asked.fewest_endpoints, ready_endpoints(namespace))
+            try:
+                namespace.server("web").get("/").expect(200)
+            except Failure as failure:
+                asked.failures.append(failure)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        done.set()
+        thread.join()
+
+
+def ready_endpoints(namespace: Namespace) -> int:
+    """Count the endpoints of the Service web that are ready."""
+    slices = namespace.all_of("endpointslices", "kubernetes.io/service-name=web")
+    ends = [end for s in slices for end in s.get("endpoints") or []]
+    return sum(bool(end["conditions"].get("ready")) for end in ends)
+
+
+@points(
+    1,
+    needs=("comes_up_in_one_apply",),
+    hint="RollingUpdate with a readiness probe starts the new ones first; history keeps the old.",
+    link="A new version without a gap",
+)
+def check_rolls_and_undoes(shop: Namespace) -> None:
+    """Version 2 rolls out while requests go on, never without an endpoint, and can be undone"""
+    with asking(shop) as asked:
+        shop.set_image("web", "lantern/web:1", "lantern/web:2")
+        shop.wait_for_rollout("deployments", "web", within_s=ROLLED_WITHIN_S)
+    if not asked.fewest_endpoints:
+        fail(
+            "at least one ready endpoint of web at each moment of the rollout",
+            "a moment with none",
+            command=shop.kubectl("get", "endpointslices", "--watch"),
+        )
+    wait_for_pages(shop, {"version": "2"}, "version 2 from each pod")
+    shop.roll_back("web")
+    shop.wait_for_rollout("deployments", "web", within_s=ROLLED_WITHIN_S)
+    wait_for_pages(shop, {"version": "1"}, "version 1 from each pod after the undo")

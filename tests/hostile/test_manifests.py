@@ -1,0 +1,138 @@
+"""Manifests that want more than their namespace: each is refused, in words, or harmless."""
+
+import pytest
+
+from coursework.checks.failure import Failure
+
+pytestmark = pytest.mark.engine
+
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: hostile}
+spec:
+  %s
+  containers:
+  - name: a
+    image: busybox:1.37
+    command: [sleep, "99"]
+    %s
+  volumes: [%s]
+"""
+SECURITY = 'violates PodSecurity "baseline:latest"'
+
+
+def pod(spec="enableServiceLinks: false", container="tty: false", volume=""):
+    """Give a pod with something in it that it may not have."""
+    return POD % (spec, container, volume)
+
+
+def rbac(kind, name, text):
+    """Give an object of the API's own rights."""
+    version = "rbac.authorization.k8s.io/v1"
+    return f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}}}\n{text}\n"
+
+
+BINDING = """
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: "system:serviceaccounts"}]
+"""
+ALL = 'rules: [{apiGroups: ["*"], resources: ["*"], verbs: ["*"]}]'
+NODES = 'rules: [{apiGroups: [""], resources: [nodes/proxy], verbs: [get, create]}]'
+WEBHOOK = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: hostile}
+webhooks: []
+"""
+SERVICE = (
+    "apiVersion: v1\nkind: Service\nmetadata: {name: hostile}\nspec: {ports: [{port: 443}], %s}"
+)
+HOSTILE = {
+    "a privileged container": (pod(container="securityContext: {privileged: true}"), SECURITY),
+    "a capability": (
+        pod(container="securityContext: {capabilities: {add: [SYS_ADMIN]}}"), SECURITY),
+    "an unmasked /proc": (pod(container="securityContext: {procMount: Unmasked}"), "Unmasked"),
+    "a port of the host": (pod(container="ports: [{containerPort: 1, hostPort: 1}]"), SECURITY),
+    "the host's network": (pod(spec="hostNetwork: true"), SECURITY),
+    "the host's processes": (pod(spec="hostPID: true"), SECURITY),
+    "the host's memory": (pod(spec="hostIPC: true"), SECURITY),
+    "a folder of the host": (pod(volume="{name: h, hostPath: {path: /}}"), SECURITY),
+    "no seccomp": (
+        pod(container="securityContext: {seccompProfile: {type: Unconfined}}"), SECURITY),
+    "a sysctl of the kernel": (
+        pod(spec="securityContext: {sysctls: [{name: kernel.msgmax, value: '1'}]}"), SECURITY),
+    "a system priority": (
+        pod(spec="priorityClassName: system-node-critical"), "insufficient quota"),
+    "another namespace": (
+        pod().replace("{name: hostile}", "{name: hostile, namespace: kube-system}"),
+        'the namespace from the provided object "kube-system" does not match'),
+    "a new namespace": (
+        ("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: hostile\n"
+        "  labels: {pod-security.kubernetes.io/enforce: privileged}\n"), "cannot"),
+    "all rights in the cluster": (rbac("ClusterRoleBinding", "hostile", BINDING), "cannot"),
+    "all rights by a role of its own": (rbac("Role", "hostile", ALL), "attempting to grant"),
+    "the kubelet's API": (rbac("ClusterRole", "hostile", NODES), "cannot"),
+    "a volume in the host's folder": (
+        ("apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: hostile}\nspec:\n"
+        "  {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /}}\n"),
+        "cannot"),
+    "an address of the cluster": (
+        SERVICE % "externalIPs: [10.96.0.1]", "Use of external IPs is denied"),
+    "a load balancer": (SERVICE % "type: LoadBalancer", "exceeded quota"),
+    "a webhook": (WEBHOOK, "cannot"),
+    "an API of its own": (
+        ("apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name: v1.h.io}\n"
+        "spec: {group: h.io, version: v1, groupPriorityMinimum: 1, versionPriority: 1}\n"),
+        "cannot"),
+    "a larger quota": (
+        ("apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: learner}\n"
+        "spec: {hard: {pods: '500'}}\n"), "cannot"),
+    "a laxer namespace": (
+        ("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: NAMESPACE\n"
+        "  labels: {pod-security.kubernetes.io/enforce: privileged}\n"), "cannot"),
+    "endpoints elsewhere": (
+        ("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: hostile}\n"
+        "addressType: IPv4\nendpoints: [{addresses: [10.95.0.1]}]\n"), "cannot"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("manifest", "words"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_it_is_refused_in_the_api_servers_words(namespace, manifest, words):
+    text = manifest.replace("NAMESPACE", namespace.name)
+    with pytest.raises(Failure) as refused:
+        namespace.apply({"k8s/all.yaml": text.encode()})
+    assert words in refused.value.saw
+    assert not namespace.all_of("pods")
+
+
+def test_a_bomb_of_anchors_ends(namespace):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    with pytest.raises(Failure):
+        namespace.apply({"k8s/all.yaml": "\n".join(lines).encode()})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ":() { : | : & }; :",
+        "tail /dev/zero",
+        "while :; do echo noise; done",
+        "dd if=/dev/zero of=/full bs=1M",
+    ],
+    ids=["fork bomb", "memory hog", "endless log", "disk filler"],
+)
+def test_what_it_eats_is_limited_and_the_cluster_still_answers(node, namespace, command):
+    shell = f"    command: [sh, -c, {command!r}]"
+    text = pod().replace('    command: [sleep, "99"]', shell)
+    namespace.apply({"k8s/all.yaml": text.encode()})
+    while namespace.get("pods", "hostile")["status"]["phase"] == "Pending":
+        assert not node.missing()
+    for _ in range(20):
+        assert node.api().text("readyz") == "ok"
+    other = pod().replace("name: hostile", "name: honest")
+    namespace.apply({"k8s/all.yaml": other.encode()})
+    while namespace.get("pods", "honest")["status"]["phase"] != "Running":
+        assert namespace.get("pods", "honest")["status"]["phase"] != "Failed"
+    assert not node.missing()
