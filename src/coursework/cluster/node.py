@@ -27,7 +27,7 @@ State = Literal["running", "stopped", "absent"]
 _ADMIN = "/etc/kubernetes/admin.conf"
 _READY_WITHIN_S = 120.0
 _ENDS_WITHIN_S = 5
-_POLL_S = 0.05
+_POLL_S = 0.1
 _LABEL = "course.cluster"
 # What a container may not do without these: mount, make networks and cgroups. Only what the host
 # itself lacks, or what no node needs, is left out.

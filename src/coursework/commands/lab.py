@@ -2,6 +2,7 @@
 
 import webbrowser
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -19,7 +20,12 @@ _Tell = Callable[[str], None]
 @click.command(name="lab")
 @click.option("--port", type=click.IntRange(1, 65535), default=FIRST_PORT, show_default=True)
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
-def command(port: int, no_browser: bool) -> int:
+@click.option(
+    "--kubeconfig",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
+    help="Let kubectl of the lessons use another cluster.",
+)
+def command(port: int, no_browser: bool, kubeconfig: Path | None) -> int:
     """Open the course in JupyterLab; Ctrl-C ends it and what it started.
 
     \b
@@ -33,7 +39,7 @@ def command(port: int, no_browser: bool) -> int:
         try:
             with steps() as tell:
                 engine = _engine(tell)
-                lab = _lab(layout, engine, first, free_port(port))
+                lab = _lab(layout, engine, first, free_port(port), kubeconfig)
             with lab:
                 # JupyterLab starts meanwhile.
                 with steps() as tell:
@@ -60,10 +66,11 @@ def _engine(tell: _Tell) -> Engine:
     return engine
 
 
-def _lab(layout: Layout, engine: Engine, first: Module, port: int) -> Lab:
+def _lab(layout: Layout, engine: Engine, first: Module, port: int, kubeconfig: Path | None) -> Lab:
+    other = {"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}
     return Lab(
         folder=layout.root / "work",
-        environment=engine.environment(),
+        environment=engine.environment() | other,
         port=port,
         log=layout.state / f"lab-{port}.log",
         opens=f"{first.slug}/lesson.ipynb",
