@@ -10,6 +10,7 @@ import pytest
 
 from coursework.checks import (
     Cluster,
+    Deadline,
     Failure,
     Meanwhile,
     Namespace,
@@ -88,27 +89,34 @@ def seats(namespace: Namespace) -> Reply:
     return namespace.server("web").get(SEATS)
 
 
-def front_page(namespace: Namespace) -> Json:
-    """Give what GET / answers."""
-    page: Json = namespace.server("web").get("/").expect(200).json()
-    return page
-
-
 def wait_for_pages(namespace: Namespace, wanted: Json, looked_for: str) -> None:
-    """Wait until every pod of web has answered, and each with what is wanted."""
-    pods = {p["metadata"]["name"] for p in namespace.pods_of("deployments", "web")}
-    deadline = time.monotonic() + SEEN_WITHIN_S
-    last: dict[str, Json] = {}
+    """Wait until each pod of web, asked itself, answers what is wanted."""
+    deadline = Deadline(SEEN_WITHIN_S)
     while True:
-        page = front_page(namespace)
-        last[str(page["pod"])] = {name: page.get(name) for name in wanted}
-        if all(last.get(pod) == wanted for pod in pods):
+        pages = {}
+        for pod in namespace.pods_of("deployments", "web"):
+            reply = namespace.pod_server(pod, port=3000).get("/").expect(200)
+            pages[pod["metadata"]["name"]] = {n: reply.json().get(n) for n in wanted}
+        if all(page == wanted for page in pages.values()):
             return
-        if time.monotonic() > deadline:
+        if deadline.has_passed():
+            seen = "; ".join(f"{name}: {page}" for name, page in sorted(pages.items()))
+            fail(looked_for, seen, command=namespace.kubectl("describe", "pods"))
+        time.sleep(POLL_S)
+
+
+def wait_for_both(namespace: Namespace) -> None:
+    """Ask by name until each of the two pods has answered."""
+    deadline = Deadline(SEEN_WITHIN_S)
+    pods = ready_pods(namespace)
+    answered: set[str] = set()
+    while not pods <= answered:
+        answered.add(str(namespace.server("web").get("/").expect(200).json()["pod"]))
+        if deadline.has_passed():
             fail(
-                looked_for,
-                "; ".join(f"{pod}: {last.get(pod, 'never answered')}" for pod in sorted(pods)),
-                command=namespace.kubectl("get", "endpointslices,pods", "--output", "wide"),
+                f"answers from both pods of web at web.{namespace.name}",
+                f"answers from {', '.join(sorted(answered))} alone",
+                command=namespace.kubectl("describe", "service", "web"),
             )
         time.sleep(POLL_S)
 
@@ -189,15 +197,15 @@ def check_keeps_data(shop: Namespace, random: Random) -> None:
     shop.get("statefulsets", "db")
     before = shop.get("pods", "db-0")["metadata"]["uid"]
     shop.delete("pods", "db-0")
-    deadline = time.monotonic() + ROLLED_WITHIN_S
-    while pod_id(shop, "db-0") in ("", before) and time.monotonic() < deadline:
+    deadline = Deadline(ROLLED_WITHIN_S)
+    while pod_id(shop, "db-0") in ("", before) and not deadline.has_passed():
         time.sleep(POLL_S)
     shop.wait_for_rollout("statefulsets", "db", within_s=ROLLED_WITHIN_S)
     shop.wait_for_rollout("deployments", "web", within_s=ROLLED_WITHIN_S)
-    deadline = time.monotonic() + SEEN_WITHIN_S
+    deadline = Deadline(SEEN_WITHIN_S)
     # A server may find its connections broken once, and make new ones.
     while not holds(seen := seats(shop), seat):
-        if time.monotonic() > deadline:
+        if deadline.has_passed():
             fail(
                 f"seat {seat} among the bookings, as before db-0 was deleted",
                 f"{seen.status} · {seen.text.strip()[:200]}",
@@ -232,16 +240,31 @@ def check_is_found_by_name(shop: Namespace) -> None:
                 f"service {service['metadata']['name']} is a {service['spec']['type']}",
                 command=shop.kubectl("get", "services"),
             )
-    wait_for_pages(shop, {}, "an answer of GET / from each of the two pods")
+    wait_for_both(shop)
     gone = shop.pods_of("deployments", "web")[0]["metadata"]["name"]
     with asking(shop) as asked:
         shop.delete("pods", gone)
-        deadline = time.monotonic() + REPLACED_WITHIN_S
-        while pod_id(shop, gone) and time.monotonic() < deadline:
+        deadline = Deadline(REPLACED_WITHIN_S)
+        while len(ready := ready_pods(shop) - {gone}) < REPLICAS:
+            if deadline.has_passed():
+                fail(
+                    f"2 ready pods of web again within {REPLACED_WITHIN_S} s of a deletion",
+                    f"{len(ready)}: {', '.join(sorted(ready))}",
+                    command=shop.kubectl("get", "pods"),
+                )
             time.sleep(POLL_S)
-        shop.wait_for_rollout("deployments", "web", within_s=REPLACED_WITHIN_S)
     if asked.failures:
         raise asked.failures[0]
+
+
+def ready_pods(namespace: Namespace) -> set[str]:
+    """Give the names of the web pods that are ready."""
+    return {
+        pod["metadata"]["name"]
+        for pod in namespace.pods_of("deployments", "web")
+        for condition in pod["status"].get("conditions", [])
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    }
 
 
 def leads_to_database(namespace: Namespace, service: Json) -> bool:

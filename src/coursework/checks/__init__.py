@@ -17,7 +17,8 @@ Fixtures of module scope that start containers are started side by side before t
 
 from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
-from coursework.checks.cluster import Cluster, Namespace, ServiceClient
+from coursework.checks.cluster import Cluster, ClusterClient, Namespace
+from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure, fail
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.meanwhile import Meanwhile, Story
@@ -35,9 +36,11 @@ __all__ = [
     "Builder",
     "Client",
     "Cluster",
+    "ClusterClient",
     "Connection",
     "Crowd",
     "Database",
+    "Deadline",
     "Failure",
     "Finished",
     "Headers",
@@ -52,7 +55,6 @@ __all__ = [
     "Reply",
     "SavedImage",
     "Server",
-    "ServiceClient",
     "StartFailure",
     "Step",
     "Story",

@@ -275,9 +275,21 @@ class Namespace:
 
     # --- asking -------------------------------------------------------------------------------
 
-    def server(self, service: str, *, port: int = 80) -> "ServiceClient":
+    def server(self, service: str, *, port: int = 80) -> "ClusterClient":
         """Give what asks a Service by its name, from another namespace of the cluster."""
-        return ServiceClient(self._node, self._notes, self, service, port)
+        name = f"{service}.{self.name}"
+        # The whole name with its dot: nobody outside the cluster is asked for a shorter one.
+        target = f"{name}.svc.cluster.local.:{port}"
+        return ClusterClient(self._node, self, f"service/{service}", name, target)
+
+    def pod_server(self, pod: Json, *, port: int) -> "ClusterClient":
+        """Give what asks one pod at its own address, past every Service."""
+        name, address = pod["metadata"]["name"], pod["status"].get("podIP", "")
+        return ClusterClient(self._node, self, f"pod/{name}", name, f"{address}:{port}")
+
+    def note(self, command: str) -> None:
+        """Remember the command that shows what the running check looked at last."""
+        self._notes.note_command(command)
 
     def log(self, pod: str) -> str:
         """Give what a pod's first container has printed."""
@@ -288,29 +300,28 @@ class Namespace:
         return shlex.join(["kubectl", "--namespace", self.name, *words])
 
 
-class ServiceClient(Client):
-    """Sends requests to a Service, by its name in the cluster's DNS."""
+class ClusterClient(Client):
+    """Sends requests to a Service or a pod, through the cluster's door."""
 
     def __init__(
-        self, node: Node, notes: Notes, namespace: Namespace, service: str, port: int
+        self, node: Node, namespace: Namespace, resource: str, host: str, target: str
     ) -> None:
         self._node = node
-        self._notes = notes
         self._namespace = namespace
-        self._service = service
-        self._port = port
+        self._resource = resource
+        self._name = host
+        self._target = target
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
-        forward = self._namespace.kubectl(
-            "port-forward", f"service/{self._service}", f"{_TYPED_PORT}:{self._port}"
-        )
+        ports = f"{_TYPED_PORT}:{self._target.rpartition(':')[2]}"
+        forward = self._namespace.kubectl("port-forward", self._resource, ports)
         curl = curl_command(method, path, headers, body, _TYPED_PORT)
         command = f"{forward} & sleep 1; {curl}; kill $!"
-        self._notes.note_command(command)
+        self._namespace.note(command)
         return command
 
     def _host(self) -> str:
-        return f"{self._service}.{self._namespace.name}"
+        return self._name
 
     def _open(self, timeout_s: float) -> Connection:
         door = self._node.published_port(DOOR_PORT)
@@ -318,24 +329,23 @@ class ServiceClient(Client):
             raise CourseError("The cluster is gone.", fix="course cluster start")
         connection = Connection(Address("127.0.0.1", door, _TYPED_PORT), timeout_s=timeout_s)
         try:
-            # The whole name with its dot: nobody outside the cluster is asked for a shorter one.
-            connection.go_through(f"{self._host()}.svc.cluster.local.:{self._port}")
+            connection.go_through(self._target)
         except Failure:
             connection.close()
             raise
         return connection
 
     def _explain(self, failure: Failure) -> None:
+        kind, _, name = self._resource.partition("/")
+        if kind != "service":
+            return
         try:
-            slices = self._namespace.all_of(
-                "endpointslices", f"kubernetes.io/service-name={self._service}"
-            )
+            slices = self._namespace.all_of("endpointslices", f"kubernetes.io/service-name={name}")
         except ApiError:
             return
         ends = [e for s in slices for e in s.get("endpoints") or []]
-        ready = sum(bool((e.get("conditions") or {}).get("ready")) for e in ends)
-        if not ready:
-            failure.saw += f"; service {self._service} has no ready endpoint"
+        if not any((e.get("conditions") or {}).get("ready") for e in ends):
+            failure.saw += f"; service {name} has no ready endpoint"
 
 
 def _option(files: Mapping[str, bytes], folder: str) -> str:
