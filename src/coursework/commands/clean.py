@@ -1,4 +1,4 @@
-"""course clean: remove what ended checks left in the engine."""
+"""course clean: remove what ended checks left in the engine and in the cluster."""
 
 import click
 
@@ -10,14 +10,16 @@ from coursework.trouble import CourseError
 @click.command(name="clean")
 @click.argument("module", required=False)
 def command(module: str | None) -> None:
-    """Remove what ended checks left in the engine; checks under way keep theirs.
+    """Remove what ended checks left; checks under way keep theirs.
 
     \b
     Example:
       course clean
       course clean 02-first-server
     """
-    from coursework.containers.cleaning import clean  # noqa: PLC0415 - keeps --help quick
+    from coursework.cluster import Node  # noqa: PLC0415 - keeps --help quick
+    from coursework.cluster.namespace import remove_ended_namespaces  # noqa: PLC0415 - as above
+    from coursework.containers.cleaning import clean  # noqa: PLC0415 - as above
     from coursework.engine import find_engine  # noqa: PLC0415 - as above
 
     engine = find_engine()
@@ -27,3 +29,6 @@ def command(module: str | None) -> None:
         )
     slug = load_catalogue(find_layout()).find(module).slug if module else None
     click.echo(f"Removed {clean(engine.client, slug)}.")
+    node = Node(engine)
+    if node.state == "running" and (count := remove_ended_namespaces(node.api(), slug or "")):
+        click.echo(f"Removed {count} namespace{'' if count == 1 else 's'} of the cluster.")
