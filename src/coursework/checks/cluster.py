@@ -22,6 +22,7 @@ Json = dict[str, Any]
 
 _POLL_S = 0.05
 _KUBECTL_WITHIN_S = 30
+_PROGRAMMED_WITHIN_S = 3.0
 _KUBECTL_BYTES = 4 * 1024**3
 _NOBODY = "65534"
 # At which port a learner's terminal looks through `kubectl port-forward`.
@@ -327,25 +328,34 @@ class ClusterClient(Client):
         door = self._node.published_port(DOOR_PORT)
         if door is None:
             raise CourseError("The cluster is gone.", fix="course cluster start")
-        connection = Connection(Address("127.0.0.1", door, _TYPED_PORT), timeout_s=timeout_s)
-        try:
-            connection.go_through(self._target)
-        except Failure:
-            connection.close()
-            raise
-        return connection
+        deadline = Deadline(_PROGRAMMED_WITHIN_S)
+        while True:
+            connection = Connection(Address("127.0.0.1", door, _TYPED_PORT), timeout_s=timeout_s)
+            try:
+                connection.go_through(self._target)
+            except Failure as failure:
+                connection.close()
+                # kube-proxy writes its rules a moment after a pod has become ready.
+                if self._lacks_endpoints() or "refused" not in failure.saw or deadline.has_passed():
+                    raise
+                time.sleep(_POLL_S)
+            else:
+                return connection
 
     def _explain(self, failure: Failure) -> None:
+        if self._lacks_endpoints():
+            failure.saw += f"; {self._resource.replace('/', ' ')} has no ready endpoint"
+
+    def _lacks_endpoints(self) -> bool:
         kind, _, name = self._resource.partition("/")
         if kind != "service":
-            return
+            return False
         try:
             slices = self._namespace.all_of("endpointslices", f"kubernetes.io/service-name={name}")
         except ApiError:
-            return
+            return False
         ends = [e for s in slices for e in s.get("endpoints") or []]
-        if not any((e.get("conditions") or {}).get("ready") for e in ends):
-            failure.saw += f"; service {name} has no ready endpoint"
+        return not any((e.get("conditions") or {}).get("ready") for e in ends)
 
 
 def _option(files: Mapping[str, bytes], folder: str) -> str:
