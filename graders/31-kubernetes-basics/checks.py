@@ -288,7 +288,7 @@ def asking(namespace: Namespace) -> Iterator[Asked]:
     asked, done = Asked(), threading.Event()
 
     def ask() -> None:
-        while not done.wait(POLL_S):
+        while not done.wait(2 * POLL_S):
             asked.fewest_endpoints = min(asked.fewest_endpoints, ready_endpoints(namespace))
             try:
                 namespace.server("web").get("/").expect(200)

@@ -59,12 +59,7 @@ prepare_machine() {
   fi
 }
 
-make_certificates() {
-  kube kubeadm init phase certs all --config /etc/kubernetes/kubeadm.yaml
-  for user in admin super-admin controller-manager scheduler kubelet; do
-    [ -e /etc/kubernetes/$user.conf ] || kube kubeadm init phase kubeconfig $user --config /etc/kubernetes/kubeadm.yaml
-  done
-} >$LOGS/kubeadm.log 2>&1
+kubeadm() { kube kubeadm "$@" --config /etc/kubernetes/kubeadm.yaml >>$LOGS/kubeadm.log 2>&1; }
 
 start_apiserver() {
   keep apiserver kube apiserver \
@@ -100,6 +95,11 @@ start_controllers() {
     --leader-elect=false --profiling=false --kube-api-qps=500 --kube-api-burst=1000
 }
 
+# Refused until the API server has made its first namespaces.
+apply_system() {
+  kubectl apply --server-side --force-conflicts --validate=false --filename /etc/kubernetes/system >$LOGS/system.log 2>&1
+}
+
 load_images() {
   until ctr version >/dev/null 2>&1; do sleep 0.05; done
   ctr --namespace k8s.io images import --all-platforms /usr/share/kubernetes/system.tar
@@ -114,18 +114,17 @@ keep containerd containerd --config /etc/containerd/config.toml
 keep etcd etcd --data-dir /var/lib/etcd --unsafe-no-fsync --quota-backend-bytes=268435456 \
   --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
   --listen-peer-urls http://127.0.0.1:2380 --heartbeat-interval=20 --election-timeout=100
-make_certificates
+kubeadm init phase certs all
 mark certificates made
 start_apiserver
 load_images 2>&1 | tail -1 &
+kubeadm init phase kubeconfig all
 until ask https://localhost:6443/; do sleep 0.05; done
 mark API answers
 keep kubelet kube kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --config=/etc/kubernetes/kubelet.yaml \
   --hostname-override=node --node-ip=$ADDRESS --register-node --housekeeping-interval=2s
-until ask --fail https://localhost:6443/readyz; do sleep 0.05; done
-mark API ready
 start_controllers
-kubectl apply --server-side --force-conflicts --validate=false --filename /etc/kubernetes/system >$LOGS/system.log 2>&1
-mark system objects applied
 keep proxy kube proxy --config=/etc/kubernetes/proxy.yaml --hostname-override=node
+until apply_system; do sleep 0.1; done
+mark system objects applied
 while :; do wait; sleep 1; done
