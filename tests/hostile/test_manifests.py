@@ -65,8 +65,7 @@ HOSTILE = {
     "a system priority": (
         pod(spec="priorityClassName: system-node-critical"), "insufficient quota"),
     "another namespace": (
-        pod().replace("{name: hostile}", "{name: hostile, namespace: kube-system}"),
-        'the namespace from the provided object "kube-system" does not match'),
+        pod().replace("{name: hostile}", "{name: hostile, namespace: kube-system}"), "cannot"),
     "a new namespace": (
         ("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: hostile\n"
         "  labels: {pod-security.kubernetes.io/enforce: privileged}\n"), "cannot"),

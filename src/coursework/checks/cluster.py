@@ -362,10 +362,18 @@ def _option(files: Mapping[str, bytes], folder: str) -> str:
     return "--kustomize" if f"{folder}/kustomization.yaml" in files else "--filename"
 
 
+_NOT_WHY = (" created", " configured", " unchanged")
+_NOT_WHY_EITHER = ("Warning:", "{", "to:", "Resource:", "Name:")
+
+
 def _refusals(output: str) -> str:
-    """Give the lines in which kubectl says what was refused, without those of what was not."""
+    """Give the lines in which kubectl says what was refused, without those around them."""
     lines = output.splitlines()
-    wrong = [line for line in lines if not line.endswith((" created", " configured", " unchanged"))]
+    wrong = [
+        line
+        for line in lines
+        if not line.endswith(_NOT_WHY) and not line.startswith(_NOT_WHY_EITHER)
+    ]
     return " · ".join(wrong or lines)[:600]
 
 
