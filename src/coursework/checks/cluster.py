@@ -246,7 +246,16 @@ class Namespace:
         Raises:
             Failure: it is not there, or not ready in time; with why not.
         """
-        return self._wait(kind, name, "ready", _is_rolled_out, within_s)
+        return self._wait(kind, name, "ready", self._is_rolled_out, within_s)
+
+    def _is_rolled_out(self, workload: Json) -> bool:
+        if not _says_rolled_out(workload):
+            return False
+        # A controller hears of a pod that is gone a moment later; the pods themselves tell at once.
+        labels = workload["spec"]["selector"]["matchLabels"]
+        pods = self.all_of("pods", ",".join(f"{k}={v}" for k, v in labels.items()))
+        live = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
+        return sum(_is(p, "Ready") for p in live) >= workload["spec"].get("replicas", 1)
 
     def wait_for_job(self, name: str, *, within_s: float) -> Json:
         """Wait until a Job is complete; give it.
@@ -386,7 +395,7 @@ def _decoded(text: str) -> Iterator[Json]:
         place += len(text[place:]) - len(text[place:].lstrip())
 
 
-def _is_rolled_out(workload: Json) -> bool:
+def _says_rolled_out(workload: Json) -> bool:
     spec, status = workload["spec"], workload.get("status", {})
     wanted = spec.get("replicas", 1)
     return bool(

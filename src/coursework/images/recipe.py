@@ -12,6 +12,7 @@ from coursework.layout import Layout
 from coursework.trouble import CourseError
 
 _NAME = re.compile(r"# image: (\S+)")
+_OWN = ("course/", "lantern/")
 _FROM = re.compile(r"^FROM (\S+)", re.MULTILINE)
 # A recipe that mounts `locks` is warmed with what these files pin; by the package manager's image.
 _LOCK_FILES = {"node": "package-lock.json", "python": "requirements.txt"}
@@ -38,7 +39,7 @@ class Recipe:
     @property
     def is_official(self) -> bool:
         """Whether a registry has it; the course's own names are never asked of anybody."""
-        return "/" not in self.name
+        return not self.name.startswith(_OWN)
 
 
 def _lock_files(layout: Layout, folder: Path) -> tuple[Path, ...]:
