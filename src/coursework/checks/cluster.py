@@ -255,7 +255,7 @@ class Namespace:
         labels = workload["spec"]["selector"]["matchLabels"]
         pods = self.all_of("pods", ",".join(f"{k}={v}" for k, v in labels.items()))
         live = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
-        return sum(_is(p, "Ready") for p in live) >= workload["spec"].get("replicas", 1)
+        return sum(_is(p, "Ready") for p in live) >= int(workload["spec"].get("replicas", 1))
 
     def wait_for_job(self, name: str, *, within_s: float) -> Json:
         """Wait until a Job is complete; give it.
