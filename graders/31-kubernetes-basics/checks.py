@@ -124,7 +124,7 @@ def wait_for_both(namespace: Namespace) -> None:
 @points(
     2,
     hint="An init container that waits for the tables keeps the server from ending without them.",
-    link="Who starts first",
+    link="Work that ends: Job",
 )
 def check_comes_up_in_one_apply(shop: Namespace) -> None:
     """Applied to an empty namespace, web is ready in 15 s and sells a seat, without a restart"""
@@ -150,7 +150,7 @@ def check_comes_up_in_one_apply(shop: Namespace) -> None:
     2,
     needs=("comes_up_in_one_apply",),
     hint="valueFrom.configMapKeyRef gives a variable, a volume of kind configMap gives files.",
-    link="Configuration from outside",
+    link="Settings: ConfigMap",
 )
 def check_reads_its_config(shop: Namespace, random: Random) -> None:
     """Banner and theme are those of the ConfigMap, and new ones come with a rollout's restart"""
@@ -168,7 +168,7 @@ def check_reads_its_config(shop: Namespace, random: Random) -> None:
     1,
     needs=("comes_up_in_one_apply",),
     hint="The address of the database may take the password from a variable: $(PASSWORD).",
-    link="A Secret is not secret by itself",
+    link="Settings that nobody shall read: Secret",
 )
 def check_keeps_the_secret(shop: Namespace, other_password: Story) -> None:
     """The password stands in the Secret alone, and another one there works from nothing"""
@@ -188,7 +188,7 @@ def check_keeps_the_secret(shop: Namespace, other_password: Story) -> None:
     2,
     needs=("comes_up_in_one_apply",),
     hint="A claim of the StatefulSet, mounted where PGDATA lies, outlives the pod.",
-    link="Data that outlives its pod",
+    link="Data that stays: StatefulSet",
 )
 def check_keeps_data(shop: Namespace, random: Random) -> None:
     """When the pod db-0 is deleted, another takes its place and the bookings are there again"""
@@ -315,7 +315,7 @@ def ready_endpoints(namespace: Namespace) -> int:
     1,
     needs=("comes_up_in_one_apply",),
     hint="RollingUpdate with a readiness probe starts the new ones first; history keeps the old.",
-    link="A new version without a gap",
+    link="A new version, and back",
 )
 def check_rolls_and_undoes(shop: Namespace) -> None:
     """Version 2 rolls out while requests go on, never without an endpoint, and can be undone"""
