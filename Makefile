@@ -8,7 +8,7 @@ lab: environment
 	@exec .venv/bin/course lab $(ARGS)
 
 test: environment
-	@.venv/bin/course images build
+	@.venv/bin/course images make
 	@.venv/bin/pytest $(ARGS)
 
 site: environment

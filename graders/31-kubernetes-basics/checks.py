@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -42,12 +43,18 @@ def shop(cluster: Cluster) -> Namespace:
 
 
 @pytest.fixture(scope="module")
+def objects(shop: Namespace) -> list[Json]:
+    """The answer's objects, as its manifests say them."""
+    return shop.rendered()
+
+
+@pytest.fixture(scope="module")
 def other_password(
-    cluster: Cluster, meanwhile: Meanwhile, random: Random, shop: Namespace
+    cluster: Cluster, meanwhile: Meanwhile, random: Random, objects: list[Json]
 ) -> Story:
     """The answer with another password in its Secret, from nothing."""
     password = f"{random.word()}-{random.word()}"
-    return meanwhile(lambda: sells_with(cluster.create_namespace(), shop.rendered(), password))
+    return meanwhile(lambda: sells_with(cluster.create_namespace(), deepcopy(objects), password))
 
 
 def sells_with(namespace: Namespace, objects: list[Json], password: str) -> None:
@@ -97,7 +104,7 @@ def wait_for_pages(namespace: Namespace, wanted: Json, looked_for: str) -> None:
         for pod in namespace.pods_of("deployments", "web"):
             reply = namespace.pod_server(pod, port=3000).get("/").expect(200)
             pages[pod["metadata"]["name"]] = {n: reply.json().get(n) for n in wanted}
-        if all(page == wanted for page in pages.values()):
+        if pages and all(page == wanted for page in pages.values()):
             return
         if deadline.has_passed():
             seen = "; ".join(f"{name}: {page}" for name, page in sorted(pages.items()))
@@ -110,7 +117,7 @@ def wait_for_both(namespace: Namespace) -> None:
     deadline = Deadline(SEEN_WITHIN_S)
     pods = ready_pods(namespace)
     answered: set[str] = set()
-    while not pods <= answered:
+    while not (pods and pods <= answered):
         answered.add(str(namespace.server("web").get("/").expect(200).json()["pod"]))
         if deadline.has_passed():
             fail(
@@ -170,9 +177,8 @@ def check_reads_its_config(shop: Namespace, random: Random) -> None:
     hint="The address of the database may take the password from a variable: $(PASSWORD).",
     link="Settings that nobody shall read: Secret",
 )
-def check_keeps_the_secret(shop: Namespace, other_password: Story) -> None:
+def check_keeps_the_secret(objects: list[Json], other_password: Story) -> None:
     """The password stands in the Secret alone, and another one there works from nothing"""
-    objects = shop.rendered()
     secret = secret_of(objects)
     password = password_of(secret)
     encoded = base64.b64encode(password.encode()).decode().rstrip("=")
@@ -259,12 +265,7 @@ def check_is_found_by_name(shop: Namespace) -> None:
 
 def ready_pods(namespace: Namespace) -> set[str]:
     """Give the names of the web pods that are ready."""
-    return {
-        pod["metadata"]["name"]
-        for pod in namespace.pods_of("deployments", "web")
-        for condition in pod["status"].get("conditions", [])
-        if condition["type"] == "Ready" and condition["status"] == "True"
-    }
+    return {pod["metadata"]["name"] for pod in namespace.ready_pods_of("deployments", "web")}
 
 
 def leads_to_database(namespace: Namespace, service: Json) -> bool:
@@ -289,7 +290,7 @@ def asking(namespace: Namespace) -> Iterator[Asked]:
 
     def ask() -> None:
         while not done.wait(2 * POLL_S):
-            asked.fewest_endpoints = min(asked.fewest_endpoints, ready_endpoints(namespace))
+            asked.fewest_endpoints = min(asked.fewest_endpoints, namespace.ready_endpoints("web"))
             try:
                 namespace.server("web").get("/").expect(200)
             except Failure as failure:
@@ -302,13 +303,6 @@ def asking(namespace: Namespace) -> Iterator[Asked]:
     finally:
         done.set()
         thread.join()
-
-
-def ready_endpoints(namespace: Namespace) -> int:
-    """Count the endpoints of the Service web that are ready."""
-    slices = namespace.all_of("endpointslices", "kubernetes.io/service-name=web")
-    ends = [end for s in slices for end in s.get("endpoints") or []]
-    return sum(bool(end["conditions"].get("ready")) for end in ends)
 
 
 @points(

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from coursework.checks.cluster import ClusterClient
+from coursework.checks.failure import Failure
 from coursework.cluster import ApiError, Node
 from coursework.trouble import CourseError
 from tests.conftest import CLUSTER_NAME
@@ -67,3 +69,8 @@ def test_what_is_not_there_is_told(other):
     assert not other.delete()
     with pytest.raises(CourseError, match="No Kubernetes runs"):
         other.access()
+
+
+def test_an_address_of_no_service_is_refused_and_never_leaves_the_node(node, namespace):
+    with pytest.raises(Failure, match="connection refused"):
+        ClusterClient(node, namespace, "pod/nobody", "nobody", "10.96.99.99:80").get("/")

@@ -41,6 +41,11 @@ prepare_machine() {
   [ -s /etc/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
   [ -e /dev/kmsg ] || ln -s /dev/null /dev/kmsg
   ip address add $ADDRESS/32 dev lo 2>/dev/null
+  # While kube-proxy changes its tables, one after the other, an address of a Service may lead nowhere for a moment:
+  # it is refused, as one without endpoints is, and never leaves for the host's network.
+  for chain in FORWARD OUTPUT; do
+    iptables --wait --append $chain --destination 10.96.0.0/16 --protocol tcp --jump REJECT --reject-with tcp-reset
+  done
   mount --make-rshared /
   mount -o remount,rw /sys
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
@@ -80,9 +85,9 @@ start_apiserver() {
     --enable-aggregator-routing --profiling=false --shutdown-delay-duration=0s
 }
 
+identity() { echo "--kubeconfig=/etc/kubernetes/$1.conf --authentication-kubeconfig=/etc/kubernetes/$1.conf --authorization-kubeconfig=/etc/kubernetes/$1.conf"; }
+
 start_controllers() {
-  local identity
-  identity() { echo "--kubeconfig=/etc/kubernetes/$1.conf --authentication-kubeconfig=/etc/kubernetes/$1.conf --authorization-kubeconfig=/etc/kubernetes/$1.conf"; }
   # shellcheck disable=SC2046 # a list of options
   keep controller-manager kube controller-manager $(identity controller-manager) \
     --root-ca-file=$PKI/ca.crt --cluster-signing-cert-file=$PKI/ca.crt --cluster-signing-key-file=$PKI/ca.key \

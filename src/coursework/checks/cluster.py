@@ -4,29 +4,33 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure
 from coursework.checks.retype import curl_command
 from coursework.checks.wire import Address, Connection
-from coursework.cluster.api import Api, ApiError
+from coursework.cluster.api import ApiError
 from coursework.cluster.explain import explain
 from coursework.cluster.kubeconfig import Access
 from coursework.cluster.namespace import create_namespace, remove_namespace
-from coursework.cluster.node import DOOR_PORT, Node
+from coursework.cluster.node import API_PORT, DOOR_PORT, Node
+from coursework.cluster.objects import Json, is_true, selector, without_ending
 from coursework.trouble import CourseError
-
-Json = dict[str, Any]
 
 _POLL_S = 0.05
 _KUBECTL_WITHIN_S = 30
 _PROGRAMMED_WITHIN_S = 3.0
 _KUBECTL_BYTES = 4 * 1024**3
 _NOBODY = "65534"
+_INSIDE = f"https://localhost:{API_PORT}"
 # At which port a learner's terminal looks through `kubectl port-forward`.
 _TYPED_PORT = 8080
+# How kubectl ends the line of what it did, and begins those around a reason.
+_DONE = (" created", " configured", " unchanged")
+_AROUND_A_REASON = ("Warning:", "{", "to:", "Resource:", "Name:")
 
 
 class Notes(Protocol):
@@ -63,51 +67,35 @@ class Cluster:
         labels: Mapping[str, str],
         files: Mapping[str, bytes],
     ) -> None:
-        self._node = node
-        self._notes = notes
+        self.node = node
+        self.notes = notes
+        self.files = files
+        self.api = node.api()
         self._prefix = prefix
         self._labels = labels
-        self._files = files
-        self._api = node.api()
-        self.namespaces: list[Namespace] = []
+        self._namespaces: list[Namespace] = []
 
     def create_namespace(self) -> "Namespace":
         """Make an empty namespace with limits, and a user with all rights in it alone."""
-        name = f"{self._prefix}-{len(self.namespaces) + 1}"
-        access = create_namespace(self._api, name, self._labels)
-        self.namespaces.append(
-            Namespace(self._node, self._api, self._notes, name, access, self._files)
-        )
-        return self.namespaces[-1]
-
-    def remove(self, namespace: "Namespace") -> None:
-        """Delete a namespace with all that is in it; the cluster does it in its own time."""
-        remove_namespace(self._api, namespace.name)
+        name = f"{self._prefix}-{len(self._namespaces) + 1}"
+        access = create_namespace(self.api, name, self._labels)
+        self._namespaces.append(Namespace(self, name, access))
+        return self._namespaces[-1]
 
     def close(self, *, keep: bool) -> None:
         """Delete the namespaces that were made, unless somebody wants to look at them."""
-        for namespace in self.namespaces if not keep else ():
-            self.remove(namespace)
+        for namespace in self._namespaces if not keep else ():
+            remove_namespace(self.api, namespace.name)
 
 
 class Namespace:
     """One namespace: filled as its user, looked at as the cluster's owner."""
 
-    def __init__(
-        self,
-        node: Node,
-        api: Api,
-        notes: Notes,
-        name: str,
-        access: Access,
-        files: Mapping[str, bytes],
-    ) -> None:
+    def __init__(self, cluster: Cluster, name: str, access: Access) -> None:
         self.name = name
-        self.api = api
-        self._node = node
-        self._notes = notes
+        self.api = cluster.api
+        self._cluster = cluster
         self._access = access
-        self._files = files
 
     def apply(self, files: Mapping[str, bytes] | None = None, *, folder: str = "k8s") -> None:
         """Apply a folder of manifests, as `kubectl apply -f` does; with Kustomize where it asks.
@@ -119,10 +107,10 @@ class Namespace:
         Raises:
             Failure: the API server refuses one, in its own words.
         """
-        laid = self._files if files is None else files
+        laid = self._cluster.files if files is None else files
         option = _option(laid, folder)
         command = f"kubectl --namespace {self.name} apply {option} {folder}/"
-        self._notes.note_command(command)
+        self.note(command)
         if not any(path.startswith(f"{folder}/") for path in laid):
             raise Failure(f"manifests in {folder}/", "there is none", command=f"ls {folder}/")
         code, output = self._run_as_user(laid, folder, "apply", option, f"{folder}/")
@@ -136,8 +124,8 @@ class Namespace:
             Failure: they cannot be read.
         """
         # `apply` would look for what is there already, and write it in.
-        words = ("create", _option(self._files, folder), f"{folder}/", "--dry-run=client")
-        code, output = self._run_as_user(self._files, folder, *words, "--output=json")
+        words = ("create", _option(self._cluster.files, folder), f"{folder}/", "--dry-run=client")
+        code, output = self._run_as_user(self._cluster.files, folder, *words, "--output=json")
         command = f"kubectl --namespace {self.name} {' '.join(words)} --output=json"
         if code:
             raise Failure("manifests that kubectl can read", _refusals(output), command=command)
@@ -165,15 +153,15 @@ class Namespace:
 
     def _run_as_user(self, files: Mapping[str, bytes], folder: str, *words: str) -> tuple[int, str]:
         """Run kubectl in the node, as nobody there and as the namespace's user in the cluster."""
-        access = Access("https://localhost:6443", self._access.authority, token=self._access.token)
+        access = replace(self._access, server=_INSIDE)
         manifests = {path: c for path, c in files.items() if path.startswith(f"{folder}/")}
         place = f"/tmp/{self.name}"  # noqa: S108 - inside the node
         kubeconfig = access.written(namespace=self.name).encode()
-        self._node.write(place, {**manifests, "kubeconfig": kubeconfig}, _NOBODY)
+        self._cluster.node.write(place, {**manifests, "kubeconfig": kubeconfig}, _NOBODY)
         limits = ["timeout", str(_KUBECTL_WITHIN_S), "prlimit", f"--as={_KUBECTL_BYTES}"]
         options = [f"--kubeconfig={place}/kubeconfig", f"--cache-dir={place}/cache"]
         command = [*limits, "env", "--chdir", place, "kubectl", *options, *words]
-        code, output = self._node.run_as(_NOBODY, command)
+        code, output = self._cluster.node.run_as(_NOBODY, command)
         return code, output.strip() or f"kubectl ended with exit code {code} and without a word"
 
     # --- what is there ------------------------------------------------------------------------
@@ -189,7 +177,7 @@ class Namespace:
             Failure: there is none.
         """
         command = self.kubectl("get", kind, name)
-        self._notes.note_command(command)
+        self.note(command)
         try:
             return self.api.get(kind, name, namespace=self.name)
         except ApiError as error:
@@ -201,9 +189,20 @@ class Namespace:
 
     def pods_of(self, kind: str, name: str) -> list[Json]:
         """Give the pods that a workload selects, without those that are ending."""
-        labels = self.get(kind, name)["spec"]["selector"]["matchLabels"]
-        found = self.all_of("pods", ",".join(f"{k}={v}" for k, v in labels.items()))
-        return [p for p in found if not p["metadata"].get("deletionTimestamp")]
+        return self._live_pods(self.get(kind, name))
+
+    def ready_pods_of(self, kind: str, name: str) -> list[Json]:
+        """Give those of the pods that a workload selects which are ready, and not ending."""
+        return [p for p in self.pods_of(kind, name) if is_true(p, "Ready")]
+
+    def ready_endpoints(self, service: str) -> int:
+        """Count the endpoints of a Service to which it leads at this moment."""
+        slices = self.all_of("endpointslices", f"kubernetes.io/service-name={service}")
+        ends = [end for s in slices for end in s.get("endpoints") or []]
+        return sum(bool((end.get("conditions") or {}).get("ready")) for end in ends)
+
+    def _live_pods(self, workload: Json) -> list[Json]:
+        return without_ending(self.all_of("pods", selector(workload)))
 
     def change(self, kind: str, name: str, change: Json) -> None:
         """Change an object by a merge patch, as somebody who may."""
@@ -252,10 +251,8 @@ class Namespace:
         if not _says_rolled_out(workload):
             return False
         # A controller hears of a pod that is gone a moment later; the pods themselves tell at once.
-        labels = workload["spec"]["selector"]["matchLabels"]
-        pods = self.all_of("pods", ",".join(f"{k}={v}" for k, v in labels.items()))
-        live = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
-        return sum(_is(p, "Ready") for p in live) >= int(workload["spec"].get("replicas", 1))
+        ready = sum(is_true(pod, "Ready") for pod in self._live_pods(workload))
+        return ready >= int(workload["spec"].get("replicas", 1))
 
     def wait_for_job(self, name: str, *, within_s: float) -> Json:
         """Wait until a Job is complete; give it.
@@ -263,7 +260,7 @@ class Namespace:
         Raises:
             Failure: it is not there, or not complete in time; with why not.
         """
-        return self._wait("jobs", name, "complete", lambda job: _is(job, "Complete"), within_s)
+        return self._wait("jobs", name, "complete", lambda job: is_true(job, "Complete"), within_s)
 
     def _wait(
         self, kind: str, name: str, what: str, holds: Callable[[Json], bool], within_s: float
@@ -290,20 +287,16 @@ class Namespace:
         name = f"{service}.{self.name}"
         # The whole name with its dot: nobody outside the cluster is asked for a shorter one.
         target = f"{name}.svc.cluster.local.:{port}"
-        return ClusterClient(self._node, self, f"service/{service}", name, target)
+        return ClusterClient(self._cluster.node, self, f"service/{service}", name, target)
 
     def pod_server(self, pod: Json, *, port: int) -> "ClusterClient":
         """Give what asks one pod at its own address, past every Service."""
         name, address = pod["metadata"]["name"], pod["status"].get("podIP", "")
-        return ClusterClient(self._node, self, f"pod/{name}", name, f"{address}:{port}")
+        return ClusterClient(self._cluster.node, self, f"pod/{name}", name, f"{address}:{port}")
 
     def note(self, command: str) -> None:
         """Remember the command that shows what the running check looked at last."""
-        self._notes.note_command(command)
-
-    def log(self, pod: str) -> str:
-        """Give what a pod's first container has printed."""
-        return self.api.text(f"api/v1/namespaces/{self.name}/pods/{pod}/log")
+        self._cluster.notes.note_command(command)
 
     def kubectl(self, *words: str) -> str:
         """Give the kubectl command that a learner types to look here."""
@@ -360,28 +353,20 @@ class ClusterClient(Client):
         if kind != "service":
             return False
         try:
-            slices = self._namespace.all_of("endpointslices", f"kubernetes.io/service-name={name}")
+            return not self._namespace.ready_endpoints(name)
         except ApiError:
             return False
-        ends = [e for s in slices for e in s.get("endpoints") or []]
-        return not any((e.get("conditions") or {}).get("ready") for e in ends)
 
 
 def _option(files: Mapping[str, bytes], folder: str) -> str:
     return "--kustomize" if f"{folder}/kustomization.yaml" in files else "--filename"
 
 
-_NOT_WHY = (" created", " configured", " unchanged")
-_NOT_WHY_EITHER = ("Warning:", "{", "to:", "Resource:", "Name:")
-
-
 def _refusals(output: str) -> str:
     """Give the lines in which kubectl says what was refused, without those around them."""
     lines = output.splitlines()
     wrong = [
-        line
-        for line in lines
-        if not line.endswith(_NOT_WHY) and not line.startswith(_NOT_WHY_EITHER)
+        line for line in lines if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)
     ]
     return " · ".join(wrong or lines)[:600]
 
@@ -404,11 +389,6 @@ def _says_rolled_out(workload: Json) -> bool:
         and status.get("readyReplicas", 0) == wanted
         and status.get("replicas", 0) == wanted
     )
-
-
-def _is(value: Json, condition: str) -> bool:
-    found = value.get("status", {}).get("conditions") or []
-    return any(c["type"] == condition and c["status"] == "True" for c in found)
 
 
 def _singular(kind: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 IMAGE = "course/database:1"
 _PORT = 5432
-# Each CREATE DATABASE makes 300 files: 0.5 s on a disk, 0.1 s in memory (bench/database.py).
+# Each CREATE DATABASE makes some 300 files: see on_disk and prepared in bench/database.py.
 _DATA = "/var/lib/postgresql/in-memory"
 _READY_WITHIN_S = 20.0
 _POLL_S = 0.01

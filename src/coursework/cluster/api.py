@@ -11,9 +11,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from coursework.cluster.kubeconfig import Access
+from coursework.cluster.objects import Json
 from coursework.trouble import CourseError
-
-Json = dict[str, Any]
 
 _CALL_WITHIN_S = 30.0
 # Kinds by the path below which their objects stand: the API's own word, in the plural.

@@ -1,11 +1,9 @@
 """Why a workload is not ready: one line, from what the cluster itself says of it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from coursework.cluster.api import Api, ApiError
-
-Json = dict[str, Any]
+from coursework.cluster.objects import Json, is_true, selector, without_ending
 
 _LOG_LINES = "8"
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
@@ -36,9 +34,10 @@ def explain(api: Api, namespace: str, workload: Json) -> Explanation:
         namespace: where it stands.
         workload: a Deployment, StatefulSet, ReplicaSet, DaemonSet or Job, as the API gives it.
     """
-    pods = api.list("pods", namespace=namespace, labels=_selector(workload))
-    pods = [p for p in pods if not p["metadata"].get("deletionTimestamp")]
-    troubled = [p for p in pods if p["status"].get("phase") != "Succeeded" and not _is_ready(p)]
+    pods = without_ending(api.list("pods", namespace=namespace, labels=selector(workload)))
+    troubled = [
+        p for p in pods if p["status"].get("phase") != "Succeeded" and not is_true(p, "Ready")
+    ]
     if troubled:
         # The newest one is of the newest template.
         pod = max(troubled, key=lambda p: str(p["metadata"]["creationTimestamp"]))
@@ -128,13 +127,3 @@ def _log(api: Api, namespace: str, pod: Json) -> str:
                 # It has not printed yet, or never ran before.
                 continue
     return ""
-
-
-def _selector(workload: Json) -> str:
-    labels = workload["spec"].get("selector", {}).get("matchLabels", {})
-    return ",".join(f"{name}={value}" for name, value in labels.items())
-
-
-def _is_ready(pod: Json) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

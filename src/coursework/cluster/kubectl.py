@@ -3,9 +3,7 @@
 import os
 import platform
 import sys
-import tarfile
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from coursework.cluster.node import Node
@@ -24,12 +22,7 @@ def write_kubeconfig(node: Node) -> Path:
     """
     target = command_line.kubeconfig()
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = node.access().written()
-    fresh = target.with_name(f"{target.name}.{os.getpid()}")
-    # A key stands in it: nobody else may read it, not even for a moment.
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    fresh.replace(target)
+    command_line.write_secret(target, node.access().written())
     return target
 
 
@@ -47,16 +40,8 @@ def provide(engine: Engine, node: Node) -> Path | None:
     if target.is_file() and mark.is_file() and mark.read_text() == container.image.id:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    stream, _ = container.get_archive(_INSIDE)
     fresh = target.with_name(f"kubectl.{os.getpid()}")
-    with TemporaryFile() as whole:
-        for part in stream:
-            whole.write(part)
-        whole.seek(0)
-        with tarfile.open(fileobj=whole) as tar:
-            program = tar.extractfile("kubectl")
-            assert program is not None  # noqa: S101 - it is a file of our own image
-            fresh.write_bytes(program.read())
+    fresh.write_bytes(node.read(_INSIDE))
     fresh.chmod(0o755)
     fresh.replace(target)
     mark.write_text(container.image.id)

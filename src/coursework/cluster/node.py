@@ -1,11 +1,10 @@
 """The container in which a whole Kubernetes node runs."""
 
-import fcntl
 import io
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from docker.errors import APIError, NotFound
@@ -13,9 +12,11 @@ from docker.errors import APIError, NotFound
 from coursework.catalogue import CLUSTER_IMAGE
 from coursework.cluster.api import Api, ApiError
 from coursework.cluster.kubeconfig import Access
+from coursework.cluster.objects import is_true
+from coursework.containers.container import pack
 from coursework.engine import Engine
 from coursework.images import ensure_images
-from coursework.layout import user_cache
+from coursework.images.lock import one_at_a_time
 from coursework.trouble import CourseError
 
 NAME = "course-cluster"
@@ -84,7 +85,7 @@ class Node:
         """
         if self.state == "absent":
             ensure_images(self._engine, [CLUSTER_IMAGE], tell)
-        with _one_at_a_time(self.name):
+        with one_at_a_time(tell, self.name, "starts Kubernetes"):
             self.launch(memory=memory)
         self._wait(tell)
 
@@ -144,8 +145,7 @@ class Node:
         port = self.published_port(API_PORT)
         if not text or not port:
             raise CourseError("No Kubernetes runs.", fix="course cluster start")
-        inside = Access.read(text)
-        return Access(f"https://127.0.0.1:{port}", inside.authority, inside.certificate, inside.key)
+        return replace(Access.read(text.decode()), server=f"https://127.0.0.1:{port}")
 
     def api(self) -> Api:
         """Give its API, as its owner.
@@ -175,18 +175,18 @@ class Node:
         cache = usage["stats"].get("total_inactive_file", usage["stats"].get("inactive_file", 0))
         return int(usage["usage"]) - int(cache)
 
-    def read(self, path: str) -> str:
+    def read(self, path: str) -> bytes:
         """Give a file of the node; empty where there is none yet."""
         container = self._find()
         if container is None:
-            return ""
+            return b""
         try:
             stream, _ = container.get_archive(path)
         except NotFound:
-            return ""
+            return b""
         with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
             file = tar.extractfile(tar.getmembers()[0])
-            return file.read().decode() if file else ""
+            return file.read() if file else b""
 
     def log(self, lines: int = 50) -> str:
         """Give what the node itself said last: its marks, with the seconds since 1970."""
@@ -198,8 +198,7 @@ class Node:
         Raises:
             CourseError: it failed.
         """
-        code, output = self._required().exec_run(list(command))
-        text = bytes(output).decode(errors="replace")
+        code, text = self.run_as("root", command)
         if code:
             raise CourseError(f"{self.name} does not obey: {command[0]}", why=text[-300:])
         return text
@@ -218,13 +217,7 @@ class Node:
             owner: the number of the user who alone may read them.
         """
         self.run_inside("install", "--directory", f"--owner={owner}", "--mode=700", folder)
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            for name, content in files.items():
-                info = tarfile.TarInfo(name)
-                info.size, info.mode, info.uid = len(content), 0o600, int(owner)
-                tar.addfile(info, io.BytesIO(content))
-        self._required().put_archive(folder, buffer.getvalue())
+        self._required().put_archive(folder, pack(files, mode=0o600, owner=int(owner)))
 
     # --- the container ------------------------------------------------------------------------
 
@@ -261,15 +254,15 @@ class Node:
         try:
             api = self.api()
             api.text("readyz")
-            ready = any(_is_true(n, "Ready") for n in api.list("nodes"))
+            ready = any(is_true(n, "Ready") for n in api.list("nodes"))
             deployments = api.list("deployments", namespace="kube-system")
             served = api.call("GET", "apis/apiregistration.k8s.io/v1/apiservices")["items"]
         except (CourseError, ApiError):
             return "its API"
         if not ready:
             return "its node"
-        absent = [d["metadata"]["name"] for d in deployments if not _is_true(d, "Available")]
-        absent += [s["metadata"]["name"] for s in served if not _is_true(s, "Available")]
+        absent = [d["metadata"]["name"] for d in deployments if not is_true(d, "Available")]
+        absent += [s["metadata"]["name"] for s in served if not is_true(s, "Available")]
         return ", ".join(absent) if absent or deployments else "its system"
 
     def _trouble(self, missing: str) -> CourseError:
@@ -279,18 +272,3 @@ class Node:
             why=said[-600:] or "it says nothing",
             fix=f"docker exec {self.name} tail /var/log/kubernetes/*.log",
         )
-
-
-@contextmanager
-def _one_at_a_time(name: str) -> Iterator[None]:
-    """Let one process make a node; another then finds it."""
-    path = user_cache() / f"{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _is_true(value: dict[str, Any], condition: str) -> bool:
-    found = (value.get("status") or {}).get("conditions") or []
-    return any(c["type"] == condition and c["status"] == "True" for c in found)

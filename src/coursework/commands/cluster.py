@@ -94,14 +94,15 @@ def status(as_json: bool) -> None:
     engine = find_engine()
     node = Node(engine) if engine else None
     state = node.state if node else "absent"
-    missing = node.missing() if node and state == "running" else ""
-    ready = state == "running" and not missing
+    running = node if state == "running" else None
+    missing = running.missing() if running else ""
+    ready = running is not None and not missing
     shown = {
         "state": state,
         "ready": ready,
         "missing": missing,
-        "address": node.address if node and state == "running" else "",
-        "memory_mb": round(node.memory_bytes() / 1e6) if node and state == "running" else 0,
+        "address": running.address if running else "",
+        "memory_mb": round(running.memory_bytes() / 1e6) if running else 0,
     }
     if as_json:
         click.echo(json.dumps(shown, indent=2))

@@ -17,7 +17,7 @@ Tell = Callable[[str], None]
 @click.option("--json", "as_json", is_flag=True, help="List them as JSON for programs.")
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List, pull, build, bundle and load the base images.
+    """List, pull, build, make, bundle and load the base images.
 
     \b
     Example:
@@ -109,6 +109,20 @@ def build_images(names: tuple[str, ...]) -> None:
     with steps() as tell:
         engine = start_engine(tell)
         made = _ensure(engine, names, tell, may_pull=False)
+    _show(engine, made)
+
+
+@command.command(name="make")
+def make_images() -> None:
+    """Pull what is absent where a registry answers, and build the rest.
+
+    \b
+    Example:
+      course images make
+    """
+    with steps() as tell:
+        engine = start_engine(tell)
+        made = _ensure(engine, (), tell, may_pull=True)
     _show(engine, made)
 
 

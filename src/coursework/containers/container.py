@@ -76,7 +76,7 @@ class Container:
             log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "5m"}),
         )
         if settings.files:
-            self._container.put_archive("/", _archive(settings.files))
+            self._container.put_archive("/", pack(settings.files))
 
     @property
     def removable(self) -> Any:
@@ -203,13 +203,20 @@ class Container:
         return found
 
 
-def _archive(files: Mapping[str, str | bytes]) -> bytes:
+def pack(files: Mapping[str, str | bytes], *, mode: int = 0o644, owner: int = 0) -> bytes:
+    """Pack files as an archive that the engine lays into a container.
+
+    Args:
+        files: content by path.
+        mode: of each file.
+        owner: number of the user whose files they are.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():
             data = content.encode() if isinstance(content, str) else content
             info = tarfile.TarInfo(str(PurePosixPath(name)).lstrip("/"))
-            info.size, info.mode = len(data), 0o644
+            info.size, info.mode, info.uid = len(data), mode, owner
             tar.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
 

@@ -83,8 +83,12 @@ def write_settings(settings: Path, users: Path) -> None:
         return
     settings.mkdir(parents=True, exist_ok=True)
     settings.chmod(0o700)
-    # Credentials may stand in it: nobody else may read it, not even for a moment.
-    fresh = settings / f"config.json.{os.getpid()}"
+    write_secret(target, text)
+
+
+def write_secret(target: Path, text: str) -> None:
+    """Write a file with credentials: nobody else may read it, not even for a moment."""
+    fresh = target.with_name(f"{target.name}.{os.getpid()}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text)
     fresh.replace(target)

@@ -1,0 +1,22 @@
+"""What several parts read from the API's objects, which are JSON values."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def is_true(value: Json, condition: str) -> bool:
+    """Tell whether an object says of itself that a condition, such as `Ready`, holds."""
+    found = (value.get("status") or {}).get("conditions") or []
+    return any(c["type"] == condition and c["status"] == "True" for c in found)
+
+
+def selector(workload: Json) -> str:
+    """Give the labels by which a workload finds its pods, as a query of the API has them."""
+    labels = workload["spec"].get("selector", {}).get("matchLabels", {})
+    return ",".join(f"{name}={value}" for name, value in labels.items())
+
+
+def without_ending(pods: list[Json]) -> list[Json]:
+    """Leave out the pods that are on their way out."""
+    return [p for p in pods if not p["metadata"].get("deletionTimestamp")]
