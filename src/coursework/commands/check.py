@@ -110,9 +110,13 @@ def _watch(target: Target, check_once: Callable[[], int]) -> int:
             click.echo(f"✗ {error}", err=True)
             return 2
 
+    # It looks from the first question on: what is saved while a check runs is seen after it.
+    changes = watch(target.path, raise_interrupt=False, rust_timeout=50, yield_on_timeout=True)
+    next(changes)
     status = checked()
     click.echo(f"Watching {target.path.name}; Ctrl-C ends.")
-    for _ in watch(target.path, raise_interrupt=False):
-        click.echo()
-        status = checked()
+    for found in changes:
+        if found:
+            click.echo()
+            status = checked()
     return status
