@@ -2,6 +2,7 @@
 
 import pytest
 
+from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure
 
 pytestmark = pytest.mark.engine
@@ -90,10 +91,48 @@ HOSTILE = {
     "a laxer namespace": (
         ("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: NAMESPACE\n"
         "  labels: {pod-security.kubernetes.io/enforce: privileged}\n"), "cannot"),
+    "a pod's name that fits in no rule": (
+        pod().replace("{name: hostile}", f"{{name: {'n' * 64}}}"), "at most 63 characters"),
+    "a policy's name that fits in no rule": (
+        ("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+        f"metadata: {{name: {'n' * 64}}}\nspec: {{podSelector: {{}}}}\n"), "at most 63 characters"),
     "endpoints elsewhere": (
         ("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: hostile}\n"
         "addressType: IPv4\nendpoints: [{addresses: [10.95.0.1]}]\n"), "cannot"),
 }  # fmt: skip
+
+SHUT = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: shut}
+spec: {podSelector: {}}
+"""
+# All that a policy can ask for, at its edges.
+ODD_POLICY = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: %s}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from:
+    - {ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8, 10.1.0.0/16, 255.255.255.255/32]}}
+    - {ipBlock: {cidr: 10.0.0.0/8}}
+    - {ipBlock: {cidr: "::/0", except: ["fe80::/10"]}}
+    - {namespaceSelector: {}}
+    ports:
+    - {port: w}
+    - {port: nobody-has-it}
+    - {protocol: SCTP, port: 1}
+    - {protocol: UDP, port: 1, endPort: 65535}
+    - {protocol: TCP}
+  - ports: [{port: w}, {protocol: SCTP}]
+  egress:
+  - to: [{ipBlock: {cidr: 0.0.0.0/32}}, {podSelector: {}, namespaceSelector: {}}]
+    ports: [{port: w}, {protocol: SCTP, port: 9, endPort: 9}]
+  - {}
+""" % ("n" * 63)
 
 
 @pytest.mark.parametrize(("manifest", "words"), HOSTILE.values(), ids=HOSTILE.keys())
@@ -103,6 +142,33 @@ def test_it_is_refused_in_the_api_servers_words(namespace, manifest, words):
         namespace.apply({"k8s/all.yaml": text.encode()})
     assert words in refused.value.saw
     assert not namespace.all_of("pods")
+
+
+def test_policies_of_one_keep_none_of_another_from_being_written(cluster):
+    server = 'command: [httpd, -f, -p, "80"]\n    ports: [{name: w, containerPort: 80}]'
+    text = pod().replace('command: [sleep, "99"]', server)
+    one, other = cluster.create_namespace(), cluster.create_namespace()
+    one.apply({"k8s/all.yaml": (text + "---" + ODD_POLICY).encode()})
+    other.apply({"k8s/all.yaml": text.encode()})
+    while not (found := other.get("pods", "hostile"))["status"].get("podIP"):
+        assert found["status"]["phase"] == "Pending"
+    assert answers_within(15, other.pod_server(found, port=80))
+    other.apply({"k8s/all.yaml": SHUT.encode()})
+    with pytest.raises(Failure, match="refused"):
+        answers_within(15, other.pod_server(found, port=80), never=True)
+
+
+def answers_within(seconds, server, *, never=False):
+    """Ask until there is an answer; or for as long as there is one, until the asking fails."""
+    deadline = Deadline(seconds)
+    while not deadline.has_passed():
+        try:
+            if server.get("/").status == 404 and not never:
+                return True
+        except Failure:
+            if never:
+                raise
+    return False
 
 
 def test_a_bomb_of_anchors_ends(namespace):

@@ -42,9 +42,13 @@ prepare_machine() {
   [ -e /dev/kmsg ] || ln -s /dev/null /dev/kmsg
   ip address add $ADDRESS/32 dev lo 2>/dev/null
   # While kube-proxy changes its tables, one after the other, an address of a Service may lead nowhere for a moment:
-  # it is refused, as one without endpoints is, and never leaves for the host's network.
-  for chain in FORWARD OUTPUT; do
+  # it is refused, as one without endpoints is, and never leaves for the host's network. Where there are policies,
+  # kube-router's chains come first and accept what they let through: so it stands at their top, too.
+  iptables --wait --new-chain KUBE-ROUTER-FORWARD
+  iptables --wait --new-chain KUBE-ROUTER-OUTPUT
+  for chain in FORWARD OUTPUT KUBE-ROUTER-FORWARD KUBE-ROUTER-OUTPUT; do
     iptables --wait --append $chain --destination 10.96.0.0/16 --protocol tcp --jump REJECT --reject-with tcp-reset
+    iptables --wait --append $chain --destination 10.96.0.0/16 --jump REJECT
   done
   mount --make-rshared /
   mount -o remount,rw /sys
@@ -132,4 +136,6 @@ start_controllers
 keep proxy kube proxy --config=/etc/kubernetes/proxy.yaml --hostname-override=node
 until apply_system; do sleep 0.1; done
 mark system objects applied
+keep policies kube policies --kubeconfig=/etc/kubernetes/super-admin.conf --hostname-override=node \
+  --service-cluster-ip-range=10.96.0.0/16
 while :; do wait; sleep 1; done
