@@ -164,7 +164,7 @@ def test_formgrader_lists_the_assignment_and_shows_a_submission(term):
     with formgrader(term) as get:
         assert "nbgrader formgrade" in get("/formgrader/manage_assignments")
         listed = json.loads(get("/formgrader/api/assignments"))
-        assert [(a["name"], a["num_submissions"]) for a in listed] == [(SLUG, 3)]
+        assert (SLUG, 3) in [(a["name"], a["num_submissions"]) for a in listed]
         submissions = json.loads(get(f"/formgrader/api/submitted_notebooks/{SLUG}/exercise"))
         chosen = next(s for s in submissions if s["student"] == "bob")
         page = get(f"/formgrader/submissions/{chosen['id']}/")

@@ -258,6 +258,8 @@ class Server(Client):
                 self._inside_is_reachable = False
             else:
                 return Address(*inside, published[1])
+        if container.is_seen_deaf():
+            return None
         try:
             with Connection(Address(*published, published[1]), timeout_s=0.5) as connection:
                 # A port forwarder accepts for a server that is not there yet, then hangs up.
@@ -378,7 +380,9 @@ class Image:
         """
         settings = Settings(self._image_id, dict(env or {}), dict(files or {}), tuple(args))
         container = self._starter.start_container(settings).result()
-        code = container.wait(within_s)
+        deadline = Deadline(within_s)
+        while (code := container.exit_code()) is None and not deadline.has_passed():
+            time.sleep(2 * _POLL_S)
         command = f"docker logs {container.name}"
         finished = Finished(
             -1 if code is None else code,

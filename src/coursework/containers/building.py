@@ -133,7 +133,8 @@ def build_image(
             ) from error
         iid = Path(temporary) / "iid"
         options = [f"--iidfile={iid}", f"--label={LABEL_MODULE}={module}"]
-        options += [f"--build-arg={name}={text}" for name, text in args.items()]
+        told = {**dict(engine.build_args), **args}
+        options += [f"--build-arg={name}={text}" for name, text in told.items()]
         for number, (name, text) in enumerate(secrets.items()):
             source = Path(temporary) / f"secret-{number}"
             source.write_text(text, "utf-8")

@@ -53,8 +53,9 @@ class Container:
     def __init__(self, engine: Engine, run: Run, name: str, settings: Settings) -> None:
         self._engine = engine
         self._port = settings.port
-        # No port of this machine is named: the engine picks a free one.
-        ports: Any = {f"{settings.port}/tcp": ("127.0.0.1", None)} if settings.port else {}
+        # No port is named: the engine picks a free one. What is a sandbox's own is nobody else's.
+        where = "0.0.0.0" if engine.is_sandbox else "127.0.0.1"  # noqa: S104 - inside it
+        ports: Any = {f"{settings.port}/tcp": (where, None)} if settings.port else {}
         self.name = name
         self._process, self._sees_process = Path(), False
         in_memory = [*settings.in_memory, *(["/tmp"] if settings.confined else [])]  # noqa: S108
@@ -100,7 +101,7 @@ class Container:
                 "The engine cannot start a container.", why=reason[:300], fix="course doctor"
             ) from error
         self._container.reload()
-        self._process = Path(f"/proc/{self._container.attrs['State']['Pid']}")
+        self._process = self._engine.process_folder(self._container.attrs["State"]["Pid"])
         self._sees_process = self._process.is_dir()
         return ""
 
@@ -111,6 +112,11 @@ class Container:
         """
         return self._sees_process and not self._process.is_dir()
 
+    def is_seen_deaf(self) -> bool:
+        """Tell whether nothing inside listens on its port yet; False where nobody can look."""
+        heard = (address.endswith(f":{self._port}") for address in self.listening_addresses())
+        return self._sees_process and not any(heard)
+
     @property
     def network_address(self) -> str:
         """Its address among the engine's containers; empty where it has none."""
@@ -119,14 +125,16 @@ class Container:
 
     def inside_address(self) -> tuple[str, int] | None:
         """Give its own address on the engine's network, where this machine can reach that."""
-        if sys.platform != "linux" or not self._engine.docker_host.startswith("unix:"):
+        if self._engine.is_sandbox or sys.platform != "linux":
+            return None
+        if not self._engine.docker_host.startswith("unix:"):
             return None
         return (self.network_address, self._port) if self.network_address and self._port else None
 
     def published_address(self) -> tuple[str, int] | None:
         """Give the address on this machine that leads to it; None while there is none."""
         bindings = self._container.attrs["NetworkSettings"]["Ports"].get(f"{self._port}/tcp")
-        return ("127.0.0.1", int(bindings[0]["HostPort"])) if bindings else None
+        return (self._engine.reached_at, int(bindings[0]["HostPort"])) if bindings else None
 
     def exit_code(self) -> int | None:
         """Give the exit code; None while it runs."""
@@ -192,12 +200,10 @@ class Container:
         The engine is asked for nothing but the process id: nothing runs inside the container.
         Empty where this machine cannot look.
         """
-        pid = self._container.attrs["State"]["Pid"]
         found: list[str] = []
         for table in ("tcp", "tcp6"):
             try:
-                with open(f"/proc/{pid}/net/{table}") as file:  # noqa: PTH123 - not a path of ours
-                    found += _listening(file.read())
+                found += _listening((self._process / "net" / table).read_text("ascii"))
             except OSError:
                 continue
         return found

@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coursework.engine import address, command_line, packages, use
+from coursework.engine import address, command_line, namespaces, packages, use
 from coursework.engine.private import PrivateEngine, private_engine
 from coursework.trouble import CourseError
 
@@ -21,12 +22,30 @@ class Engine:
     """A container engine that answers.
 
     Args:
-        kind: `host` for the user's own Docker, `private` for the course's.
+        kind: `host` for the user's own Docker, `private` for the course's, `sandbox` for one that
+            is thrown away after a submission.
         docker_host: its address, as in DOCKER_HOST.
+        reached_at: the address at which this machine finds what containers publish.
+        build_args: names and values that every build is told; never part of a cache's key.
+        process: this machine's number of a sandbox's process 1.
     """
 
     kind: str
     docker_host: str
+    reached_at: str = "127.0.0.1"
+    build_args: tuple[tuple[str, str], ...] = ()
+    process: int = 0
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether it numbers ports and processes in a world of its own."""
+        return self.kind == "sandbox"
+
+    def process_folder(self, number: int) -> Path:
+        """Give where this machine tells of a process that the engine knows by a number."""
+        if not self.is_sandbox:
+            return Path(f"/proc/{number}")
+        return Path(f"/proc/{namespaces.process_inside(self.process, number) or 'unseen'}")
 
     @cached_property
     def client(self) -> "docker.DockerClient":

@@ -1,27 +1,51 @@
 """autograde's two steps of ours: the trusted grader, and verdicts into the gradebook."""
 
-from dataclasses import replace
+import atexit
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
+from traitlets import Bool
 
-from coursework.catalogue import load_catalogue
+from coursework.authoring.audit.answers import right_answers
+from coursework.catalogue import Module, load_catalogue
 from coursework.checks.verdict import CheckResult, Report
-from coursework.engine import start_engine
-from coursework.grading import Watcher, grade, list_checks
+from coursework.engine import Engine, start_engine
+from coursework.grading import Watcher
+from coursework.handed_in import grade_handed_in
 from coursework.layout import Layout
 from coursework.report.lines import MARKS, details, heading, printable, summary
 from coursework.report.notebook import result_html
-from coursework.submission import Submission, SubmissionError, read_notebook
+from coursework.sandbox import Fleet, open_fleet
+from coursework.trouble import CourseError
 
 _VERDICT = "coursework"
+_MORE_THAN_ANY_CLASS = 100_000
+
+
+@cache
+def _fleet(layout: Layout, module: Module, outer: Engine, tell: Callable[[str], None]) -> Fleet:
+    """Give the sandboxes of this process, which end with it."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    answers = right_answers(layout, module)
+    return stack.enter_context(
+        open_fleet(outer, module, answers, tell, ahead=1, wanted=_MORE_THAN_ANY_CLASS)
+    )
 
 
 class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]
-    """Grade the submitted files in containers, and write each check's report below its cell."""
+    """Grade the submitted files in a sandbox, and write each check's report below its cell."""
+
+    trusted = Bool(
+        default_value=False,
+        help="Grade without sandboxes: only answers that you trust.",
+    ).tag(config=True)
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
         """Give the notebook with reports in the place of outputs.
@@ -36,7 +60,7 @@ class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]
         self.log.info("Grading %s of %s in containers", slug, learner)
         layout = Layout(Path(coursedir.root).resolve())
         path = folder / f"{place['notebook']}.ipynb"
-        report = grade_notebook(layout, slug, path, Watcher(self.log.debug, self._tell))
+        report = self._grade(layout, load_catalogue(layout).find(slug), path)
         self.log.info("%s of %s: %s", slug, learner, summary(report))
         for result in (r for r in report.checks if r.verdict == "error"):
             self.log.error(
@@ -47,54 +71,28 @@ class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]
         _write_reports(nb, report)
         return nb, resources
 
+    def _grade(self, layout: Layout, module: Module, path: Path) -> Report:
+        """Grade in a sandbox; a module that needs a cluster is judged in a namespace of one."""
+        watcher = Watcher(self.log.debug, self._tell)
+        outer = start_engine(watcher.on_step)
+        if self.trusted or module.cluster_images:
+            return grade_handed_in(layout, module, path, lambda: outer, watcher)
+        fleet = _fleet(layout, module, outer, self.log.info)
+        sandbox, engine = fleet.take()
+        try:
+            report = grade_handed_in(layout, module, path, lambda: engine, watcher)
+            if not sandbox.is_intact():
+                raise CourseError(
+                    f"The engine of {path} is not the one that was started.",
+                    why="what answers in its place may say anything, so nothing of it counts",
+                )
+            return report
+        finally:
+            fleet.throw_away(sandbox)
+
     def _tell(self, result: CheckResult) -> None:
         name, title = heading(result)
         self.log.info("%s %s   %s", MARKS[result.verdict], name, title)
-
-
-def grade_notebook(layout: Layout, slug: str, path: Path, watcher: Watcher = Watcher()) -> Report:  # noqa: B008 - frozen
-    """Grade what a learner handed in; a notebook that cannot be read is a result too.
-
-    Args:
-        layout: the clone.
-        slug: the module.
-        path: the notebook.
-        watcher: is told how it goes on.
-
-    Raises:
-        CourseError: the grader itself is in trouble.
-    """
-    checks = list_checks(layout, slug)
-    try:
-        submission = _read(path, slug, [c.name for c in checks])
-    except SubmissionError as error:
-        return Report(slug, "", 0, tuple(_refused(check, error) for check in checks))
-    report = grade(
-        load_catalogue(layout).find(slug), submission.files, layout=layout,
-        engine=start_engine(watcher.on_step), keep=False, watcher=watcher,
-    )  # fmt: skip
-    # A learner's clone stands elsewhere: below its root the paths are the same.
-    here = f"{layout.root}/"
-    told = tuple(replace(c, command=c.command.replace(here, "")) for c in report.checks)
-    return replace(report, checks=told)
-
-
-def _read(path: Path, slug: str, checks: list[str]) -> Submission:
-    module = read_notebook(path).module
-    if module not in (None, slug):
-        raise SubmissionError(
-            f"{path.name} is the notebook of {str(module)[:40]}, not of {slug}.",
-            fix=f"hand in work/{slug}/exercise.ipynb",
-        )
-    return read_notebook(path, checks=checks)
-
-
-def _refused(check: CheckResult, error: SubmissionError) -> CheckResult:
-    saw = "\n".join(text for text in (error.what, error.why) if text)
-    return replace(
-        check, verdict="failed", looked_for="a notebook whose files can be read", saw=saw,
-        hint=error.fix, link="",
-    )  # fmt: skip
 
 
 def _write_reports(notebook: Any, report: Report) -> None:

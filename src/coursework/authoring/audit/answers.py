@@ -8,6 +8,7 @@ from pathlib import Path
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.derive import NOTEBOOK, derive_exercise, folder_files
 from coursework.authoring.source import reference_files
+from coursework.catalogue import Module
 from coursework.layout import Layout
 from coursework.submission import parse_notebook
 
@@ -95,3 +96,17 @@ class BareLayout(Layout):
     def starter(self, slug: str) -> Path:
         """Give a folder that is not there."""
         return self.state / "nothing" / slug
+
+
+def right_answers(layout: Layout, module: Module) -> list[dict[str, bytes]]:
+    """Give the folders that are built of a module's right answers, with starter and given files.
+
+    Raises:
+        CourseError: the exercise cannot be derived.
+    """
+    found = answers_of(Subject(layout, module))
+    starter, given = (
+        folder_files(layout.starter(module.slug)),
+        folder_files(layout.given(module.slug)),
+    )
+    return [{**starter, **a.files, **given} for a in found if a.kind in (SOLUTION, RIGHT)]

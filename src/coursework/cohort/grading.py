@@ -1,0 +1,236 @@
+"""A cohort's submissions to one module, graded in parallel, each in a sandbox of its own."""
+
+import hashlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from coursework.catalogue import Module
+from coursework.checks.verdict import CheckResult, Report
+from coursework.cohort.results import Result, Results, key_of
+from coursework.cohort.source import HandedIn
+from coursework.cohort.worker import Job, Worker
+from coursework.engine import Engine, address
+from coursework.grading import list_checks
+from coursework.handed_in import refused
+from coursework.images import known_images
+from coursework.layout import Layout
+from coursework.sandbox import Fleet
+from coursework.submission import SubmissionError
+from coursework.trouble import CourseError
+
+GRADED_WITHIN_S = 420.0
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What is graded, and where the results go.
+
+    Args:
+        layout: the clone.
+        module: that is answered.
+        outer: the engine of this machine.
+        results: the folder of results.
+        within_s: seconds that one grading may take.
+    """
+
+    layout: Layout
+    module: Module
+    outer: Engine
+    results: Results
+    within_s: float = GRADED_WITHIN_S
+
+
+@dataclass
+class Progress:
+    """What is told while a cohort is graded.
+
+    Args:
+        on_result: is called with each new result.
+        on_trouble: is called with a learner's name and why an attempt could not judge.
+    """
+
+    on_result: Callable[[Result], None] = lambda _: None
+    on_trouble: Callable[[str, CourseError], None] = lambda _name, _why: None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def graded_by(layout: Layout, module: Module) -> str:
+    """Give what changes when a module's checks, given files or images do."""
+    recipes = known_images()
+    digest = hashlib.sha256()
+    for name in (*module.images, *module.check_images, *module.cluster_images):
+        digest.update(recipes[name].digest.encode())
+    folders = (layout.given(module.slug), layout.starter(module.slug))
+    files = [layout.grader(module.slug) / "checks.py"]
+    files += [p for folder in folders for p in sorted(folder.rglob("*")) if p.is_file()]
+    for path in files:
+        digest.update(path.relative_to(layout.root).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def left_to_grade(
+    cohort: Cohort, submissions: Sequence[HandedIn], *, force: bool
+) -> list[HandedIn]:
+    """Give the submissions without a final result for what they hold now."""
+    if force:
+        return list(submissions)
+    by = graded_by(cohort.layout, cohort.module)
+
+    def is_done(submission: HandedIn) -> bool:
+        result = cohort.results.read(submission.learner)
+        return result is not None and result.is_final and result.key == _key(submission, by)
+
+    return [s for s in submissions if not is_done(s)]
+
+
+def _key(submission: HandedIn, by: str) -> str:
+    try:
+        return key_of(submission.read(), by)
+    except SubmissionError as error:
+        return key_of(str(error).encode(), by)
+
+
+def grade_cohort(
+    cohort: Cohort,
+    submissions: Sequence[HandedIn],
+    sandboxes: AbstractContextManager[Fleet | None],
+    *,
+    jobs: int,
+    progress: Progress,
+) -> None:
+    """Grade submissions and write a result for each.
+
+    Args:
+        cohort: what is graded, and where results go.
+        submissions: those to grade.
+        sandboxes: opens the fleet; None inside grades all in the outer engine.
+        jobs: gradings at a time.
+        progress: is told how it goes on.
+
+    Raises:
+        CourseError: the engine or the disk is gone; results that are written stay.
+    """
+    workers = [Worker() for _ in range(min(jobs, len(submissions)))]
+    try:
+        with sandboxes as fleet:
+            _Queue(cohort, submissions, fleet, progress).work(workers)
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class _Queue:
+    """Submissions that wait, and threads that take them, one worker process each."""
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        submissions: Sequence[HandedIn],
+        fleet: Fleet | None,
+        progress: Progress,
+    ) -> None:
+        self._cohort, self._fleet, self._progress = cohort, fleet, progress
+        self._waiting = deque(submissions)
+        self._graded_by = graded_by(cohort.layout, cohort.module)
+        self._checks = list_checks(cohort.layout, cohort.module.slug)
+        self._trouble: BaseException | None = None
+
+    def work(self, workers: Sequence[Worker]) -> None:
+        threads = [threading.Thread(target=self._take, args=(w,), daemon=True) for w in workers]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(t.is_alive() for t in threads):
+                # A wait that Ctrl-C interrupts.
+                time.sleep(0.05)
+        finally:
+            self._waiting.clear()
+        if self._trouble:
+            raise self._trouble
+
+    def _take(self, worker: Worker) -> None:
+        while self._trouble is None:
+            try:
+                submission = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                self._finish(self._grade(submission, worker))
+            except BaseException as error:  # noqa: BLE001 - raised again where all is ended
+                self._trouble = error
+
+    def _finish(self, result: Result) -> None:
+        with self._progress.lock:
+            self._cohort.results.write(result)
+            self._progress.on_result(result)
+
+    def _grade(self, submission: HandedIn, worker: Worker) -> Result:
+        module = self._cohort.module
+        key = _key(submission, self._graded_by)
+        try:
+            notebook = submission.read()
+        except SubmissionError as error:
+            checks = tuple(refused(check, error) for check in self._checks)
+            return Result(submission.learner, module.slug, key, Report(module.slug, "", 0, checks))
+        trouble = CourseError("")
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                report = self._attempt(notebook, worker)
+            except CourseError as error:
+                self._require_engine()
+                trouble = error
+                self._progress.on_trouble(submission.learner, error)
+                if self._fleet and attempt < _ATTEMPTS:
+                    self._fleet.want_another()
+                continue
+            result = Result(submission.learner, module.slug, key, report, "", attempt)
+            if result.is_final or attempt == _ATTEMPTS:
+                return result
+        checks = tuple(_unjudged(check, trouble) for check in self._checks)
+        report = Report(module.slug, "", 0, checks)
+        return Result(submission.learner, module.slug, key, report, str(trouble), _ATTEMPTS)
+
+    def _attempt(self, notebook: bytes, worker: Worker) -> Report:
+        cohort = self._cohort
+        if self._fleet is None:
+            job = Job(cohort.layout, cohort.module, notebook, cohort.outer)
+            return worker.grade(job, cohort.within_s)
+        sandbox, engine = self._fleet.take()
+        try:
+            job = Job(cohort.layout, cohort.module, notebook, engine)
+            report = worker.grade(job, cohort.within_s)
+            if not sandbox.is_intact():
+                raise CourseError(
+                    "The submission's engine is not the one that was started.",
+                    why="what answers in its place may say anything, so nothing of it counts",
+                )
+            return report
+        finally:
+            self._fleet.throw_away(sandbox)
+
+    def _require_engine(self) -> None:
+        """Stop everything where this machine's engine is gone: no submission is to blame."""
+        answer = address.probe(self._cohort.outer.docker_host, 5.0)
+        if not answer.answers:
+            raise CourseError(
+                "The container engine is gone.",
+                why=answer.reason,
+                fix="course engine start, then: course grade --resume",
+            )
+
+
+def _unjudged(check: CheckResult, trouble: CourseError) -> CheckResult:
+    return CheckResult(
+        check.name, check.title, "error", 0, check.max_points, saw=str(trouble)[:1000]
+    )
+
+
+def trusted_engine() -> AbstractContextManager[None]:
+    """Give what stands in for a fleet where all is graded in the outer engine."""
+    return nullcontext()

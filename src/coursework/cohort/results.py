@@ -1,0 +1,136 @@
+"""One file a submission, written whole or not at all."""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from coursework.checks.verdict import CheckResult, Report
+from coursework.report.lines import printable
+from coursework.trouble import CourseError
+
+_LONGEST_TEXT = 4000
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one submission.
+
+    Args:
+        learner: identifier.
+        module: slug.
+        key: of what was graded by what: equal keys need no second grading.
+        report: of the checks.
+        trouble: why it could not be judged; ours, and no lost points. Empty where it was.
+        attempts: how often it was tried.
+    """
+
+    learner: str
+    module: str
+    key: str
+    report: Report
+    trouble: str = ""
+    attempts: int = 1
+
+    @property
+    def is_final(self) -> bool:
+        """Whether every check was judged."""
+        return not self.trouble and all(c.verdict != "error" for c in self.report.checks)
+
+
+def key_of(notebook: bytes, graded_by: str) -> str:
+    """Give the key of a notebook, under what grades it."""
+    return hashlib.sha256(graded_by.encode() + b"\0" + notebook).hexdigest()
+
+
+class Results:
+    """The folder of a module's results.
+
+    Args:
+        folder: is made where there is none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, learner: str) -> Result | None:
+        """Give a learner's result; None where there is none, or none that can be read."""
+        try:
+            return _from_json(json.loads(self._path(learner).read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def all(self) -> list[Result]:
+        """Give every result, by learner."""
+        names = sorted(p.stem for p in self.folder.glob("*.json"))
+        return [result for name in names if (result := self.read(name))]
+
+    def write(self, result: Result) -> None:
+        """Put a result in its place; an earlier one stays until the new one is whole.
+
+        Raises:
+            CourseError: the disk is full, or the folder cannot be written.
+        """
+        text = json.dumps(_to_json(result), indent=1, ensure_ascii=False)
+        write_whole(self._path(result.learner), text)
+
+    def _path(self, learner: str) -> Path:
+        return self.folder / f"{learner}.json"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that nobody ever sees half of it.
+
+    Raises:
+        CourseError: the disk is full, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+        ) as file:
+            try:
+                file.write(text.encode(errors="replace").decode())
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise CourseError(
+            f"{path.name} cannot be written.",
+            why=f"{error.strerror}; results that stand there are whole",
+            fix="make room (df -h), then: course grade --resume",
+        ) from error
+
+
+def bounded(report: Report) -> Report:
+    """Give a report whose texts are short and steer no terminal: much of them is a learner's."""
+    checks = tuple(_bounded(check) for check in report.checks)
+    return replace(report, checks=checks)
+
+
+def _bounded(check: CheckResult) -> CheckResult:
+    texts = {f.name: getattr(check, f.name) for f in fields(check) if f.name != "verdict"}
+    short = {n: printable(t)[:_LONGEST_TEXT] for n, t in texts.items() if isinstance(t, str)}
+    return replace(check, **short)  # type: ignore[arg-type]
+
+
+def _to_json(result: Result) -> dict[str, Any]:
+    values = asdict(result)
+    return {**values, "schema": 1, "report": result.report.to_json()}
+
+
+def _from_json(values: dict[str, Any]) -> Result:
+    report = values["report"]
+    checks = tuple(CheckResult(**check) for check in report["checks"])
+    return Result(
+        values["learner"], values["module"], values["key"],
+        Report(report["module"], report["run"], report["seed"], checks, report["timings"],
+               tuple(report["warnings"])),
+        values["trouble"], values["attempts"],
+    )  # fmt: skip

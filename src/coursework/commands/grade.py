@@ -1,0 +1,200 @@
+"""course grade: a cohort's submissions, in parallel, each in an engine of its own."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coursework.layout import Layout, find_layout
+from coursework.trouble import CourseError
+
+if TYPE_CHECKING:
+    from coursework.catalogue import Module
+    from coursework.cohort.grading import Cohort
+    from coursework.cohort.results import Result
+    from coursework.cohort.source import HandedIn
+
+_LAST = "grade.json"
+
+
+@click.command(name="grade")
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.option("--module", metavar="MODULE", help="The module that was answered.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time; one a processor.")
+@click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
+@click.option("--resume", is_flag=True, help="Go on with the run that was stopped last.")
+@click.option("--force", is_flag=True, help="Grade again what has not changed.")
+@click.option("--trusted", is_flag=True, help="No sandboxes: only for answers that you trust.")
+@click.option("--gradebook", metavar="URL", help="nbgrader's; default: classroom/gradebook.db.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON for programs.")
+def command(
+    source: Path | None,
+    module: str | None,
+    jobs: int | None,
+    out: Path | None,
+    resume: bool,
+    force: bool,
+    trusted: bool,
+    gradebook: str | None,
+    as_json: bool,
+) -> int:
+    """Grade SOURCE: nbgrader's submitted/, a folder of LEARNER.ipynb, or a zip of Canvas or Moodle.
+
+    Each submission gets an engine of its own, which is thrown away. What has a result and has not
+    changed is not graded again. Results stand in OUT, each in a file, as soon as they are there.
+
+    Exit code 0: all were judged; 2: some could not be, or trouble on our side.
+
+    \b
+    Example:
+      course grade classroom/submitted --module 02
+      course grade ~/Downloads/submissions.zip --module 02 --jobs 4
+      course grade --resume
+    """
+    layout = find_layout()
+    if resume and source is None:
+        source, module, out, gradebook = _last_run(layout)
+    if source is None or module is None:
+        raise CourseError(
+            "It is not said what to grade.",
+            why="a source and a module are needed",
+            fix="course grade classroom/submitted --module 02",
+        )
+    out = (out or layout.root / "classroom" / "grades").absolute()
+    gradebook = gradebook or f"sqlite:///{layout.root / 'classroom' / 'gradebook.db'}?timeout=60"
+    _remember(layout, source, module, out, gradebook)
+    run = _Run(layout, source, module, out, gradebook)
+    return run.grade(jobs or os.cpu_count() or 2, force=force, trusted=trusted, as_json=as_json)
+
+
+def _remember(layout: Layout, source: Path, module: str, out: Path, gradebook: str) -> None:
+    layout.state.mkdir(parents=True, exist_ok=True)
+    values = [str(source.absolute()), module, str(out), gradebook]
+    (layout.state / _LAST).write_text(json.dumps(values), "utf-8")
+
+
+def _last_run(layout: Layout) -> tuple[Path, str, Path, str]:
+    try:
+        source, module, out, gradebook = json.loads((layout.state / _LAST).read_bytes())
+    except (OSError, ValueError) as error:
+        raise CourseError(
+            "There is no run to go on with.", fix="course grade classroom/submitted --module 02"
+        ) from error
+    return Path(source), module, Path(out), gradebook
+
+
+class _Run:
+    """One call of the command."""
+
+    def __init__(
+        self, layout: Layout, source: Path, module: str, out: Path, gradebook: str
+    ) -> None:
+        from coursework.catalogue import load_catalogue  # noqa: PLC0415
+        from coursework.cohort.source import find_submissions  # noqa: PLC0415
+
+        self._layout, self._out, self._gradebook = layout, out, gradebook
+        self._module: Module = load_catalogue(layout).find(module)
+        self._submissions: list[HandedIn] = find_submissions(source, self._module.slug)
+
+    def grade(self, jobs: int, *, force: bool, trusted: bool, as_json: bool) -> int:
+        from rich.console import Console  # noqa: PLC0415
+
+        from coursework.cohort.class_report import write_pages  # noqa: PLC0415
+        from coursework.cohort.gradebook import write_gradebook  # noqa: PLC0415
+        from coursework.cohort.grading import Cohort, left_to_grade  # noqa: PLC0415
+        from coursework.cohort.results import Results  # noqa: PLC0415
+        from coursework.engine import start_engine  # noqa: PLC0415
+
+        console = Console(stderr=True, highlight=False)
+        slug = self._module.slug
+        with console.status("looking for the engine …") as status:
+            engine = start_engine(status.update)
+        results = Results(self._out / "results" / slug)
+        cohort = Cohort(self._layout, self._module, engine, results)
+        left = left_to_grade(cohort, self._submissions, force=force)
+        told = f"{slug}: {len(self._submissions)} submissions, {len(left)} to grade"
+        console.print(f"{told}, {min(jobs, max(len(left), 1))} at a time")
+        if left:
+            self._grade_left(console, cohort, left, jobs, trusted=trusted)
+        found = [r for s in self._submissions if (r := results.read(s.learner))]
+        write_pages(self._out, slug, found)
+        write_gradebook(self._gradebook, found)
+        self._tell(console, found, as_json=as_json)
+        return 0 if all(r.is_final for r in found) else 2
+
+    def _grade_left(
+        self, console: Any, cohort: "Cohort", left: "list[HandedIn]", jobs: int, *, trusted: bool
+    ) -> None:
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        from coursework.cohort.grading import Progress as Told  # noqa: PLC0415
+        from coursework.cohort.grading import grade_cohort  # noqa: PLC0415
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                   TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(cohort.module.slug, total=len(left))
+
+            def on_result(result: "Result") -> None:
+                bar.advance(task)
+                mark = "✓" if result.is_final else "!"
+                report = result.report
+                seconds = report.timings.get("total_s", 0)
+                bar.print(f"{mark} {result.learner}  {report.points} of {report.max_points}"
+                          f"  {seconds:.1f} s", markup=False)  # fmt: skip
+
+            def on_trouble(learner: str, error: CourseError) -> None:
+                bar.print(f"! {learner}: {error.what} {error.why}", markup=False)
+
+            def tell(text: str) -> None:
+                bar.print(f"· {text}", markup=False)
+
+            sandboxes = self._sandboxes(cohort, len(left), jobs, tell, trusted=trusted)
+            grade_cohort(cohort, left, sandboxes, jobs=jobs, progress=Told(on_result, on_trouble))
+
+    def _sandboxes(
+        self, cohort: "Cohort", wanted: int, jobs: int, tell: Any, *, trusted: bool
+    ) -> "AbstractContextManager[Any]":
+        from coursework.authoring.audit.answers import right_answers  # noqa: PLC0415
+        from coursework.cohort.grading import trusted_engine  # noqa: PLC0415
+        from coursework.sandbox import open_fleet  # noqa: PLC0415
+
+        module = cohort.module
+        # Manifests are judged in a namespace of a cluster: nothing of theirs is built or run here.
+        if trusted or module.cluster_images:
+            return trusted_engine()
+        answers = right_answers(cohort.layout, module)
+        ahead = min(jobs, wanted, 4)
+        return open_fleet(cohort.outer, module, answers, tell, ahead=ahead, wanted=wanted)
+
+    def _tell(self, console: Any, found: "Sequence[Result]", *, as_json: bool) -> None:
+        from coursework.cohort.class_report import summarise  # noqa: PLC0415
+
+        if as_json:
+            click.echo(json.dumps([
+                {"learner": r.learner, "points": r.report.points, "is_final": r.is_final,
+                 "max_points": r.report.max_points, "trouble": r.trouble} for r in found
+            ], indent=1))  # fmt: skip
+            return
+        for check in summarise(found):
+            counts = ", ".join(f"{n} {verdict}" for verdict, n in check.counts.items() if n)
+            console.print(f"{check.name}: {counts}", markup=False)
+            for text, count in check.seen:
+                console.print(f"    {count} times: {text}", markup=False)
+        unjudged = [r.learner for r in found if not r.is_final]
+        if unjudged:
+            console.print(f"! not judged, for you to look at: {', '.join(unjudged)}", markup=False)
+        slug = self._module.slug
+        console.print(f"✓ {self._out / slug}.csv, .html, feedback/{slug}/, and the gradebook",
+                      markup=False)  # fmt: skip

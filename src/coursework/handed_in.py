@@ -1,0 +1,66 @@
+"""What a learner handed in, graded: a notebook that cannot be read is a result too."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from coursework.catalogue import Module
+from coursework.checks.verdict import CheckResult, Report
+from coursework.engine import Engine
+from coursework.grading import Watcher, grade, list_checks
+from coursework.layout import Layout
+from coursework.submission import Submission, SubmissionError, parse_notebook, read_handed_in
+
+
+def grade_handed_in(
+    layout: Layout,
+    module: Module,
+    notebook: Path | bytes,
+    engine: Callable[[], Engine],
+    watcher: Watcher = Watcher(),  # noqa: B008 - frozen
+) -> Report:
+    """Grade a notebook in whatever state; nothing in it is run here.
+
+    Args:
+        layout: the clone.
+        module: that it answers.
+        notebook: the file, or its bytes.
+        engine: gives where to build and run; asked only where there is something to.
+        watcher: is told how it goes on.
+
+    Raises:
+        CourseError: the grader itself is in trouble.
+    """
+    checks = list_checks(layout, module.slug)
+    try:
+        submission = _read(notebook, module.slug, [c.name for c in checks])
+    except SubmissionError as error:
+        return Report(module.slug, "", 0, tuple(refused(check, error) for check in checks))
+    report = grade(
+        module, submission.files, layout=layout, engine=engine(), keep=False, watcher=watcher
+    )
+    # A learner's clone stands elsewhere: below its root the paths are the same.
+    here = f"{layout.root}/"
+    told = tuple(replace(c, command=c.command.replace(here, "")) for c in report.checks)
+    return replace(report, checks=told)
+
+
+def _read(notebook: Path | bytes, slug: str, checks: list[str]) -> Submission:
+    data = notebook if isinstance(notebook, bytes) else read_handed_in(notebook)
+    name = "the notebook" if isinstance(notebook, bytes) else notebook.name
+    module = parse_notebook(data, name=name).module
+    if module not in (None, slug):
+        raise SubmissionError(
+            f"{name} is the notebook of {str(module)[:40]}, not of {slug}.",
+            fix=f"hand in work/{slug}/exercise.ipynb",
+        )
+    return parse_notebook(data, name=name, checks=checks)
+
+
+def refused(check: CheckResult, error: SubmissionError) -> CheckResult:
+    """Give the result of a check for a submission that cannot be read."""
+    saw = "\n".join(text for text in (error.what, error.why) if text)
+    return replace(
+        check, verdict="failed", looked_for="a notebook whose files can be read", saw=saw,
+        hint=error.fix, link="",
+    )  # fmt: skip

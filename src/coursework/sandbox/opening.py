@@ -1,0 +1,71 @@
+"""Everything that sandboxes of one module need, made at the beginning and gone at the end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from docker.errors import APIError
+
+from coursework.catalogue import Module
+from coursework.containers.cleaning import clean
+from coursework.containers.runs import open_run
+from coursework.engine import Engine
+from coursework.images import ensure_images
+from coursework.sandbox.fleet import Fleet
+from coursework.sandbox.place import IMAGE, remove_ended_sockets, require_sandboxes
+from coursework.sandbox.proxy import Proxy
+from coursework.sandbox.sandbox import SandboxLimits
+from coursework.sandbox.template import Answers, Tell, prepare_template
+from coursework.trouble import CourseError
+
+
+@contextmanager
+def open_fleet(
+    outer: Engine,
+    module: Module,
+    answers: Answers,
+    tell: Tell,
+    *,
+    ahead: int,
+    wanted: int,
+    limits: SandboxLimits = SandboxLimits(),  # noqa: B008 - frozen
+) -> Iterator[Fleet]:
+    """Open a fleet; what a killed run of the module left is removed first.
+
+    Args:
+        outer: the engine that sandboxes run in.
+        module: whose answers are graded in them.
+        answers: right ones, laid out as they are built; they warm the build cache.
+        tell: is told each step.
+        ahead: how many stand ready.
+        wanted: how many will be taken in all.
+        limits: of each.
+
+    Raises:
+        CourseError: no sandbox can run here.
+    """
+    require_sandboxes(outer)
+    ensure_images(outer, [IMAGE], tell)
+    clean(outer.client, module.slug)
+    remove_ended_sockets()
+    with open_run(module.slug) as run:
+        proxy = _proxy(outer, run)
+        try:
+            template = prepare_template(outer, run, module, answers, proxy, tell)
+            with Fleet(
+                outer, run, template, proxy, ahead=ahead, wanted=wanted, limits=limits
+            ) as fleet:
+                yield fleet
+        finally:
+            proxy.remove()
+
+
+def _proxy(outer: Engine, run: Any) -> Proxy:
+    try:
+        return Proxy(outer, run)
+    except APIError as error:
+        raise CourseError(
+            "The sandboxes' proxy cannot be started.",
+            why=str(error.explanation or error)[:300],
+            fix="course doctor",
+        ) from error

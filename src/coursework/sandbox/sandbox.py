@@ -1,0 +1,192 @@
+"""One throw-away engine: a dockerd without root, in a container without privileges."""
+
+import os
+import shutil
+import socket
+import struct
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, NotFound
+from docker.types import LogConfig
+
+from coursework.containers.runs import Run
+from coursework.engine import Engine, address
+from coursework.sandbox.place import IMAGE, socket_folders, system_calls
+from coursework.sandbox.proxy import Proxy
+from coursework.trouble import CourseError
+
+READY_WITHIN_S = 60.0
+TEMPLATE = "/template"
+_DATA = "/data"
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class SandboxLimits:
+    """What one sandbox may take, with all that runs and is written in it.
+
+    Args:
+        memory: in Docker's notation.
+        disk: the same; it is memory, so it counts there too.
+        cpus: processors.
+        processes: at a time.
+    """
+
+    memory: str = "3g"
+    disk: str = "1500m"
+    cpus: float = 2.0
+    processes: int = 1024
+
+
+class Sandbox:
+    """An engine that is made for one submission and thrown away with all that was done to it.
+
+    It is created at once, and answers about two seconds later.
+
+    Args:
+        outer: the engine that it runs in.
+        run: labels what is made.
+        number: of the run's sandboxes, each its own.
+        proxy: for its builds; without one they reach nothing.
+        template: the volume whose images and build cache it begins with.
+        data: the volume to keep its data in; by default memory, which ends with it.
+        limits: of all that runs in it.
+
+    Raises:
+        CourseError: the outer engine cannot create it.
+
+    """
+
+    def __init__(
+        self,
+        outer: Engine,
+        run: Run,
+        number: int,
+        *,
+        proxy: Proxy | None = None,
+        template: str = "",
+        data: str = "",
+        limits: SandboxLimits = SandboxLimits(),
+    ) -> None:
+        self._proxy = proxy
+        self._name = f"course-sandbox-{run.run_id}-{number}"
+        self._folder = socket_folders() / f"{run.run_id}-{number}"
+        self._peer: int | None = None
+        self._container: Any = None
+        self._network: Any = None
+        self._folder.mkdir(parents=True, mode=0o700)
+        volumes = {str(self._folder): {"bind": "/socket", "mode": "rw"}}
+        volumes |= {template: {"bind": TEMPLATE, "mode": "ro"}} if template else {}
+        volumes |= {data: {"bind": _DATA, "mode": "rw"}} if data else {}
+        try:
+            self._network = outer.client.networks.create(
+                self._name, driver="bridge", internal=True, labels=run.labels
+            )
+            self._build_args = proxy.join(self._network) if proxy else ()
+            self._container = self._start_container(outer, run, volumes, limits, keep=bool(data))
+        except APIError as error:
+            self.remove()
+            raise CourseError(
+                "A sandbox cannot be created.",
+                why=str(error.explanation or error)[:300],
+                fix="course doctor",
+            ) from error
+
+    def _start_container(
+        self, outer: Engine, run: Run, volumes: Any, limits: SandboxLimits, *, keep: bool
+    ) -> Any:
+        api: Any = outer.client.api
+        host = api.create_host_config(
+            binds=volumes, network_mode=self._name,
+            tmpfs={} if keep else {_DATA: f"exec,mode=755,size={limits.disk}"},
+            security_opt=[f"seccomp={system_calls(outer)}"],
+            devices=["/dev/fuse:/dev/fuse:rwm", "/dev/net/tun:/dev/net/tun:rwm"],
+            mem_limit=limits.memory, memswap_limit=limits.memory, cpu_period=100_000,
+            cpu_quota=int(limits.cpus * 100_000), cpu_shares=512, pids_limit=limits.processes,
+            log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "1m"}),
+        )  # fmt: skip
+        # A user namespace may mount /proc only where nothing of it is hidden.
+        host |= {"MaskedPaths": [], "ReadonlyPaths": []}
+        made = api.create_container(
+            IMAGE, name=self._name, hostname="sandbox", labels=run.labels, host_config=host
+        )
+        container = outer.client.containers.get(made["Id"])
+        container.start()
+        return container
+
+    @property
+    def name(self) -> str:
+        """The name of its container in the outer engine."""
+        return self._name
+
+    @property
+    def socket(self) -> Path:
+        """Where its engine answers."""
+        return self._folder / "docker.sock"
+
+    def wait_until_ready(self, within_s: float = READY_WITHIN_S) -> Engine:
+        """Wait until its engine answers, and give it.
+
+        Raises:
+            CourseError: it does not come up; with what it said last.
+        """
+        docker_host = f"unix://{self.socket}"
+        deadline = time.monotonic() + within_s
+        while not address.probe(docker_host).answers:
+            self._container.reload()
+            if time.monotonic() > deadline or self._container.status != "running":
+                said = bytes(self._container.logs(tail=5)).decode(errors="replace")
+                raise CourseError(
+                    "A sandbox does not come up.", why=said[-500:].strip(), fix="course doctor"
+                )
+            if os.geteuid() and self.socket.exists():
+                # The folder above is this user's alone; the socket is another's.
+                self._container.exec_run(["chmod", "666", "/socket/docker.sock"])
+            time.sleep(_POLL_S)
+        self._peer = self._listener()
+        self._container.reload()
+        attrs = self._container.attrs
+        reached_at = attrs["NetworkSettings"]["Networks"][self._name]["IPAddress"]
+        return Engine("sandbox", docker_host, reached_at, self._build_args, attrs["State"]["Pid"])
+
+    def is_intact(self) -> bool:
+        """Tell whether the engine that answers is still the process that came up.
+
+        Somebody inside who got out of a container could answer in its place, and say of
+        containers what a check likes to hear.
+        """
+        with suppress(OSError):
+            return self._peer is not None and self._listener() == self._peer
+        return False
+
+    def _listener(self) -> int:
+        """Give the process that listens at the socket, in the words of this machine's kernel.
+
+        SO_PEERCRED, unix(7): what the peer was at the time of its listen(2).
+        """
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(self.socket))
+            size = struct.calcsize("3i")
+            raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        return int(struct.unpack("3i", raw)[0])
+
+    def stop(self) -> None:
+        """End its engine and keep its data, which must be a volume."""
+        self._container.stop(timeout=20)
+
+    def remove(self) -> None:
+        """Throw it away; what is gone already is fine."""
+        if self._container is not None:
+            with suppress(NotFound):
+                self._container.remove(force=True, v=True)
+        if self._network is not None:
+            with suppress(NotFound):
+                if self._proxy:
+                    self._proxy.leave(self._network)
+                self._network.remove()
+        shutil.rmtree(self._folder, ignore_errors=True)
