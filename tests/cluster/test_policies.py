@@ -1,15 +1,13 @@
 """NetworkPolicies: a pod that is cut off is asked in vain, and one rule lets one asker in."""
 
-import time
-
 import pytest
 
 from coursework.checks.cluster import ClusterClient
 from coursework.checks.failure import Failure
+from tests.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
-PROGRAMMED_WITHIN_S = 10
 POD = """
 apiVersion: v1
 kind: Pod
@@ -56,14 +54,6 @@ def shop(namespace):
 def running(namespace):
     """Give the pods that run."""
     return [p for p in namespace.all_of("pods") if p["status"].get("phase") == "Running"]
-
-
-def wait_until(holds):
-    """Wait for a condition, and fail where it does not come to hold."""
-    deadline = time.monotonic() + PROGRAMMED_WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline, "it does not come to hold"
-        time.sleep(0.1)
 
 
 @pytest.fixture

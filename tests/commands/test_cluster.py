@@ -8,6 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from coursework.cluster import Node
+from coursework.cluster.node import INGRESS_PORT
 from coursework.commands.cluster import command
 from coursework.engine import command_line
 
@@ -28,6 +29,8 @@ def test_status_tells_that_it_is_ready(typed, node):
     assert told.exit_code == 0
     assert told.output.startswith("✓ Kubernetes is ready, ")
     assert node.address in told.output
+    ingress = f"http://localhost:{node.published_port(INGRESS_PORT)}"
+    assert f"Ingresses answer at {ingress}\n" in told.output
     assert json.loads(typed("status", "--json").output)["ready"] is True
 
 

@@ -109,6 +109,14 @@ apply_system() {
   kubectl apply --server-side --force-conflicts --validate=false --filename /etc/kubernetes/system >$LOGS/system.log 2>&1
 }
 
+# What nobody waits for, once the rest has had what it needs of the processors.
+start_later() {
+  until kubectl --namespace kube-system wait --for=condition=Available deployments --all; do sleep 0.1; done
+  keep policies kube policies --kubeconfig=/etc/kubernetes/super-admin.conf --hostname-override=node \
+    --service-cluster-ip-range=10.96.0.0/16
+  until kubectl apply --server-side --force-conflicts --filename /etc/kubernetes/later; do sleep 0.1; done
+}
+
 load_images() {
   until ctr version >/dev/null 2>&1; do sleep 0.05; done
   ctr --namespace k8s.io images import --all-platforms /usr/share/kubernetes/system.tar
@@ -136,6 +144,5 @@ start_controllers
 keep proxy kube proxy --config=/etc/kubernetes/proxy.yaml --hostname-override=node
 until apply_system; do sleep 0.1; done
 mark system objects applied
-keep policies kube policies --kubeconfig=/etc/kubernetes/super-admin.conf --hostname-override=node \
-  --service-cluster-ip-range=10.96.0.0/16
+start_later >$LOGS/later.log 2>&1 &
 while :; do wait; sleep 1; done

@@ -22,6 +22,7 @@ from coursework.trouble import CourseError
 NAME = "course-cluster"
 API_PORT = 6443
 DOOR_PORT = 32767
+INGRESS_PORT = 32080
 
 State = Literal["running", "stopped", "absent"]
 
@@ -162,6 +163,12 @@ class Node:
         networks = self._required().attrs["NetworkSettings"]["Networks"].values()
         return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
 
+    @property
+    def ingress(self) -> str:
+        """Where Ingresses answer on this machine; empty for a cluster without that port."""
+        port = self.published_port(INGRESS_PORT)
+        return f"http://localhost:{port}" if port else ""
+
     def published_port(self, inside: int) -> int | None:
         """Give the port of this machine's loopback address that leads to one of the node's."""
         container = self._find()
@@ -235,7 +242,7 @@ class Node:
 
     def _create(self, memory: str) -> Any:
         api: Any = self._engine.client.api
-        loopback = dict.fromkeys((API_PORT, DOOR_PORT), ("127.0.0.1", None))
+        loopback = dict.fromkeys((API_PORT, DOOR_PORT, INGRESS_PORT), ("127.0.0.1", None))
         host = api.create_host_config(
             port_bindings=loopback, mem_limit=memory, memswap_limit=memory,
             log_config={"type": "json-file", "config": {"max-size": "5m"}},

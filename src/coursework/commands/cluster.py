@@ -102,6 +102,7 @@ def status(as_json: bool) -> None:
         "ready": ready,
         "missing": missing,
         "address": running.address if running else "",
+        "ingress": running.ingress if running else "",
         "memory_mb": round(running.memory_bytes() / 1e6) if running else 0,
     }
     if as_json:
@@ -109,6 +110,8 @@ def status(as_json: bool) -> None:
     elif ready:
         click.echo(f"✓ Kubernetes is ready, {shown['memory_mb']} MB")
         click.echo(f"  NodePorts answer at {shown['address']}")
+        if shown["ingress"]:
+            click.echo(f"  Ingresses answer at {shown['ingress']}")
     else:
         what = f"Kubernetes lacks {missing}" if missing else f"Kubernetes is {state}"
         click.echo(f"✗ {what}\n  fix   course cluster start")

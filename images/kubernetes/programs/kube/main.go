@@ -31,6 +31,7 @@ var programs = map[string]func() *cobra.Command{
 	"metrics":            metricsCommand,
 	"dns":                dnsCommand,
 	"door":               doorCommand,
+	"ingress":            ingressCommand,
 	"policies":           policiesCommand,
 	"volumes":            volumesCommand,
 }
