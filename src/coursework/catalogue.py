@@ -31,6 +31,7 @@ class Module:
         check_images: images that checks start beside the answer.
         cluster_images: images that the answer's manifests may name; the module needs a cluster
             where there is one.
+        sandbox: whether its checks run commands against an engine of their own.
     """
 
     slug: str
@@ -42,6 +43,7 @@ class Module:
     lesson_images: tuple[str, ...] = ()
     check_images: tuple[str, ...] = ()
     cluster_images: tuple[str, ...] = ()
+    sandbox: bool = False
 
     @property
     def all_images(self) -> tuple[str, ...]:
@@ -88,6 +90,8 @@ def _module(entry: dict[str, Any], source: Path) -> Module:
         module = Module(**values)
     except TypeError as error:
         raise CourseError(f"{source}: {where} is incomplete.", why=str(error)) from error
+    if not isinstance(module.sandbox, bool):
+        raise CourseError(f"{source}: {where} says sandbox = {module.sandbox!r}: true or false.")
     if not _SLUG.fullmatch(module.slug):
         raise CourseError(f"{source}: {module.slug!r} is no slug of the form 02-first-server.")
     return module

@@ -8,6 +8,7 @@ It asks for fixtures by name:
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
+- `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `submission`: the `Submission`, its files by path;
 - `random`: `Random` values, new in each run.
@@ -26,6 +27,7 @@ from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.reply import Headers, Reply
+from coursework.checks.sandbox import Ran, Sandbox, SandboxClient
 from coursework.checks.server import Finished, Image, Server
 from coursework.checks.wire import Connection
 from coursework.containers.saved import Layer, SavedImage
@@ -51,8 +53,11 @@ __all__ = [
     "Meanwhile",
     "Namespace",
     "Postgres",
+    "Ran",
     "Random",
     "Reply",
+    "Sandbox",
+    "SandboxClient",
     "SavedImage",
     "Server",
     "StartFailure",

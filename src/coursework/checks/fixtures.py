@@ -10,6 +10,7 @@ from coursework.checks.failure import Blocked
 from coursework.checks.meanwhile import Meanwhile
 from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
+from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Image, Server
 from coursework.checks.session import Session
 from coursework.submission import Submission
@@ -51,6 +52,12 @@ def postgres(request: pytest.FixtureRequest) -> Postgres:
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """Give a Kubernetes beside the submission."""
     return request.config.stash[SESSION].cluster
+
+
+@pytest.fixture(scope="session")
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Give the engine that is the answer's own, where the catalogue says `sandbox = true`."""
+    return request.config.stash[SESSION].sandbox
 
 
 @pytest.fixture(scope="session")

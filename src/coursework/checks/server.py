@@ -307,6 +307,11 @@ class Image:
         self._image_id = image_id
         self.steps = tuple(steps)
 
+    @property
+    def image_id(self) -> str:
+        """By which the engine knows it."""
+        return self._image_id
+
     def take_apart(self, *texts: str) -> SavedImage:
         """Save the image and look through every layer of it, also for what was deleted later.
 

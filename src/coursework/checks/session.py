@@ -15,6 +15,7 @@ from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.meanwhile import Attention, Meanwhile, own_attention
 from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
+from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Finished, Image, Server
 from coursework.checks.verdict import CheckResult
 from coursework.cluster import Node
@@ -128,6 +129,15 @@ class Session:
             node, self, prefix=f"check-{self._run.run_id}", labels=self._run.labels,
             files=task.submission.files,
         )  # fmt: skip
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """The engine that is the answer's own.
+
+        Raises:
+            CourseError: the run's engine is not thrown away with the answer.
+        """
+        return Sandbox(self._engine, self, self.task.submission.files, self._run.run_id)
 
     def start_container(self, settings: Settings) -> "Future[Container]":
         """Begin to create and start a container of the submission."""

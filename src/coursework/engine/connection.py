@@ -28,6 +28,8 @@ class Engine:
         reached_at: the address at which this machine finds what containers publish.
         build_args: names and values that every build is told; never part of a cache's key.
         process: this machine's number of a sandbox's process 1.
+        outer_host: the address of the engine in which a sandbox runs.
+        container: the name of its container there.
     """
 
     kind: str
@@ -35,6 +37,8 @@ class Engine:
     reached_at: str = "127.0.0.1"
     build_args: tuple[tuple[str, str], ...] = ()
     process: int = 0
+    outer_host: str = ""
+    container: str = ""
 
     @property
     def is_sandbox(self) -> bool:
