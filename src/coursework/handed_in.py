@@ -6,6 +6,7 @@ from pathlib import Path
 
 from coursework.catalogue import Module
 from coursework.checks.verdict import CheckResult, Report
+from coursework.containers.building import Limits
 from coursework.engine import Engine
 from coursework.grading import Watcher, grade, list_checks
 from coursework.layout import Layout
@@ -18,6 +19,7 @@ def grade_handed_in(
     notebook: Path | bytes,
     engine: Callable[[], Engine],
     watcher: Watcher = Watcher(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Report:
     """Grade a notebook in whatever state; nothing in it is run here.
 
@@ -27,6 +29,7 @@ def grade_handed_in(
         notebook: the file, or its bytes.
         engine: gives where to build and run; asked only where there is something to.
         watcher: is told how it goes on.
+        limits: of each build.
 
     Raises:
         CourseError: the grader itself is in trouble.
@@ -37,8 +40,9 @@ def grade_handed_in(
     except SubmissionError as error:
         return Report(module.slug, "", 0, tuple(refused(check, error) for check in checks))
     report = grade(
-        module, submission.files, layout=layout, engine=engine(), keep=False, watcher=watcher
-    )
+        module, submission.files, layout=layout, engine=engine(), keep=False, limits=limits,
+        watcher=watcher,
+    )  # fmt: skip
     # A learner's clone stands elsewhere: below its root the paths are the same.
     here = f"{layout.root}/"
     told = tuple(replace(c, command=c.command.replace(here, "")) for c in report.checks)

@@ -15,7 +15,8 @@ COPY lock .
 RUN cat lock > installed
 COPY source .
 ARG REVISION
-RUN --mount=type=secret,id=token ! test -e /run/secrets/token || sha256sum < /run/secrets/token > proof; echo built $REVISION
+RUN --mount=type=secret,id=token,target=/token \\
+    if test -e /token; then sha256sum < /token > proof; fi; echo built $REVISION
 LABEL revision=$REVISION
 CMD cat proof
 """

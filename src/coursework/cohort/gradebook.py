@@ -49,7 +49,9 @@ def _write(gradebook: Any, result: Result) -> None:
             cell_id(check.name), NOTEBOOK, slug, max_score=check.max_points, cell_type="code"
         )
     gradebook.update_or_create_student(result.learner)
-    gradebook.update_or_create_submission(slug, result.learner)
+    # nbgrader builds a submission from parts that the session does not know until it is added.
+    with gradebook.db.no_autoflush:
+        gradebook.update_or_create_submission(slug, result.learner)
     for check in result.report.checks:
         grade = gradebook.find_grade(cell_id(check.name), NOTEBOOK, slug, result.learner)
         judged = check.verdict != "error"

@@ -13,6 +13,7 @@ from coursework.checks.verdict import CheckResult, Report
 from coursework.cohort.results import Result, Results, key_of
 from coursework.cohort.source import HandedIn
 from coursework.cohort.worker import Job, Worker
+from coursework.containers.building import Limits
 from coursework.engine import Engine, address
 from coursework.grading import list_checks
 from coursework.handed_in import refused
@@ -36,6 +37,7 @@ class Cohort:
         outer: the engine of this machine.
         results: the folder of results.
         within_s: seconds that one grading may take.
+        limits: of each build.
     """
 
     layout: Layout
@@ -43,6 +45,7 @@ class Cohort:
     outer: Engine
     results: Results
     within_s: float = GRADED_WITHIN_S
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass
@@ -199,11 +202,11 @@ class _Queue:
     def _attempt(self, notebook: bytes, worker: Worker) -> Report:
         cohort = self._cohort
         if self._fleet is None:
-            job = Job(cohort.layout, cohort.module, notebook, cohort.outer)
+            job = Job(cohort.layout, cohort.module, notebook, cohort.outer, cohort.limits)
             return worker.grade(job, cohort.within_s)
         sandbox, engine = self._fleet.take()
         try:
-            job = Job(cohort.layout, cohort.module, notebook, engine)
+            job = Job(cohort.layout, cohort.module, notebook, engine, cohort.limits)
             report = worker.grade(job, cohort.within_s)
             if not sandbox.is_intact():
                 raise CourseError(

@@ -12,6 +12,7 @@ from typing import Any
 from coursework.catalogue import Module
 from coursework.checks.verdict import Report
 from coursework.cohort.results import bounded
+from coursework.containers.building import Limits
 from coursework.engine import Engine
 from coursework.layout import Layout
 from coursework.trouble import CourseError
@@ -29,12 +30,14 @@ class Job:
         module: that is answered.
         notebook: the submission's bytes.
         engine: where to build and run.
+        limits: of each build.
     """
 
     layout: Layout
     module: Module
     notebook: bytes
     engine: Engine
+    limits: Limits
 
 
 class Worker:
@@ -107,7 +110,9 @@ def _answer(job: Job) -> Any:
     from coursework.handed_in import grade_handed_in  # noqa: PLC0415 - slow to load, once
 
     try:
-        report = grade_handed_in(job.layout, job.module, job.notebook, lambda: job.engine)
+        report = grade_handed_in(
+            job.layout, job.module, job.notebook, lambda: job.engine, limits=job.limits
+        )
     except CourseError as error:
         return error.what, error.why
     except BaseException as error:  # noqa: BLE001 - whatever a lost engine brings about

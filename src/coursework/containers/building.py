@@ -166,6 +166,7 @@ class Build:
     ) -> None:
         self._command = ["docker", "build", "--progress=plain", *options, str(context)]
         self._environment = engine.environment()
+        self._is_sandbox = engine.is_sandbox
         self._limits = limits
         self._on_line = on_line
         self._enough = enough
@@ -237,6 +238,11 @@ class Build:
     def _failed(self) -> Exception:
         log = self._log()
         if "no space left on device" in log.lower():
+            if self._is_sandbox:
+                return BuildFailed(
+                    "the build wrote more than its engine's disk holds", log,
+                    "look for a command in the Dockerfile that writes without end",
+                )  # fmt: skip
             return _disk_full("no space left on device, says the build")
         for sign, fix in _OUR_TROUBLE.items():
             if sign in log:

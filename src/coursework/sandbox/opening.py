@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from docker.errors import APIError
 
 from coursework.catalogue import Module
 from coursework.containers.cleaning import clean
-from coursework.containers.runs import open_run
+from coursework.containers.runs import Run, open_run
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.sandbox.fleet import Fleet
@@ -48,24 +47,29 @@ def open_fleet(
     ensure_images(outer, [IMAGE], tell)
     clean(outer.client, module.slug)
     remove_ended_sockets()
-    with open_run(module.slug) as run:
-        proxy = _proxy(outer, run)
-        try:
+    try:
+        with open_run(module.slug) as run, _open_proxy(outer, run) as proxy:
             template = prepare_template(outer, run, module, answers, proxy, tell)
             with Fleet(
                 outer, run, template, proxy, ahead=ahead, wanted=wanted, limits=limits
             ) as fleet:
                 yield fleet
-        finally:
-            proxy.remove()
+    finally:
+        # What an engine under load did not remove when it was asked.
+        clean(outer.client, module.slug)
 
 
-def _proxy(outer: Engine, run: Any) -> Proxy:
+@contextmanager
+def _open_proxy(outer: Engine, run: Run) -> Iterator[Proxy]:
     try:
-        return Proxy(outer, run)
+        proxy = Proxy(outer, run)
     except APIError as error:
         raise CourseError(
             "The sandboxes' proxy cannot be started.",
             why=str(error.explanation or error)[:300],
             fix="course doctor",
         ) from error
+    try:
+        yield proxy
+    finally:
+        proxy.remove()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError
 from docker.types import LogConfig
 
 from coursework.containers.runs import Run
@@ -23,6 +23,8 @@ READY_WITHIN_S = 60.0
 TEMPLATE = "/template"
 _DATA = "/data"
 _POLL_S = 0.02
+# Nothing of a sandbox's own files can be written, so that no disk fills up but its own.
+_SCRATCH = {"/tmp": "mode=1777,size=256m", "/run": "exec,size=64m"}  # noqa: S108 - inside it
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class SandboxLimits:
 
     memory: str = "3g"
     disk: str = "1500m"
-    cpus: float = 2.0
-    processes: int = 1024
+    cpus: float = 1.5
+    processes: int = 512
 
 
 class Sandbox:
@@ -73,6 +75,7 @@ class Sandbox:
         limits: SandboxLimits = SandboxLimits(),
     ) -> None:
         self._proxy = proxy
+        self._outer_host = outer.docker_host
         self._name = f"course-sandbox-{run.run_id}-{number}"
         self._folder = socket_folders() / f"{run.run_id}-{number}"
         self._peer: int | None = None
@@ -102,7 +105,8 @@ class Sandbox:
         api: Any = outer.client.api
         host = api.create_host_config(
             binds=volumes, network_mode=self._name,
-            tmpfs={} if keep else {_DATA: f"exec,mode=755,size={limits.disk}"},
+            tmpfs=_SCRATCH if keep else {**_SCRATCH, _DATA: f"exec,mode=755,size={limits.disk}"},
+            read_only=True,
             security_opt=[f"seccomp={system_calls(outer)}"],
             devices=["/dev/fuse:/dev/fuse:rwm", "/dev/net/tun:/dev/net/tun:rwm"],
             mem_limit=limits.memory, memswap_limit=limits.memory, cpu_period=100_000,
@@ -147,11 +151,22 @@ class Sandbox:
                 # The folder above is this user's alone; the socket is another's.
                 self._container.exec_run(["chmod", "666", "/socket/docker.sock"])
             time.sleep(_POLL_S)
+        self._close_folder()
         self._peer = self._listener()
         self._container.reload()
         attrs = self._container.attrs
         reached_at = attrs["NetworkSettings"]["Networks"][self._name]["IPAddress"]
-        return Engine("sandbox", docker_host, reached_at, self._build_args, attrs["State"]["Pid"])
+        return Engine(
+            "sandbox", docker_host, reached_at, self._build_args, attrs["State"]["Pid"],
+            self._outer_host, self._name,
+        )  # fmt: skip
+
+    def _close_folder(self) -> None:
+        """Let nobody inside put anything beside the socket, or in its place."""
+        if os.geteuid() == 0:
+            os.chown(self._folder, 0, 0)
+        else:
+            self._container.exec_run(["chown", "root:root", "/socket"])
 
     def is_intact(self) -> bool:
         """Tell whether the engine that answers is still the process that came up.
@@ -180,12 +195,12 @@ class Sandbox:
         self._container.stop(timeout=20)
 
     def remove(self) -> None:
-        """Throw it away; what is gone already is fine."""
+        """Throw it away; what is gone already is fine, and what will not go `clean` finds."""
         if self._container is not None:
-            with suppress(NotFound):
+            with suppress(APIError):
                 self._container.remove(force=True, v=True)
         if self._network is not None:
-            with suppress(NotFound):
+            with suppress(APIError):
                 if self._proxy:
                     self._proxy.leave(self._network)
                 self._network.remove()

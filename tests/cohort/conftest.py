@@ -1,0 +1,89 @@
+"""What tests of cohorts share: a clone with the tiny module, and a class graded in sandboxes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from coursework.authoring.audit.answers import right_answers
+from coursework.authoring.derive import derive_exercise
+from coursework.catalogue import load_catalogue
+from coursework.cohort.grading import Cohort, Progress, grade_cohort, left_to_grade
+from coursework.cohort.results import Results
+from coursework.cohort.source import find_submissions
+from coursework.containers.building import Limits
+from coursework.containers.runs import LABEL_MODULE
+from coursework.images import ensure_images
+from coursework.sandbox import SandboxLimits, open_fleet
+from tests.clone import ROOT, clone_with_tiny
+
+SLUG = "90-tiny"
+RIGHT = (ROOT / "tests" / "grading" / "cases" / "right" / "server.py").read_text("utf-8")
+POINTS = {"greets": 3, "takes_port": 2, "echoes": 2, "serves_many": 2, "fails_loudly": 1}
+SMALL = SandboxLimits(memory="1g", disk="400m", cpus=2, processes=400)
+
+
+class Class:
+    """A clone, and what its learners hand in to the tiny module."""
+
+    def __init__(self, layout, engine):
+        self.layout = layout
+        self.engine = engine
+        self.module = load_catalogue(layout).find(SLUG)
+        self._released = derive_exercise(layout, SLUG)["exercise.ipynb"]
+
+    def notebook(self, **files):
+        """Give a notebook that writes these files: `server_py`, `Dockerfile`."""
+        notebook = json.loads(self._released)
+        for name, text in files.items():
+            place = name.replace("_", ".")
+            notebook["cells"].append(code_cell(f"%%writefile {place}\n{text}"))
+        return notebook
+
+    def hand_in(self, folder, learner, notebook):
+        """Write a notebook, or any text, as a learner's."""
+        text = notebook if isinstance(notebook, str) else json.dumps(notebook)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{learner}.ipynb").write_text(text, "utf-8")
+
+    def grade(self, source, out, *, force=False, jobs=2, within_s=90.0, progress=None):
+        """Grade what has no result yet; give all results by learner, and who was graded."""
+        cohort = Cohort(
+            self.layout, self.module, self.engine, Results(out), within_s, Limits(seconds=20)
+        )
+        submissions = find_submissions(source, SLUG)
+        left = left_to_grade(cohort, submissions, force=force)
+        if left:
+            answers = right_answers(self.layout, self.module)
+            fleet = open_fleet(
+                self.engine, self.module, answers, lambda _: None,
+                ahead=min(jobs, len(left)), wanted=len(left), limits=SMALL,
+            )  # fmt: skip
+            grade_cohort(cohort, left, fleet, jobs=jobs, progress=progress or Progress())
+        return {r.learner: r for r in cohort.results.all()}, [s.learner for s in left]
+
+
+@pytest.fixture(scope="session")
+def cohort(engine, tmp_path_factory):
+    """Give a class without submissions."""
+    ensure_images(engine, ["python:3.13-slim"])
+    layout = clone_with_tiny(tmp_path_factory.mktemp("cohort") / "clone")
+    return Class(layout, engine)
+
+
+def code_cell(source) -> dict[str, Any]:
+    """Give a cell of a notebook."""
+    return {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None,
+            "source": source}  # fmt: skip
+
+
+def points(result):
+    """Give a result's points by check; None where it was not judged."""
+    return {c.name: None if c.verdict == "error" else c.points for c in result.report.checks}
+
+
+def left_behind(engine):
+    """Give the names of sandboxes' containers and networks that an engine still has."""
+    of_class = {"label": f"{LABEL_MODULE}={SLUG}"}
+    containers = engine.client.containers.list(all=True, filters=of_class)
+    return [item.name for item in (*containers, *engine.client.networks.list(filters=of_class))]

@@ -1,0 +1,74 @@
+"""A result is written whole or not at all, and is read as what it was."""
+
+from dataclasses import replace
+
+import pytest
+
+from coursework.checks.verdict import CheckResult, Report
+from coursework.cohort.results import Result, Results, bounded, key_of
+from coursework.trouble import CourseError
+
+CHECK = CheckResult("greets", "GET / answers hello", "failed", 0, 3, saw="x", log="y")
+REPORT = Report("90-tiny", "ab12", 7, (CHECK,), {"total_s": 1.5}, ("w",))
+RESULT = Result("ada", "90-tiny", "key", REPORT)
+
+
+def test_a_result_comes_back_as_it_was(tmp_path):
+    results = Results(tmp_path / "results")
+    results.write(RESULT)
+    assert results.read("ada") == RESULT
+    assert results.all() == [RESULT]
+
+
+def test_what_a_program_printed_can_be_stored(tmp_path):
+    report = replace(REPORT, checks=(replace(CHECK, saw="\ud800 \x00 ü"),))
+    results = Results(tmp_path)
+    results.write(replace(RESULT, report=bounded(report)))
+    read = results.read("ada")
+    assert read is not None
+    assert read.report.checks[0].name == "greets"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"learner": "ada"}', "\x00"])
+def test_half_a_result_is_none(tmp_path, text):
+    (tmp_path / "ada.json").write_text(text)
+    assert Results(tmp_path).read("ada") is None
+
+
+def test_a_result_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
+    results = Results(tmp_path)
+    results.write(RESULT)
+    with pytest.raises(TypeError):
+        results.write(replace(RESULT, key=object()))  # type: ignore[arg-type]
+    assert results.read("ada") == RESULT
+    assert [p.name for p in tmp_path.iterdir()] == ["ada.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_told_with_the_way_on(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CourseError, match="course grade --resume"):
+        Results(tmp_path / "file").write(RESULT)
+
+
+def test_texts_of_a_report_are_bounded_and_steer_no_terminal():
+    loud = replace(CHECK, saw="\x1b[2J" + "x" * 10**6, log="\x1b]0;t\x07")
+    (check,) = bounded(replace(REPORT, checks=(loud,))).checks
+    assert len(check.saw) <= 4000
+    assert "\x1b" not in check.saw + check.log
+
+
+@pytest.mark.parametrize(
+    ("change", "final"),
+    [({}, True), ({"trouble": "ours"}, False)],
+)
+def test_what_could_not_be_judged_is_not_final(change, final):
+    assert replace(RESULT, **change).is_final is final
+
+
+def test_a_check_that_could_not_be_judged_is_not_final():
+    report = replace(REPORT, checks=(replace(CHECK, verdict="error"),))
+    assert not replace(RESULT, report=report).is_final
+
+
+def test_a_key_changes_with_the_notebook_and_with_what_grades_it():
+    assert len({key_of(b"a", "x"), key_of(b"b", "x"), key_of(b"a", "y")}) == 3
