@@ -36,6 +36,12 @@ def test_all_images_of_a_module_are_each_named_once():
     assert module.all_images == ("a:1", "b:1", "c:1")
 
 
+def test_a_module_asks_for_an_engine_of_its_own(tmp_path):
+    """No module has one unless its entry says so."""
+    text = ENTRY.format(slug="01-a") + ENTRY.format(slug="02-b") + "sandbox = true\n"
+    assert [m.sandbox for m in catalogue(tmp_path, text).modules] == [False, True]
+
+
 @pytest.mark.parametrize("name", ["02-first-server", "02", "first-server", "02-first-server/"])
 def test_a_module_has_three_names(name):
     """Slug, number and name without number find the same module."""
@@ -58,6 +64,7 @@ def test_an_unknown_module_is_answered_with_similar_ones():
         (ENTRY.format(slug="First Server"), "no slug of the form"),
         (ENTRY.format(slug="01-a") * 2, "listed twice: 01-a"),
         (ENTRY.format(slug="01-a") + "colour = 'red'\n", "unknown keys: colour"),
+        (ENTRY.format(slug="01-a") + "sandbox = 'yes'\n", "sandbox = 'yes': true or false"),
     ],
 )
 def test_a_broken_catalogue_names_the_place(tmp_path, text, message):

@@ -48,6 +48,7 @@ def _checked(name: str | None, on_step: Any) -> Any:
     from coursework.grading import Watcher, grade  # noqa: PLC0415
     from coursework.layout import find_layout  # noqa: PLC0415
     from coursework.report.record import save_report  # noqa: PLC0415
+    from coursework.sandbox.of_module import graded_in  # noqa: PLC0415
     from coursework.target import find_target  # noqa: PLC0415
 
     if name is not None and not _NAME.fullmatch(name):
@@ -59,14 +60,15 @@ def _checked(name: str | None, on_step: Any) -> Any:
     target = find_target(layout, str(notebook))
     saved = target.read().files
     files, unsaved = _files_on_disk(notebook.parent, saved, _cells_that_ran())
-    report = grade(
-        target.module,
-        files,
-        layout=layout,
-        engine=start_engine(on_step),
-        only=(name,) if name else (),
-        watcher=Watcher(on_step),
-    )
+    with graded_in(layout, target.module, start_engine(on_step), on_step) as engine:
+        report = grade(
+            target.module,
+            files,
+            layout=layout,
+            engine=engine,
+            only=(name,) if name else (),
+            watcher=Watcher(on_step),
+        )
     if not name:
         save_report(layout, report)
     return replace(report, warnings=tuple(unsaved))

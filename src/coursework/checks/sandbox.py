@@ -239,7 +239,7 @@ class Sandbox:
         with Running(self._engine, words, env=env) as running:
             # Whether all was read is the script's affair.
             with suppress(OSError):
-                running.send(stdin)
+                running.send(stdin, within_s)
                 running.end_input()
             try:
                 for kind, piece in running.output(within_s + _LATE_S):

@@ -57,6 +57,7 @@ def _check(
     from coursework.grading import Watcher, grade  # noqa: PLC0415
     from coursework.report.record import save_report  # noqa: PLC0415
     from coursework.report.terminal import print_ending, print_result  # noqa: PLC0415
+    from coursework.sandbox.of_module import graded_in  # noqa: PLC0415
 
     console = Console(stderr=as_json, highlight=False)
     submission = target.read()
@@ -69,16 +70,16 @@ def _check(
             if not as_json:
                 print_result(console, result)
 
-        engine = start_engine(on_step)
-        report = grade(
-            target.module,
-            submission.files,
-            layout=layout,
-            engine=engine,
-            only=only,
-            seed=seed,
-            watcher=Watcher(on_step, on_result),
-        )
+        with graded_in(layout, target.module, start_engine(on_step), on_step) as engine:
+            report = grade(
+                target.module,
+                submission.files,
+                layout=layout,
+                engine=engine,
+                only=only,
+                seed=seed,
+                watcher=Watcher(on_step, on_result),
+            )
     report = replace(report, warnings=target.differences(submission))
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))

@@ -50,13 +50,17 @@ class Running:
                 engine.container, list(command), stdin=True, user=USER,
                 environment={**_ENVIRONMENT, **env},
             )  # fmt: skip
-            self._id = str(made["Id"])
-            self._socket = socket.socket(socket.AF_UNIX)
+        except OSError as error:
+            # The engine's client raises kinds of it.
+            raise _gone(error) from error
+        self._id = str(made["Id"])
+        self._socket = socket.socket(socket.AF_UNIX)
+        try:
             self._socket.settimeout(_STARTS_WITHIN_S)
             self._socket.connect(engine.outer_host.removeprefix("unix://"))
             self._buffer = self._start()
         except OSError as error:
-            # The engine's client raises kinds of OSError, too.
+            self._socket.close()
             raise _gone(error) from error
 
     def _start(self) -> bytearray:
@@ -93,28 +97,34 @@ class Running:
     ) -> None:
         self.close()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, within_s: float | None = None) -> None:
         """Send to its input.
 
+        Args:
+            data: bytes.
+            within_s: seconds until they must have been read.
+
         Raises:
-            OSError: it has ended.
+            OSError: it has ended, or does not read.
         """
+        if within_s is not None:
+            self._socket.settimeout(within_s)
         self._socket.sendall(data)
 
     def end_input(self) -> None:
         """Close its input."""
         self._socket.shutdown(socket.SHUT_WR)
 
-    def output(self, within_s: float | None) -> Iterator[tuple[int, bytes]]:
+    def output(self, within_s: float) -> Iterator[tuple[int, bytes]]:
         """Give pieces of its outputs, each STDOUT or STDERR with bytes, until both end.
 
         Args:
-            within_s: seconds that all of them may take; None waits.
+            within_s: seconds that all of them may take.
 
         Raises:
             TimeoutError: it took longer.
         """
-        deadline = None if within_s is None else time.monotonic() + within_s
+        deadline = time.monotonic() + within_s
         while self._fill(_FRAME.size, deadline):
             kind, left = _FRAME.unpack(self._taken(_FRAME.size))
             while left and self._fill(1, deadline):
@@ -122,14 +132,14 @@ class Running:
                 left -= len(piece)
                 yield kind, piece
 
-    def _fill(self, size: int, deadline: float | None) -> bool:
+    def _fill(self, size: int, deadline: float) -> bool:
         """Read until so many bytes are there; False at the end."""
         while len(self._buffer) < size:
-            if deadline is None:
-                self._socket.settimeout(None)
-            else:
-                # A timeout of 0 would mean "do not block", not "too late".
-                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            remaining = deadline - time.monotonic()
+            # Asked here: to somebody who sends without end, no single read is too late.
+            if remaining <= 0:
+                raise TimeoutError("its output did not end in time")
+            self._socket.settimeout(remaining)
             block = self._socket.recv(_BLOCK_BYTES)
             if not block:
                 return False

@@ -12,6 +12,7 @@ from coursework.checks.verdict import Report
 from coursework.engine import Engine, start_engine
 from coursework.grading import grade
 from coursework.layout import Layout
+from coursework.sandbox.of_module import graded_in
 from coursework.trouble import CourseError
 
 
@@ -38,15 +39,17 @@ Outcome = Report | CourseError
 def grade_task(task: Task) -> Outcome:
     """Grade one answer; trouble of ours is an outcome too."""
     layout = BareLayout(task.layout.root) if task.answer.is_alone else task.layout
+    module = replace(task.module, images=(*task.module.images, JUNK_IMAGE))
     try:
-        return grade(
-            replace(task.module, images=(*task.module.images, JUNK_IMAGE)),
-            task.answer.files,
-            layout=layout,
-            engine=_engine(),
-            keep=False,
-            seed=task.seed,
-        )
+        with graded_in(task.layout, module, _engine(), lambda _: None) as engine:
+            return grade(
+                module,
+                task.answer.files,
+                layout=layout,
+                engine=engine,
+                keep=False,
+                seed=task.seed,
+            )
     except CourseError as error:
         return error
 

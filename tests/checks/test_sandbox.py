@@ -1,0 +1,127 @@
+"""The sandbox instrument runs an answer's scripts beside an engine of their own."""
+
+import time
+
+import pytest
+
+from coursework.catalogue import Module
+from coursework.checks.failure import Failure
+from coursework.checks.session import Session, Task
+from coursework.containers.building import Limits
+from coursework.containers.runs import open_run
+from coursework.sandbox import open_fleet
+from coursework.submission import Submission
+from coursework.trouble import CourseError
+
+pytestmark = pytest.mark.engine
+
+MODULE = Module("96-sandbox", "T", ("o",), (), 5, ("busybox:1.37",), sandbox=True)
+FILES = {
+    "Dockerfile": b"FROM busybox:1.37\nVOLUME /data\n",
+    "ops.sh": b"""\
+case "$1" in
+  tell) cat; echo "$2 $BANNER" "$(ls)" >&2; exit 3 ;;
+  wait) sleep 60 & sleep 60 ;;
+  leave) sleep 60 & ;;
+  flood) cat /dev/zero ;;
+  up) docker run --detach --name web --publish 127.0.0.1:8080:80 --volume web-data:/data "$2" \
+        sh -c 'echo hello > index.html && exec httpd -f -p 80' ;;
+esac
+""",
+    "long.sh": b"#" * 90_001,
+}
+
+
+@pytest.fixture(scope="module")
+def session(engine, tmp_path_factory):
+    """Give a run in a sandbox of its own."""
+    nobody = lambda _: None  # noqa: E731 - nobody listens
+    with open_fleet(engine, MODULE, (), nobody, ahead=1, wanted=1) as fleet:
+        _, inner = fleet.take()
+        task = Task(
+            MODULE, Submission(FILES, MODULE.slug), tmp_path_factory.mktemp("folder"), 7,
+            Limits(), nobody, nobody,
+        )  # fmt: skip
+        with open_run(MODULE.slug) as run:
+            made = Session(inner, run, task)
+            yield made
+            made.close(keep_failed=False)
+
+
+@pytest.fixture
+def sandbox(session):
+    """Give the instrument, and an engine without anything of an earlier test."""
+    session.sandbox.empty()
+    return session.sandbox
+
+
+def test_a_script_has_arguments_variables_and_input(session, sandbox):
+    """It gives back bytes as they were, and what it says is the report's log."""
+    ran = sandbox.run("ops.sh", "tell", "it's", stdin=b"\0\xff" * 100_000, env={"BANNER": "a  b"})
+    assert (ran.exit_code, ran.stdout) == (3, b"\0\xff" * 100_000)
+    assert ran.stderr == "it's a  b ops.sh\n"
+    assert session.log(None) == "it's a  b ops.sh"
+    assert session.command(None) == """BANNER='a  b' sh ops.sh tell 'it'"'"'s' < FILE"""
+
+
+def test_a_script_must_end_and_must_not_print_without_end(sandbox):
+    """Neither one that waits nor one that floods holds up a grading."""
+    with pytest.raises(Failure, match=r"an end within 0\.5 s, saw it still runs"):
+        sandbox.run("ops.sh", "wait", within_s=0.5)
+    with pytest.raises(Failure, match="less than 20 MiB of output, saw 20 MiB or more"):
+        sandbox.run("ops.sh", "flood")
+    start = time.monotonic()
+    assert sandbox.run("ops.sh", "leave").exit_code == 0
+    assert time.monotonic() - start < 10
+
+
+def test_a_script_must_be_there_and_short(sandbox):
+    """A missing script is the learner's failure."""
+    with pytest.raises(Failure, match=r"a file up\.sh, saw there is none"):
+        sandbox.run("up.sh")
+    with pytest.raises(Failure, match="at most 90,000 bytes, saw 90,001 bytes"):
+        sandbox.run("long.sh")
+
+
+def test_a_server_of_a_script_is_asked_from_inside(session, sandbox):
+    """A port of 127.0.0.1 in the sandbox answers; nobody there is a refused connection."""
+    with pytest.raises(Failure, match="connection refused"):
+        sandbox.server(8080).get("/")
+    name = sandbox.tag(session.built_image(), "lantern:1")
+    ran = sandbox.run("ops.sh", "up", name)
+    assert ran.exit_code == 0, ran.stderr
+    for _ in range(50):
+        try:
+            reply = sandbox.server(8080).get("/index.html")
+            break
+        except Failure:
+            time.sleep(0.1)
+    reply.expect(200, body="hello\n")
+    assert reply.command == "curl -i http://localhost:8080/index.html"
+
+
+def test_an_emptied_engine_keeps_what_the_run_made(session, sandbox):
+    """Containers, volumes and networks of scripts are gone; the run's own stay."""
+    own = session.built_image().start().container
+    name = sandbox.tag(session.built_image(), "lantern:1")
+    sandbox.docker("network", "create", "lantern-net")
+    sandbox.run("ops.sh", "up", name)
+    sandbox.empty()
+    assert sandbox.docker("ps", "--all", "--format", "{{.Names}}").split() == [own.name]
+    assert "web-data" not in sandbox.docker("volume", "ls")
+    assert "lantern-net" not in sandbox.docker("network", "ls")
+    assert "lantern" in sandbox.docker("images")
+
+
+def test_what_docker_refuses_is_told(sandbox):
+    """The last line of docker is what was seen."""
+    with pytest.raises(Failure, match=r"saw exit code 1: .*[Nn]o such") as failed:
+        sandbox.docker("inspect", "nothing")
+    assert failed.value.command == "docker inspect nothing"
+
+
+def test_an_engine_that_stays_is_refused(session_of):
+    """A module whose entry does not say so gets no sandbox."""
+    with pytest.raises(CourseError, match="thrown away afterwards") as refused:
+        _ = session_of({}).sandbox
+    assert "sandbox = true" in refused.value.fix
