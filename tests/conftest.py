@@ -10,6 +10,8 @@ from coursework.cluster.namespace import remove_ended_namespaces
 from coursework.containers.runs import open_run
 from coursework.engine import Engine, start_engine
 from coursework.images import ensure_images
+from tests.clone import clone_with_tiny
+from tests.learners import Class
 
 CLUSTER_MODULE = Module("97-cluster", "T", ("o",), (), 5, (), cluster_images=("busybox:1.37",))
 # One of their own: that of the person who runs the tests is left alone.
@@ -66,3 +68,10 @@ def cluster(node, notes):
 def namespace(cluster):
     """Give an empty namespace."""
     return cluster.create_namespace()
+
+
+@pytest.fixture(scope="session")
+def cohort(engine, tmp_path_factory):
+    """Give a class of the tiny module, without submissions."""
+    ensure_images(engine, ["python:3.13-slim"])
+    return Class(clone_with_tiny(tmp_path_factory.mktemp("cohort") / "clone"), engine)

@@ -15,7 +15,7 @@ from coursework.cohort.grading import Progress
 from coursework.cohort.results import Results
 from coursework.containers.runs import LABEL_MODULE
 from coursework.layout import user_cache
-from tests.cohort.conftest import POINTS, RIGHT, SLUG, left_behind, points
+from tests.learners import POINTS, RIGHT, SLUG, left_behind, points
 
 pytestmark = pytest.mark.engine
 HALF = RIGHT.replace('b"hello"', 'b"<b>hi</b>"')

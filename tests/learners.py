@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from coursework.authoring.audit.answers import right_answers
 from coursework.authoring.derive import derive_exercise
 from coursework.catalogue import load_catalogue
@@ -13,14 +11,13 @@ from coursework.cohort.results import Results
 from coursework.cohort.source import find_submissions
 from coursework.containers.building import Limits
 from coursework.containers.runs import LABEL_MODULE
-from coursework.images import ensure_images
 from coursework.sandbox import SandboxLimits, open_fleet
-from tests.clone import ROOT, clone_with_tiny
+from tests.clone import ROOT
 
 SLUG = "90-tiny"
 RIGHT = (ROOT / "tests" / "grading" / "cases" / "right" / "server.py").read_text("utf-8")
 POINTS = {"greets": 3, "takes_port": 2, "echoes": 2, "serves_many": 2, "fails_loudly": 1}
-SMALL = SandboxLimits(memory="1g", disk="400m", cpus=2, processes=400)
+SMALL = SandboxLimits(memory="1g", disk="400m", cpus=1, processes=300)
 
 
 class Class:
@@ -61,14 +58,6 @@ class Class:
             )  # fmt: skip
             grade_cohort(cohort, left, fleet, jobs=jobs, progress=progress or Progress())
         return {r.learner: r for r in cohort.results.all()}, [s.learner for s in left]
-
-
-@pytest.fixture(scope="session")
-def cohort(engine, tmp_path_factory):
-    """Give a class without submissions."""
-    ensure_images(engine, ["python:3.13-slim"])
-    layout = clone_with_tiny(tmp_path_factory.mktemp("cohort") / "clone")
-    return Class(layout, engine)
 
 
 def code_cell(source) -> dict[str, Any]:

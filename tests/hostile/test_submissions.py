@@ -1,0 +1,105 @@
+"""Hostile submissions: none has more points than it earned, and none reaches out of its sandbox."""
+
+import secrets
+from contextlib import contextmanager
+
+import pytest
+
+from coursework.cohort.class_report import write_pages
+from tests.hostile.submissions import ALL, SUBMISSIONS
+from tests.learners import POINTS, RIGHT, left_behind
+
+pytestmark = pytest.mark.engine
+HONEST = "honest"
+# Few enough that no test waits for minutes.
+_AT_ONCE = 4
+
+
+@contextmanager
+def canary(engine, folder):
+    """Run a neighbour with a file and a process, and keep a file of this machine beside it."""
+    word = secrets.token_hex(8)
+    (folder / "canary").write_text(word)
+    container = engine.client.containers.run(
+        "busybox:1.37", ["sh", "-c", f"echo {word} > /canary; exec sleep 9999"], detach=True
+    )
+    try:
+        yield
+        container.reload()
+        assert container.status == "running"
+        assert container.attrs["RestartCount"] == 0
+        assert container.exec_run(["cat", "/canary"]).output.decode().strip() == word
+        assert len(container.top()["Processes"]) == 1
+        assert (folder / "canary").read_text() == word
+    finally:
+        container.remove(force=True)
+
+
+@pytest.fixture(scope="session")
+def batches(cohort, tmp_path_factory):
+    """Give what grades the batch of a submission, once, and gives its folder and results."""
+    names = sorted(SUBMISSIONS)
+    done = {}
+
+    def graded(name):
+        number = names.index(name) // _AT_ONCE
+        if number not in done:
+            folder = tmp_path_factory.mktemp("hostile")
+            batch = names[number * _AT_ONCE : (number + 1) * _AT_ONCE]
+            done[number] = (folder, grade_batch(cohort, folder, batch))
+        return done[number]
+
+    return graded
+
+
+def grade_batch(cohort, folder, names):
+    """Grade some of them, an honest one among them, beside a neighbour that must not notice."""
+    for name in names:
+        submission = SUBMISSIONS[name]
+        notebook = submission.change(cohort.notebook(**submission.files))
+        cohort.hand_in(folder / "in", name, notebook)
+    cohort.hand_in(folder / "in", HONEST, cohort.notebook(server_py=RIGHT))
+    (folder / "in" / "link.ipynb").symlink_to(folder / "in" / f"{HONEST}.ipynb")
+    with canary(cohort.engine, folder):
+        results, _ = cohort.grade(folder / "in", folder / "out", within_s=120.0)
+    assert left_behind(cohort.engine) == []
+    write_pages(folder / "pages", "90-tiny", list(results.values()))
+    return results
+
+
+@pytest.mark.parametrize("name", sorted(SUBMISSIONS))
+def test_it_has_no_point_that_it_did_not_earn(batches, name):
+    result = batches(name)[1][name]
+    assert result.report.points <= SUBMISSIONS[name].earned
+    assert [c.name for c in result.report.checks] == list(POINTS)
+    assert all(0 <= c.points <= c.max_points for c in result.report.checks)
+
+
+@pytest.mark.parametrize("name", sorted(SUBMISSIONS))
+def test_it_has_feedback_that_harms_nobody(batches, name):
+    folder, results = batches(name)
+    page = (folder / "pages" / "feedback" / "90-tiny" / f"{name}.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "\x1b" not in page
+    assert len(page) < 200_000
+    stored = (folder / "out" / f"{name}.json").read_text("utf-8")
+    assert "\\u001b" not in stored
+    assert results[name].report.checks[0].saw or results[name].report.points
+
+
+@pytest.mark.parametrize("name", sorted(SUBMISSIONS)[::_AT_ONCE])
+def test_the_honest_one_among_them_has_all_its_points(batches, name):
+    assert batches(name)[1][HONEST].report.points == ALL
+
+
+@pytest.mark.parametrize("name", sorted(SUBMISSIONS)[::_AT_ONCE])
+def test_a_link_to_anothers_answer_is_no_answer(batches, name):
+    result = batches(name)[1]["link"]
+    assert result.report.points == 0
+    assert "it is a link" in result.report.checks[0].saw
+
+
+@pytest.mark.parametrize("name", ["looks_around", "breaks_out"])
+def test_it_found_nothing(batches, name):
+    greets = batches(name)[1][name].report.checks[0]
+    assert "[]" in greets.saw

@@ -1,0 +1,126 @@
+"""A sandbox is an engine like another, from which nothing leads out."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from coursework.authoring.audit.answers import right_answers
+from coursework.containers.building import BuildFailed, Limits, build_image
+from coursework.sandbox import open_fleet
+from coursework.sandbox.place import socket_folders
+from tests.learners import SLUG, SMALL, left_behind
+
+pytestmark = pytest.mark.engine
+BASE = "FROM python:3.13-slim\n"
+PIP = "RUN pip download -q --no-deps --no-cache-dir --dest /tmp "
+
+
+@pytest.fixture(scope="module")
+def taken(cohort):
+    """Give a sandbox and its engine."""
+    answers = right_answers(cohort.layout, cohort.module)
+    with open_fleet(
+        cohort.engine, cohort.module, answers, lambda _: None, ahead=1, wanted=1, limits=SMALL
+    ) as fleet:
+        yield fleet.take()
+    assert left_behind(cohort.engine) == []
+
+
+def run(engine, *command):
+    """Run a command in a container of a sandbox, and give what it printed."""
+    printed = engine.client.containers.run(
+        "busybox:1.37", ["sh", "-c", " ".join(command)], remove=True, stderr=True
+    )
+    return printed.decode().strip()
+
+
+def test_it_begins_with_the_images_of_its_module_and_the_steps_of_right_answers(taken, cohort):
+    _, engine = taken
+    assert "python:3.13-slim" in {t for i in engine.client.images.list() for t in i.tags}
+    lines = []
+    (files,) = right_answers(cohort.layout, cohort.module)
+    build_image(engine, files, module=SLUG, on_line=lines.append)
+    assert any("CACHED" in line for line in lines)
+
+
+def test_containers_in_it_find_no_way_out(taken):
+    _, engine = taken
+    assert run(engine, "ls /sys/class/net | tr '\\n' ' '").split() == ["eth0", "lo"]
+    assert "can't resolve" in run(engine, 'nslookup registry.invalid || echo "can\'t resolve"')
+    assert run(engine, "test -e /socket || echo absent") == "absent"
+
+
+def test_a_look_up_fails_at_once(taken):
+    _, engine = taken
+    start = time.monotonic()
+    run(engine, "wget -q -T 30 http://registry.invalid/ || true")
+    assert time.monotonic() - start < 15
+
+
+def test_a_build_reaches_a_package_registry_and_nothing_else(taken):
+    _, engine = taken
+    word = os.urandom(4).hex()
+    build_image(engine, {"Dockerfile": f"{BASE}{PIP} six # {word}\n".encode()}, module=SLUG)
+    fetch = f"RUN python -c \"import urllib.request as u; u.urlopen('http://{word}.invalid')\"\n"
+    with pytest.raises(BuildFailed) as failed:
+        build_image(engine, {"Dockerfile": f"{BASE}{fetch}".encode()}, module=SLUG)
+    assert "403" in failed.value.log
+
+
+def test_a_build_ends_at_its_limits(taken):
+    _, engine = taken
+    with pytest.raises(BuildFailed, match="did not end in 3 s"):
+        build_image(
+            engine, {"Dockerfile": f"{BASE}RUN sleep 99\n".encode()}, module=SLUG, limits=Limits(3)
+        )
+    with pytest.raises(BuildFailed, match="more than its engine's disk holds"):
+        build_image(
+            engine, {"Dockerfile": f"{BASE}RUN head -c 600M /dev/zero > /x\n".encode()},
+            module=SLUG,
+        )  # fmt: skip
+
+
+def test_nothing_can_be_put_in_the_sockets_place(taken, cohort):
+    sandbox, _ = taken
+    container = cohort.engine.client.containers.get(sandbox.name)
+    for command in ("rm -f /socket/docker.sock", "touch /socket/x", "touch /home/student/x"):
+        code, _ = container.exec_run(["sh", "-c", command], user="student")
+        assert code != 0, command
+    assert sandbox.is_intact()
+
+
+def test_it_has_no_privileges(taken, cohort):
+    sandbox, engine = taken
+    attrs = cohort.engine.client.containers.get(sandbox.name).attrs["HostConfig"]
+    assert not attrs["Privileged"]
+    assert not attrs["CapAdd"]
+    assert attrs["ReadonlyRootfs"]
+    assert "rootless" in str(engine.client.info()["SecurityOptions"])
+    owner = os.stat(f"/proc/{engine.process}").st_uid  # noqa: PTH116 - of a process
+    children = [p for p in os.listdir("/proc") if p.isdigit() and is_below(p, engine.process)]  # noqa: PTH208
+    assert children
+    assert owner != 0 or {os.stat(f"/proc/{p}").st_uid for p in children} != {0}  # noqa: PTH116
+
+
+def is_below(pid, ancestor):
+    """Tell whether a process is another one's child."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
+            return int(file.read().rpartition(")")[2].split()[1]) == ancestor
+    except OSError:
+        return False
+
+
+def test_an_engine_that_is_not_the_one_that_started_is_noticed(cohort):
+    answers = right_answers(cohort.layout, cohort.module)
+    with open_fleet(
+        cohort.engine, cohort.module, answers, lambda _: None, ahead=1, wanted=1, limits=SMALL
+    ) as fleet:
+        sandbox, engine = fleet.take()
+        assert sandbox.is_intact()
+        os.kill(engine.process, signal.SIGKILL)
+        time.sleep(1)
+        assert not sandbox.is_intact()
+    assert not [f for f in socket_folders().iterdir() if f.name in sandbox.name]
