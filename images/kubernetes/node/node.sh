@@ -44,12 +44,16 @@ prepare_machine() {
   # While kube-proxy changes its tables, one after the other, an address of a Service may lead nowhere for a moment:
   # it is refused, as one without endpoints is, and never leaves for the host's network. Where there are policies,
   # kube-router's chains come first and accept what they let through: so it stands at their top, too.
-  iptables --wait --new-chain KUBE-ROUTER-FORWARD
-  iptables --wait --new-chain KUBE-ROUTER-OUTPUT
-  for chain in FORWARD OUTPUT KUBE-ROUTER-FORWARD KUBE-ROUTER-OUTPUT; do
-    iptables --wait --append $chain --destination 10.96.0.0/16 --protocol tcp --jump REJECT --reject-with tcp-reset
-    iptables --wait --append $chain --destination 10.96.0.0/16 --jump REJECT
-  done
+  iptables-restore --noflush <<X
+*filter
+:KUBE-ROUTER-FORWARD - [0:0]
+:KUBE-ROUTER-OUTPUT - [0:0]
+$(for chain in FORWARD OUTPUT KUBE-ROUTER-FORWARD KUBE-ROUTER-OUTPUT; do
+    echo "-A $chain -d 10.96.0.0/16 -p tcp -j REJECT --reject-with tcp-reset"
+    echo "-A $chain -d 10.96.0.0/16 -j REJECT"
+  done)
+COMMIT
+X
   mount --make-rshared /
   mount -o remount,rw /sys
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
