@@ -28,6 +28,18 @@ def test_an_image_that_changed_is_copied_again(engine, node):
         engine.client.images.remove("course-test/changing:1")
 
 
+def test_several_are_copied_at_once_each_under_its_name(engine, node):
+    names = ["course-test/first:1", "course-test/second:1"]
+    for name in names:
+        engine.client.images.get("busybox:1.37").tag(name)
+    try:
+        assert load_images(engine, node, [*names, "busybox:1.37"]) == names
+        assert load_images(engine, node, names) == []
+    finally:
+        for name in names:
+            engine.client.images.remove(name)
+
+
 def test_a_pod_finds_it_without_a_registry(namespace):
     namespace.api.create("pods", POD, namespace=namespace.name)
     while namespace.get("pods", "box")["status"].get("phase") == "Pending":

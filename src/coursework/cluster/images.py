@@ -27,15 +27,14 @@ def load_images(engine: Engine, node: Node, names: Iterable[str]) -> list[str]:
     Raises:
         CourseError: an image is not there, or cannot be copied.
     """
+    ids = {name: _id(engine, name) for name in dict.fromkeys(names)}
     present = _present(node)
-    copied = []
-    for name in dict.fromkeys(names):
-        image_id = _id(engine, name)
-        if present.get(_full(name)) != image_id:
-            _copy(engine, node, name)
-            node.run_inside(*_CTR, "label", _full(name), f"{_LABEL}={image_id}")
-            copied.append(name)
-    return copied
+    absent = [name for name, image_id in ids.items() if present.get(_full(name)) != image_id]
+    if absent:
+        _copy(engine, node, absent)
+    for name in absent:
+        node.run_inside(*_CTR, "label", _full(name), f"{_LABEL}={ids[name]}")
+    return absent
 
 
 def _id(engine: Engine, name: str) -> str:
@@ -57,18 +56,19 @@ def _present(node: Node) -> dict[str, str]:
     return found
 
 
-def _copy(engine: Engine, node: Node, name: str) -> None:
+def _copy(engine: Engine, node: Node, names: list[str]) -> None:
+    """Copy images at once: a layer that several have goes through once."""
     environment = engine.environment()
     into = ["docker", "exec", "--interactive", node.name, *_CTR, "import", "--all-platforms", "-"]
     with subprocess.Popen(
-        ["docker", "save", name], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ["docker", "save", *names], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as save:
         load = subprocess.run(
             into, env=environment, stdin=save.stdout, capture_output=True, check=False
         )
     if save.returncode or load.returncode:
         raise CourseError(
-            f"The image {name} cannot be copied into the cluster.",
+            f"{', '.join(names)} cannot be copied into the cluster.",
             why=load.stderr.decode(errors="replace")[-300:],
             fix="course cluster status",
         )
