@@ -38,7 +38,7 @@ from typing import Any, Self
 import nbformat
 
 from coursework.authoring.audit.answers import RIGHT, SOLUTION, WRONG, Answer, answers_of
-from coursework.authoring.audit.answers import right_answers as laid_right_answers
+from coursework.authoring.audit.answers import warming_answers as laid_warming_answers
 from coursework.authoring.audit.subject import Subject
 from coursework.catalogue import Module, load_catalogue
 from coursework.checks.deadline import ProcessorTime, processor_time
@@ -172,7 +172,7 @@ def notebook(blank: Any, files: dict[str, bytes]) -> bytes:
 def watched(engine: Engine, module: Module, jobs: int, wanted: int, seen: Seen) -> Iterator[Fleet]:
     """Open a fleet as `course grade` does, and remember it."""
     start = time.monotonic()
-    answers = laid_right_answers(find_layout(), module)
+    answers = laid_warming_answers(find_layout(), module)
     ahead = max(1, min(jobs, wanted, MOST_AHEAD))
     with open_fleet(engine, module, answers, say, ahead=ahead, wanted=wanted) as fleet:
         seen.opened_s = time.monotonic() - start

@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from coursework.authoring.audit.answers import right_answers
+from coursework.authoring.audit.answers import warming_answers
 from coursework.authoring.derive import derive_exercise
 from coursework.catalogue import load_catalogue
 from coursework.cohort.grading import Cohort, Progress, grade_cohort, left_to_grade
 from coursework.cohort.results import Results
 from coursework.cohort.source import find_submissions
 from coursework.containers.building import Limits
-from coursework.containers.runs import LABEL_MODULE
+from coursework.containers.runs import LABEL_MODULE, LABEL_RUN, is_alive
 from coursework.sandbox import SandboxLimits, open_fleet
 from tests.clone import ROOT
 
@@ -51,7 +51,7 @@ class Class:
         submissions = find_submissions(source, SLUG)
         left = left_to_grade(cohort, submissions, force=force)
         if left:
-            answers = right_answers(self.layout, self.module)
+            answers = warming_answers(self.layout, self.module)
             fleet = open_fleet(
                 self.engine, self.module, answers, lambda _: None,
                 ahead=min(jobs, len(left)), wanted=len(left), limits=SMALL,
@@ -72,7 +72,9 @@ def points(result):
 
 
 def left_behind(engine):
-    """Give the names of sandboxes' containers and networks that an engine still has."""
+    """Give the names of containers and networks that ended gradings of the class left."""
     of_class = {"label": f"{LABEL_MODULE}={SLUG}"}
     containers = engine.client.containers.list(all=True, filters=of_class)
-    return [item.name for item in (*containers, *engine.client.networks.list(filters=of_class))]
+    found = [(c.name, c.labels) for c in containers]
+    found += [(n.name, n.attrs["Labels"]) for n in engine.client.networks.list(filters=of_class)]
+    return [name for name, labels in found if not is_alive(labels[LABEL_RUN])]

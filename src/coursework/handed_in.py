@@ -1,6 +1,6 @@
 """What a learner handed in, graded: a notebook that cannot be read is a result too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def grade_handed_in(
     """
     checks = list_checks(layout, module.slug)
     try:
-        submission = _read(notebook, module.slug, [c.name for c in checks])
+        submission = read_submission(notebook, module.slug, [c.name for c in checks])
     except SubmissionError as error:
         return Report(module.slug, "", 0, tuple(refused(check, error) for check in checks))
     report = grade(
@@ -49,7 +49,12 @@ def grade_handed_in(
     return replace(report, checks=told)
 
 
-def _read(notebook: Path | bytes, slug: str, checks: list[str]) -> Submission:
+def read_submission(notebook: Path | bytes, slug: str, checks: Sequence[str]) -> Submission:
+    """Read a notebook that answers a module; nothing in it is run.
+
+    Raises:
+        SubmissionError: it cannot be read, is damaged, or is another module's.
+    """
     data = notebook if isinstance(notebook, bytes) else read_handed_in(notebook)
     name = "the notebook" if isinstance(notebook, bytes) else notebook.name
     module = parse_notebook(data, name=name).module

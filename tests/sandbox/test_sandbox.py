@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from coursework.authoring.audit.answers import right_answers
+from coursework.authoring.audit.answers import warming_answers
 from coursework.containers.building import BuildFailed, Limits, build_image
 from coursework.sandbox import open_fleet
 from coursework.sandbox.place import socket_folders
@@ -20,7 +20,7 @@ PIP = "RUN pip download -q --no-deps --no-cache-dir --dest /tmp "
 @pytest.fixture(scope="module")
 def taken(cohort):
     """Give a sandbox and its engine."""
-    answers = right_answers(cohort.layout, cohort.module)
+    answers = warming_answers(cohort.layout, cohort.module)
     with open_fleet(
         cohort.engine, cohort.module, answers, lambda _: None, ahead=1, wanted=1, limits=SMALL
     ) as fleet:
@@ -36,11 +36,11 @@ def run(engine, *command):
     return printed.decode().strip()
 
 
-def test_it_begins_with_the_images_of_its_module_and_the_steps_of_right_answers(taken, cohort):
+def test_it_begins_with_the_images_of_its_module_and_the_steps_of_warming_answers(taken, cohort):
     _, engine = taken
     assert "python:3.13-slim" in {t for i in engine.client.images.list() for t in i.tags}
-    lines = []
-    (files,) = right_answers(cohort.layout, cohort.module)
+    lines: list[str] = []
+    (files,) = warming_answers(cohort.layout, cohort.module)
     build_image(engine, files, module=SLUG, on_line=lines.append)
     assert any("CACHED" in line for line in lines)
 
@@ -114,7 +114,7 @@ def is_below(pid, ancestor):
 
 
 def test_an_engine_that_is_not_the_one_that_started_is_noticed(cohort):
-    answers = right_answers(cohort.layout, cohort.module)
+    answers = warming_answers(cohort.layout, cohort.module)
     with open_fleet(
         cohort.engine, cohort.module, answers, lambda _: None, ahead=1, wanted=1, limits=SMALL
     ) as fleet:

@@ -276,6 +276,9 @@ class Session:
             self.postgres.close_all()
         if "cluster" in self.__dict__:
             self.cluster.close(keep=keep_failed and self._some_failed)
+        if self._engine.is_sandbox:
+            # It is thrown away with all that is in it.
+            return
         if self._kept:
             # What a kept server talks to stays with it.
             self._kept |= self._services

@@ -16,7 +16,7 @@ from coursework.cohort.worker import Job, Worker
 from coursework.containers.building import Limits
 from coursework.engine import Engine, address
 from coursework.grading import list_checks
-from coursework.handed_in import refused
+from coursework.handed_in import read_submission, refused
 from coursework.images import known_images
 from coursework.layout import Layout
 from coursework.sandbox import Fleet
@@ -45,7 +45,7 @@ class Cohort:
     outer: Engine
     results: Results
     within_s: float = GRADED_WITHIN_S
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = field(default_factory=lambda: Limits(seconds=120))
 
 
 @dataclass
@@ -178,6 +178,8 @@ class _Queue:
         key = _key(submission, self._graded_by)
         try:
             notebook = submission.read()
+            # What cannot be read needs no sandbox.
+            read_submission(notebook, module.slug, [c.name for c in self._checks])
         except SubmissionError as error:
             checks = tuple(refused(check, error) for check in self._checks)
             return Result(submission.learner, module.slug, key, Report(module.slug, "", 0, checks))

@@ -4,9 +4,11 @@ Everything here comes from learners: names become identifiers, never paths, and 
 """
 
 import hashlib
+import lzma
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,6 +18,8 @@ from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise.ipynb"
 _LIMIT_ENTRIES = 20_000
+# What reading a member that was damaged, encrypted or packed in an unknown way can end with.
+_DAMAGES = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError)
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
 # Canvas: `doejane_LATE_4711_88123_exercise-2.ipynb`; the number is the person's.
 _CANVAS = re.compile(r"(?P<name>[^_/]+)(?:_LATE)?_(?P<id>\d+)_\d+_[^/]*\.ipynb")
@@ -122,7 +126,7 @@ def _zip_reader(source: Path, member: zipfile.ZipInfo) -> Callable[[], bytes]:
         try:
             with zipfile.ZipFile(source) as archive, archive.open(member) as file:
                 return file.read(LIMIT_NOTEBOOK_BYTES + 1)
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except _DAMAGES as error:
             raise SubmissionError("The notebook cannot be read.", why=str(error)[:120]) from error
 
     return read

@@ -74,6 +74,8 @@ def command(
 def _remember(layout: Layout, source: Path, module: str, out: Path, gradebook: str) -> None:
     layout.state.mkdir(parents=True, exist_ok=True)
     values = [str(source.absolute()), module, str(out), gradebook]
+    # A gradebook's address may hold a password.
+    (layout.state / _LAST).touch(mode=0o600)
     (layout.state / _LAST).write_text(json.dumps(values), "utf-8")
 
 
@@ -166,7 +168,7 @@ class _Run:
     def _sandboxes(
         self, cohort: "Cohort", wanted: int, jobs: int, tell: Any, *, trusted: bool
     ) -> "AbstractContextManager[Any]":
-        from coursework.authoring.audit.answers import right_answers  # noqa: PLC0415
+        from coursework.authoring.audit.answers import warming_answers  # noqa: PLC0415
         from coursework.cohort.grading import trusted_engine  # noqa: PLC0415
         from coursework.sandbox import open_fleet  # noqa: PLC0415
 
@@ -174,7 +176,7 @@ class _Run:
         # Manifests are judged in a namespace of a cluster: nothing of theirs is built or run here.
         if (trusted and not module.sandbox) or module.cluster_images:
             return trusted_engine()
-        answers = right_answers(cohort.layout, module)
+        answers = warming_answers(cohort.layout, module)
         ahead = min(jobs, wanted, 4)
         return open_fleet(cohort.outer, module, answers, tell, ahead=ahead, wanted=wanted)
 

@@ -244,9 +244,11 @@ class Build:
                     "look for a command in the Dockerfile that writes without end",
                 )  # fmt: skip
             return _disk_full("no space left on device, says the build")
+        # What a step printed is the submission's own word, and begins with the step's number.
+        said = "\n".join(line for line in self._lines if not line.startswith("#"))
         for sign, fix in _OUR_TROUBLE.items():
-            if sign in log:
-                return CourseError("The engine cannot build.", why=log[:300], fix=fix)
+            if sign in said:
+                return CourseError("The engine cannot build.", why=said[-300:], fix=fix)
         if missing := self._missing(log):
             return missing
         reasons = [m[1] for line in self._lines if (m := _REASON.search(line))]
@@ -291,6 +293,9 @@ class _Disk:
         self._free_before: int | None = None
 
     def _free(self) -> int | None:
+        if self._engine.is_sandbox:
+            # Its disk has a size of its own.
+            return None
         if self._root is None:
             self._root = str(self._engine.client.info().get("DockerRootDir", ""))
         try:

@@ -1,7 +1,7 @@
 """One cleaner for all that ended runs have left in an engine."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from docker import DockerClient
@@ -83,13 +83,19 @@ def clean(client: DockerClient, module: str | None = None) -> Cleaned:
         client: of the engine to clean.
         module: only what this module's runs made; of all modules by default.
     """
+    left = remove_ended(client, module)
+    return replace(left, images=_remove_images(client, module))
+
+
+def remove_ended(client: DockerClient, module: str | None = None) -> Cleaned:
+    """Remove what ended runs left, but for images: a run that is alive may just have built one."""
     containers = _containers(client, module)
     remove_containers(containers)
     networks = _ended(client.networks.list(filters=_filter(module)), "Labels")
     volumes = _ended(client.volumes.list(filters=_filter(module)), "Labels")
     for item in [*networks, *volumes]:
         item.remove()
-    return Cleaned(len(containers), len(networks), len(volumes), _remove_images(client, module))
+    return Cleaned(len(containers), len(networks), len(volumes))
 
 
 def _remove_images(client: DockerClient, module: str | None) -> int:

@@ -12,7 +12,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Bool
 
-from coursework.authoring.audit.answers import right_answers
+from coursework.authoring.audit.answers import warming_answers
 from coursework.catalogue import Module, load_catalogue
 from coursework.checks.verdict import CheckResult, Report
 from coursework.engine import Engine, start_engine
@@ -33,7 +33,7 @@ def _fleet(layout: Layout, module: Module, outer: Engine, tell: Callable[[str], 
     """Give the sandboxes of this process, which end with it."""
     stack = ExitStack()
     atexit.register(stack.close)
-    answers = right_answers(layout, module)
+    answers = warming_answers(layout, module)
     return stack.enter_context(
         open_fleet(outer, module, answers, tell, ahead=1, wanted=_MORE_THAN_ANY_CLASS)
     )

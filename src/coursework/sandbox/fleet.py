@@ -77,9 +77,9 @@ class Fleet:
         start = time.monotonic()
         found = self._ready.get()
         self.waits_s.append(time.monotonic() - start)
+        self._start_next()
         if isinstance(found, BaseException):
             raise found
-        self._start_next()
         return found
 
     def want_another(self) -> None:

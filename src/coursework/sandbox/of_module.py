@@ -33,11 +33,11 @@ def graded_in(
         yield outer
         return
     # Loaded here: most modules need none of it, and their learners wait for a verdict.
-    from coursework.authoring.audit.answers import right_answers  # noqa: PLC0415
+    from coursework.authoring.audit.answers import warming_answers  # noqa: PLC0415
     from coursework.sandbox.opening import open_fleet  # noqa: PLC0415
 
     _require(module, outer)
-    answers = right_answers(layout, module)
+    answers = warming_answers(layout, module)
     with open_fleet(outer, module, answers, tell, ahead=1, wanted=1) as fleet:
         tell("starting an engine for this answer alone")
         _, engine = fleet.take()

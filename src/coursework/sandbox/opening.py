@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from docker.errors import APIError
 
 from coursework.catalogue import Module
-from coursework.containers.cleaning import clean
+from coursework.containers.cleaning import remove_ended
 from coursework.containers.runs import Run, open_run
 from coursework.engine import Engine
 from coursework.images import ensure_images
@@ -45,7 +45,7 @@ def open_fleet(
     """
     require_sandboxes(outer)
     ensure_images(outer, [IMAGE], tell)
-    clean(outer.client, module.slug)
+    remove_ended(outer.client, module.slug)
     remove_ended_sockets()
     try:
         with open_run(module.slug) as run, _open_proxy(outer, run) as proxy:
@@ -56,7 +56,7 @@ def open_fleet(
                 yield fleet
     finally:
         # What an engine under load did not remove when it was asked.
-        clean(outer.client, module.slug)
+        remove_ended(outer.client, module.slug)
 
 
 @contextmanager

@@ -17,6 +17,10 @@ JUNK_IMAGE = "python:3.13-slim"
 _NOT_LAID = "README.md"
 # Junk brings an image of its own: a module's Dockerfile, also a given one, is left away.
 _OF_THE_IMAGE = ("Dockerfile", ".dockerignore")
+# What decides which packages a build installs.
+_OF_A_BUILD = (
+    *_OF_THE_IMAGE, "package.json", "package-lock.json", "requirements.txt", "pyproject.toml",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,15 +102,20 @@ class BareLayout(Layout):
         return self.state / "nothing" / slug
 
 
-def right_answers(layout: Layout, module: Module) -> list[dict[str, bytes]]:
-    """Give the folders that are built of a module's right answers, with starter and given files.
+def warming_answers(layout: Layout, module: Module) -> list[dict[str, bytes]]:
+    """Give folders whose builds leave the steps of a module's right answers in a cache.
+
+    What the answers themselves say is left out: who looks through the cache finds no solution.
 
     Raises:
         CourseError: the exercise cannot be derived.
     """
+    slug = module.slug
     found = answers_of(Subject(layout, module))
-    starter, given = (
-        folder_files(layout.starter(module.slug)),
-        folder_files(layout.given(module.slug)),
-    )
-    return [{**starter, **a.files, **given} for a in found if a.kind in (SOLUTION, RIGHT)]
+    starter, given = folder_files(layout.starter(slug)), folder_files(layout.given(slug))
+    right = [a.files for a in found if a.kind in (SOLUTION, RIGHT)]
+    return [{**starter, **_without_words(files), **given} for files in right]
+
+
+def _without_words(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name: data if Path(name).name in _OF_A_BUILD else b"" for name, data in files.items()}
