@@ -15,7 +15,11 @@ RIGHT = (CASES / "right" / "server.py").read_text("utf-8")
 
 
 def containers(engine, text="90-tiny"):
-    return [c.name for c in engine.client.containers.list(all=True) if c.name.startswith(text)]
+    return [
+        c.name
+        for c in engine.client.containers.list(all=True, ignore_removed=True)
+        if c.name.startswith(text)
+    ]
 
 
 def test_a_right_answer_ends_with_0(finished):
