@@ -129,5 +129,5 @@ def test_an_interrupt_leaves_nothing_behind(folder, engine):
     shown = run(folder, IMPORT, slow, press, "check()")[-1]
     assert "stopped" in shown
     assert time.monotonic() - started < 30
-    names = [c.name for c in engine.client.containers.list(all=True)]
+    names = [c.name for c in engine.client.containers.list(all=True, ignore_removed=True)]
     assert not any(n.startswith("90-tiny") for n in names)
