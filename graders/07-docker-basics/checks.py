@@ -1,0 +1,270 @@
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from coursework.checks import (
+    Builder,
+    Client,
+    Deadline,
+    Failure,
+    Image,
+    Meanwhile,
+    Ran,
+    Random,
+    Sandbox,
+    Server,
+    StartFailure,
+    Story,
+    fail,
+    points,
+)
+
+LABEL = "org.opencontainers.image.version"
+NAME = "lantern:1"
+HELPER = "busybox:1.37"
+PORT = 8080
+# The contract says 2 s; a busy machine is a little late.
+ENDS_WITHIN_S = 4.0
+SERVES_WITHIN_S = 5.0
+
+
+class Machine:
+    """A machine on which the answer's image is known by a name, and its script is run.
+
+    Args:
+        sandbox: the engine of that machine.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.empty = sandbox.empty
+        self.docker = sandbox.docker
+
+    def ops(self, *words: str, stdin: bytes = b"", banner: str | None = None) -> Ran:
+        """Run the answer's script."""
+        env = {} if banner is None else {"BANNER": banner}
+        ran = self._sandbox.run("ops.sh", *words, stdin=stdin, env=env)
+        if ran.exit_code:
+            said = ran.stderr.strip() or "nothing on standard error"
+            fail(f"exit code 0 of sh ops.sh {words[0]}", f"{ran.exit_code}: {said[:200]}")
+        return ran
+
+    def start(self, port: int, *options: str) -> str:
+        """Start a container without the answer's script; give its id."""
+        where = f"--publish=127.0.0.1:{port}:3000"
+        return self.docker("run", "--detach", where, *options, NAME).strip()
+
+    def board(self, port: int = PORT) -> Client:
+        """Give a notice board on this machine, once it answers."""
+        board, deadline = self._sandbox.server(port), Deadline(SERVES_WITHIN_S)
+        while True:
+            try:
+                board.get("/api/version").expect(200)
+            except Failure:
+                if deadline.has_passed():
+                    raise
+                time.sleep(0.05)
+            else:
+                return board
+
+    def users_of_the_volume(self) -> list[str]:
+        """Give the names of all containers with the notes, also of those that have ended."""
+        found = self.docker("ps", "--all", "--filter=volume=lantern-data", "--format={{.Names}}")
+        return found.split()
+
+    def facts(self, container: str) -> dict[str, Any]:
+        """Give what `docker inspect` tells of a container."""
+        return dict(json.loads(self.docker("inspect", container))[0])
+
+    def in_volume(self, command: str) -> str:
+        """Run a command in a helper that has the volume lantern-data at /data."""
+        mount = "--volume=lantern-data:/data"
+        return self.docker("run", "--rm", mount, HELPER, "sh", "-c", command)
+
+
+@pytest.fixture(scope="session")
+def versions(random: Random) -> list[str]:
+    """Give two versions that nobody can know beforehand."""
+    return [f"{random.integer(2, 90)}.{random.integer(1, 90)}-{random.word()}" for _ in range(2)]
+
+
+@pytest.fixture(scope="session")
+def image(builder: Builder, versions: list[str]) -> Image:
+    """The image of the first version."""
+    return builder.build(args={"APP_VERSION": versions[0]})
+
+
+@pytest.fixture(scope="session")
+def machine(sandbox: Sandbox, image: Image) -> Machine:
+    """The machine of whoever runs the board."""
+    sandbox.tag(image, NAME)
+    return Machine(sandbox)
+
+
+@pytest.fixture(scope="module")
+def second(builder: Builder, versions: list[str], meanwhile: Meanwhile) -> Story[None]:
+    """An image of the second version, and what a server of it says."""
+
+    def story() -> None:
+        server = builder.build(args={"APP_VERSION": versions[1]}).start()
+        server.get("/api/version").expect(200, json={"version": versions[1]})
+
+    return meanwhile(story)
+
+
+@pytest.fixture(scope="module")
+def server(image: Image) -> Server:
+    """A board with nothing set."""
+    return image.start()
+
+
+@pytest.fixture(scope="module")
+def leaving(image: Image, meanwhile: Meanwhile) -> Story[int]:
+    """A server that is asked to end, and its exit code."""
+
+    def story() -> int:
+        server = image.start()
+        server.get("/api/version").expect(200)
+        return server.stop(within_s=ENDS_WITHIN_S)
+
+    return meanwhile(story)
+
+
+@points(
+    2,
+    hint="ARG APP_VERSION takes the argument during the build. Write it into a LABEL, and into an"
+    " ENV for the program.",
+    link="A version that is baked in",
+)
+def check_bakes_the_version(
+    server: Server, versions: list[str], second: Story[None], machine: Machine
+) -> None:
+    """Each build has the version of its APP_VERSION, in its label and at /api/version"""
+    server.get("/api/version").expect(200, json={"version": versions[0]})
+    second.result()
+    labels = json.loads(machine.docker("inspect", "--format={{json .Config.Labels}}", NAME))
+    if (seen := (labels or {}).get(LABEL)) != versions[0]:
+        fail(f"the label {LABEL}={versions[0]}", repr(seen) if seen else "no such label")
+
+
+@points(
+    1,
+    hint='Arguments take the place of CMD and are added to ENTRYPOINT: ENTRYPOINT ["node",'
+    ' "server.js"].',
+    link="Arguments",
+)
+def check_takes_arguments(image: Image, server: Server) -> None:
+    """docker run IMAGE --version prints what /api/version says, and ends with exit code 0"""
+    version = server.get("/api/version").expect(200, json={}).json().get("version")
+    wanted = f"exit code 0, and the line {version}"
+    try:
+        finished = image.run(args=["--version"])
+    except StartFailure as failure:
+        # Its own hint says that the Dockerfile names no program; here the argument is none.
+        fail(wanted, failure.saw)
+    if finished.exit_code or str(version) not in finished.stdout.splitlines():
+        fail(wanted, f"exit code {finished.exit_code}, and {finished.stdout[:200]!r}")
+
+
+@points(
+    2,
+    hint='Docker signals process 1. Let it be the program itself: ENTRYPOINT ["node", "server.js"],'
+    " and in a script exec.",
+    link="Who is process 1",
+)
+def check_stops_when_asked(leaving: Story[int]) -> None:
+    """After SIGTERM the container ends by itself in 2 s, with exit code 0"""
+    if code := leaving.result():
+        fail("exit code 0 after SIGTERM", f"exit code {code}")
+
+
+@points(
+    2,
+    hint="VOLUME /data in the Dockerfile, and the program must write there: see DATA_DIR.",
+    link="Data that stays",
+)
+def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -> None:
+    """Notes are in a volume at /data: the next container has them, a new volume has none"""
+    server.get("/api/notes").expect(200, json={"notes": []})
+    note = random.text()
+    old = machine.start(8081)
+    machine.start(8082, "--volume=new:/data")
+    machine.board(8081).post("/api/notes", json={"text": note}).expect(201)
+    mounts = {mount["Destination"]: mount for mount in machine.facts(old)["Mounts"]}
+    if not (volume := mounts.get("/data", {}).get("Name")):
+        seen = f"volumes at {', '.join(mounts)}" if mounts else "no volume"
+        fail("a volume at /data, also where none is named", seen)
+    machine.docker("rm", "--force", old)
+    machine.start(8083, f"--volume={volume}:/data")
+    machine.board(8083).get("/api/notes").expect(200, json={"notes": [note]})
+    machine.board(8082).get("/api/notes").expect(200, json={"notes": []})
+
+
+@points(
+    2,
+    hint="Remove the old container before docker run, publish at 127.0.0.1:8080:3000, and pass"
+    " BANNER on with --env BANNER.",
+    link="Start and replace by script",
+)
+def check_runs_by_script(server: Server, machine: Machine, random: Random) -> None:
+    """ops.sh up starts the board as agreed, up again replaces it, down keeps the volume"""
+    server.get("/api/version").expect(200)
+    machine.empty()
+    kept = random.word()
+    for word in random.words(2):
+        banner = f"""{word} {random.word()}:  "{random.text()}" isn't $HOME *"""
+        machine.ops("up", NAME, banner=banner)
+        machine.board().get("/api/banner").expect(200, json={"banner": banner})
+        if (names := machine.users_of_the_volume()) != ["lantern"]:
+            fail("one container with lantern-data, lantern", ", ".join(names) or "none")
+        expect_as_agreed(machine.facts("lantern"))
+        machine.in_volume(f"touch /data/{kept}-{word}")
+    machine.ops("down")
+    if names := machine.users_of_the_volume():
+        fail("no container after sh ops.sh down", ", ".join(names))
+    if (count := machine.in_volume("ls /data").count(kept)) != 2:
+        fail("the volume lantern-data with all that was put into it", f"{count} of 2 files")
+
+
+def expect_as_agreed(container: Mapping[str, Any]) -> None:
+    """Compare the container's settings with the contract."""
+    network = container["NetworkSettings"]
+    volumes = [f"{m.get('Name', m['Type'])} at {m['Destination']}" for m in container["Mounts"]]
+    addresses = [
+        f"{at['HostIp']}:{at['HostPort']} to {inside}"
+        for inside, bindings in network["Ports"].items()
+        for at in bindings or ()
+    ]
+    if "lantern-net" not in network["Networks"]:
+        fail("a container in the network lantern-net", ", ".join(network["Networks"]) or "none")
+    if (wanted := "lantern-data at /data") not in volumes:
+        fail(f"the volume {wanted}", ", ".join(volumes) or "no volume")
+    if addresses != [wanted := f"127.0.0.1:{PORT} to 3000/tcp"]:
+        fail(f"published at {wanted} only", ", ".join(addresses) or "nothing published")
+    if (policy := container["HostConfig"]["RestartPolicy"]["Name"]) != "unless-stopped":
+        fail("the restart policy unless-stopped", policy or "none")
+
+
+@points(
+    1,
+    hint="Save what is in the volume: a helper with the same --volume and tar. docker export and"
+    " docker commit leave volumes out.",
+    link="Back up and restore",
+    needs=("keeps_data_outside",),
+)
+def check_backs_up(machine: Machine, random: Random) -> None:
+    """What ops.sh backup has saved, ops.sh restore brings back in an empty engine"""
+    machine.empty()
+    machine.ops("up", NAME)
+    notes = [f"{random.text()}\n{word}" for word in random.words(3)]
+    for note in notes:
+        machine.board().post("/api/notes", json={"text": note}).expect(201)
+    if not (archive := machine.ops("backup").stdout):
+        fail("a backup on standard output", "nothing")
+    machine.empty()
+    machine.ops("restore", stdin=archive)
+    machine.ops("up", NAME)
+    machine.board().get("/api/notes").expect(200, json={"notes": notes})

@@ -1,0 +1,23 @@
+# Everything by docker cp and docker create: no helper program is run.
+case "$1" in
+  up)
+    docker network create lantern-net > /dev/null 2>&1
+    docker volume create lantern-data > /dev/null
+    docker rm --force lantern > /dev/null 2>&1
+    docker create --name lantern --restart unless-stopped -e "BANNER=${BANNER-}" \
+      --mount type=volume,source=lantern-data,target=/data -p 127.0.0.1:8080:3000 "$2" > /dev/null &&
+    docker network connect lantern-net lantern &&
+    docker start lantern > /dev/null
+    ;;
+  down)
+    docker stop -t 3 lantern > /dev/null && docker rm lantern > /dev/null
+    ;;
+  backup)
+    docker cp lantern:/data/. - | gzip
+    ;;
+  restore)
+    carrier=$(docker create --volume lantern-data:/data busybox:1.37)
+    gunzip | docker cp - "$carrier:/data"
+    docker rm "$carrier" > /dev/null
+    ;;
+esac

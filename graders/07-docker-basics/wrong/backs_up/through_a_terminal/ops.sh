@@ -1,0 +1,40 @@
+#!/bin/sh
+# Wrong: -t makes a terminal of the output, and a terminal changes line ends.
+# Runs the notice board: up IMAGE | down | backup > FILE | restore < FILE
+set -eu
+
+remove() {
+  # Stop first: the server ends by itself. What is not there needs no removing.
+  docker stop lantern > /dev/null 2>&1 || true
+  docker rm --force lantern > /dev/null 2>&1 || true
+}
+
+up() {
+  docker network inspect lantern-net > /dev/null 2>&1 || docker network create lantern-net > /dev/null
+  remove
+  # --env without a value passes the caller's variable on, whatever is in it.
+  docker run --detach --name lantern \
+    --network lantern-net \
+    --volume lantern-data:/data \
+    --publish 127.0.0.1:8080:3000 \
+    --restart unless-stopped \
+    --env BANNER \
+    "$1" > /dev/null
+}
+
+# A helper sees the volume and nothing else; what it prints is the archive.
+backup() {
+  docker run --rm -t --volume lantern-data:/data:ro busybox:1.37 tar -c -C /data -f - .
+}
+
+restore() {
+  docker run --rm --interactive --volume lantern-data:/data busybox:1.37 tar -x -C /data -f -
+}
+
+case "${1:-}" in
+  up) up "$2" ;;
+  down) remove ;;
+  backup) backup ;;
+  restore) restore ;;
+  *) echo "usage: sh ops.sh up IMAGE | down | backup > FILE | restore < FILE" >&2; exit 2 ;;
+esac
