@@ -80,7 +80,7 @@ def test_a_service_without_pods_and_one_without_a_name(namespace):
 @pytest.mark.parametrize(
     ("old", "new", "saw"),
     [
-        ("busybox:1.37", "nowhere/nothing:1", r"pod web-\S+ has no image nowhere/nothing:1 \((Err)?Im"),
+        ("busybox:1.37", "nowhere/nothing:1", r"has no image nowhere/nothing:1 \((Err)?Im"),
         ("httpd -f -p", "echo no seats; exit 3; #", r"ends again and again: web with exit code 3"),
         ("port: 3000}, period", "port: 9}, period", r"runs, but is not ready: Readiness probe fai"),
         ("terminationGrace", "nodeSelector: {disk: fast}\n      terminationGrace", "finds no node"),
