@@ -188,19 +188,18 @@ def check_stops_when_asked(leaving: Story[int]) -> None:
 )
 def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -> None:
     """Notes are in a volume at /data: the next container has them, a new volume has none"""
+    # This server has a volume of its own, which is new.
     server.get("/api/notes").expect(200, json={"notes": []})
     note = random.text()
     old = machine.start(8081)
-    machine.start(8082, "--volume=new:/data")
     machine.board(8081).post("/api/notes", json={"text": note}).expect(201)
     mounts = {mount["Destination"]: mount for mount in machine.facts(old)["Mounts"]}
     if not (volume := mounts.get("/data", {}).get("Name")):
         seen = f"volumes at {', '.join(mounts)}" if mounts else "no volume"
         fail("a volume at /data, also where none is named", seen)
     machine.docker("rm", "--force", old)
-    machine.start(8083, f"--volume={volume}:/data")
-    machine.board(8083).get("/api/notes").expect(200, json={"notes": [note]})
-    machine.board(8082).get("/api/notes").expect(200, json={"notes": []})
+    machine.start(8082, f"--volume={volume}:/data")
+    machine.board(8082).get("/api/notes").expect(200, json={"notes": [note]})
 
 
 @points(
@@ -214,19 +213,20 @@ def check_runs_by_script(server: Server, machine: Machine, random: Random) -> No
     server.get("/api/version").expect(200)
     machine.empty()
     kept = random.word()
-    for word in random.words(2):
-        banner = f"""{word} {random.word()}:  "{random.text()}" isn't $HOME *"""
+    for number in (1, 2):
+        banner = f"""{random.word()} {random.word()}:  "{random.text()}" isn't $HOME *"""
         machine.ops("up", NAME, banner=banner)
         machine.board().get("/api/banner").expect(200, json={"banner": banner})
         if (names := machine.users_of_the_volume()) != ["lantern"]:
             fail("one container with lantern-data, lantern", ", ".join(names) or "none")
         expect_as_agreed(machine.facts("lantern"))
-        machine.in_volume(f"touch /data/{kept}-{word}")
+        if number == 1:
+            machine.in_volume(f"touch /data/{kept}")
     machine.ops("down")
     if names := machine.users_of_the_volume():
         fail("no container after sh ops.sh down", ", ".join(names))
-    if (count := machine.in_volume("ls /data").count(kept)) != 2:
-        fail("the volume lantern-data with all that was put into it", f"{count} of 2 files")
+    if kept not in machine.in_volume("ls /data"):
+        fail("the volume lantern-data with all that was put into it", "what was in it is gone")
 
 
 def expect_as_agreed(container: Mapping[str, Any]) -> None:
