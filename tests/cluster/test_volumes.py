@@ -39,6 +39,9 @@ def test_a_claim_gets_a_folder_that_goes_with_it(node, namespace):
 
     namespace.delete("pods", "writer")
     namespace.delete("persistentvolumeclaims", "seats")
-    wait_until(lambda: node.run_as("root", ["test", "-e", folder])[0] == 1)
-    names = {v["metadata"]["name"] for v in node.api().list("persistentvolumes")}
-    assert volume["metadata"]["name"] not in names
+    name = volume["metadata"]["name"]
+    # The object goes last, after the folder.
+    wait_until(
+        lambda: name not in {v["metadata"]["name"] for v in node.api().list("persistentvolumes")}
+    )
+    assert node.run_as("root", ["test", "-e", folder])[0] == 1
