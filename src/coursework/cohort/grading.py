@@ -185,14 +185,14 @@ class _Queue:
             return Result(submission.learner, module.slug, key, Report(module.slug, "", 0, checks))
         trouble = CourseError("")
         for attempt in range(1, _ATTEMPTS + 1):
+            if self._fleet and attempt > 1:
+                self._fleet.want_another()
             try:
                 report = self._attempt(notebook, worker)
             except CourseError as error:
                 self._require_engine()
                 trouble = error
                 self._progress.on_trouble(submission.learner, error)
-                if self._fleet and attempt < _ATTEMPTS:
-                    self._fleet.want_another()
                 continue
             result = Result(submission.learner, module.slug, key, report, "", attempt)
             if result.is_final or attempt == _ATTEMPTS:
@@ -210,11 +210,7 @@ class _Queue:
         try:
             job = Job(cohort.layout, cohort.module, notebook, engine, cohort.limits)
             report = worker.grade(job, cohort.within_s)
-            if not sandbox.is_intact():
-                raise CourseError(
-                    "The submission's engine is not the one that was started.",
-                    why="what answers in its place may say anything, so nothing of it counts",
-                )
+            sandbox.require_intact()
             return report
         finally:
             self._fleet.throw_away(sandbox)

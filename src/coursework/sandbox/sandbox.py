@@ -178,6 +178,18 @@ class Sandbox:
             return self._peer is not None and self._listener() == self._peer
         return False
 
+    def require_intact(self) -> None:
+        """See `is_intact`.
+
+        Raises:
+            CourseError: another process answers, or none.
+        """
+        if not self.is_intact():
+            raise CourseError(
+                "The submission's engine is not the one that was started.",
+                why="what answers in its place may say anything, so nothing of it counts",
+            )
+
     def _listener(self) -> int:
         """Give the process that listens at the socket, in the words of this machine's kernel.
 
