@@ -15,7 +15,8 @@ from coursework.cohort.grading import Progress
 from coursework.cohort.results import Results
 from coursework.containers.runs import LABEL_MODULE
 from coursework.layout import user_cache
-from tests.learners import POINTS, RIGHT, SLUG, left_behind, points
+from tests.clone import clone_with_tiny
+from tests.learners import POINTS, RIGHT, SLUG, Class, left_behind, points
 
 pytestmark = pytest.mark.engine
 HALF = RIGHT.replace('b"hello"', 'b"<b>hi</b>"')
@@ -99,6 +100,21 @@ def test_a_sandbox_that_is_killed_costs_nobody_a_point(cohort, tmp_path):
     assert troubles == ["ada"]
     assert points(results["ada"]) == POINTS
     assert left_behind(cohort.engine) == []
+
+
+def test_a_check_that_breaks_is_tried_in_a_second_sandbox_and_left_to_a_person(engine, tmp_path):
+    room = Class(clone_with_tiny(tmp_path / "clone"), engine)
+    checks = room.layout.grader(SLUG) / "checks.py"
+    title = '    """GET / answers hello"""'
+    checks.write_text(
+        checks.read_text("utf-8").replace(title, f'{title}\n    int("ours")'), "utf-8"
+    )
+    room.hand_in(tmp_path / "in", "ada", room.notebook(server_py=RIGHT))
+    results, _ = room.grade(tmp_path / "in", tmp_path / "out")
+    assert results["ada"].attempts == 2
+    assert not results["ada"].is_final
+    assert points(results["ada"]) == {**POINTS, "greets": None, "serves_many": 0}
+    assert left_behind(engine) == []
 
 
 def test_a_run_that_is_killed_is_resumed_where_it_stood(cohort, term, tmp_path):
