@@ -197,6 +197,11 @@ def _nbgrader(cell: object) -> dict[str, Any]:
     return _mapping(_mapping(_mapping(cell).get("metadata")).get("nbgrader"))
 
 
+def check_cell_id(check: str) -> str:
+    """Give the id of the notebook's cell that a check's points belong to."""
+    return f"check-{check.replace('_', '-')}"
+
+
 def _check_ids(cells: Sequence[Any]) -> list[str]:
     ids = [str(_nbgrader(c).get("grade_id")) for c in cells if _nbgrader(c).get("grade")]
     return [i for i in ids if _CHECK_ID.fullmatch(i)]
@@ -268,7 +273,7 @@ def parse_notebook(
     notebook = _parsed(data, name)
     cells = notebook["cells"]
     sources = [(_cell_source(c, name, i + 1), _mapping(c)) for i, c in enumerate(cells)]
-    _refuse_changed_checks(cells, [f"check-{c.replace('_', '-')}" for c in checks], name)
+    _refuse_changed_checks(cells, [check_cell_id(c) for c in checks], name)
     files = written_files(text for text, cell in sources if cell.get("cell_type") == "code")
     course = _mapping(_mapping(notebook.get("metadata")).get("coursework"))
     module = course.get("module")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from coursework.cohort.results import Result
+from coursework.submission import check_cell_id
 from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise"
@@ -46,20 +47,15 @@ def _write(gradebook: Any, result: Result) -> None:
     gradebook.update_or_create_notebook(NOTEBOOK, slug)
     for check in result.report.checks:
         gradebook.update_or_create_grade_cell(
-            cell_id(check.name), NOTEBOOK, slug, max_score=check.max_points, cell_type="code"
+            check_cell_id(check.name), NOTEBOOK, slug, max_score=check.max_points, cell_type="code"
         )
     gradebook.update_or_create_student(result.learner)
     # nbgrader builds a submission from parts that the session does not know until it is added.
     with gradebook.db.no_autoflush:
         gradebook.update_or_create_submission(slug, result.learner)
     for check in result.report.checks:
-        grade = gradebook.find_grade(cell_id(check.name), NOTEBOOK, slug, result.learner)
+        grade = gradebook.find_grade(check_cell_id(check.name), NOTEBOOK, slug, result.learner)
         judged = check.verdict != "error"
         grade.auto_score = float(check.points) if judged else None
         grade.needs_manual_grade = not judged or grade.manual_score is not None
     gradebook.db.commit()
-
-
-def cell_id(check: str) -> str:
-    """Give the id of the notebook's cell that a check's points belong to."""
-    return f"check-{check.replace('_', '-')}"

@@ -22,6 +22,7 @@ from coursework.layout import Layout
 from coursework.report.lines import MARKS, details, heading, printable, summary
 from coursework.report.notebook import result_html
 from coursework.sandbox import Fleet, open_fleet
+from coursework.submission import check_cell_id
 
 _VERDICT = "coursework"
 _MORE_THAN_ANY_CLASS = 100_000
@@ -91,7 +92,7 @@ class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]
 
 
 def _write_reports(notebook: Any, report: Report) -> None:
-    results = {f"check-{check.name.replace('_', '-')}": check for check in report.checks}
+    results = {check_cell_id(check.name): check for check in report.checks}
     for cell in notebook.cells:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         if grade_id in results:
