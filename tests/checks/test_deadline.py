@@ -30,8 +30,17 @@ IDLE = machine, (ProcessorTime(100, 1000), ProcessorTime(160, 1100))
 )
 def test_it_passes_late_and_on_a_busy_machine_later(readings, slept_s, passed):
     make, times = readings
-    deadline = Deadline(0.2, make(*times))
+    deadline = Deadline(0.2, read=make(*times))
     time.sleep(slept_s)
+    assert deadline.has_passed() is passed
+
+
+@pytest.mark.parametrize(("used_s", "passed"), [(0.1, False), (0.3, True)])
+def test_who_kept_the_machine_busy_is_late(used_s, passed):
+    make, times = BUSY
+    used = machine(7.0, 7.0 + used_s)
+    deadline = Deadline(0.2, used, read=make(*times))
+    time.sleep(0.3)
     assert deadline.has_passed() is passed
 
 

@@ -39,10 +39,11 @@ class Deadline:
     """The moment at which an answer is late.
 
     On a machine whose processors were never free in the meantime, an answer could not be faster:
-    then it gets up to four times as long.
+    then it gets up to four times as long. Not so where it was the one that kept them busy.
 
     Args:
         seconds: that an answer has.
+        used: gives the processor seconds that whoever answers has had; None where nobody knows.
         read: gives the processors' time; for tests.
 
     Example:
@@ -54,9 +55,14 @@ class Deadline:
     """
 
     def __init__(
-        self, seconds: float, read: Callable[[], ProcessorTime | None] = processor_time
+        self,
+        seconds: float,
+        used: Callable[[], float | None] = lambda: None,
+        *,
+        read: Callable[[], ProcessorTime | None] = processor_time,
     ) -> None:
         self._seconds = seconds
+        self._used, self._used_before = used, used()
         self._read = read
         self._start = time.monotonic()
         self._before = read()
@@ -66,7 +72,15 @@ class Deadline:
         waited = time.monotonic() - self._start
         if waited <= self._seconds:
             return False
-        return waited > _AT_MOST * self._seconds or not self._machine_was_busy()
+        if waited > _AT_MOST * self._seconds or self._was_served():
+            return True
+        return not self._machine_was_busy()
+
+    def _was_served(self) -> bool:
+        after = self._used()
+        if self._used_before is None or after is None:
+            return False
+        return after - self._used_before > self._seconds
 
     def _machine_was_busy(self) -> bool:
         after = self._read()

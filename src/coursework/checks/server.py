@@ -119,7 +119,7 @@ class Server(Client):
         self._ready()
         command = f"docker logs {self.container.name}"
         self._starter.note_use(self, command)
-        deadline = Deadline(within_s)
+        deadline = Deadline(within_s, self.container.processor_seconds)
         while text not in self.logs():
             if deadline.has_passed():
                 last = self.logs().strip().splitlines()[-1:] or ["nothing"]
@@ -229,7 +229,7 @@ class Server(Client):
         except StartFailure as failure:
             self._trouble = failure
             raise
-        deadline = Deadline(self._ready_within_s)
+        deadline = Deadline(self._ready_within_s, container.processor_seconds)
         next_look = time.monotonic()
         while True:
             address = self._accepting_address(container)
@@ -385,9 +385,10 @@ class Image:
         """
         settings = Settings(self._image_id, dict(env or {}), dict(files or {}), tuple(args))
         container = self._starter.start_container(settings).result()
-        deadline = Deadline(within_s)
-        while (code := container.exit_code()) is None and not deadline.has_passed():
-            time.sleep(2 * _POLL_S)
+        deadline = Deadline(within_s, container.processor_seconds)
+        while not container.has_ended() and not deadline.has_passed():
+            time.sleep(_POLL_S)
+        code = container.exit_code()
         command = f"docker logs {container.name}"
         finished = Finished(
             -1 if code is None else code,

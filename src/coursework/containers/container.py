@@ -14,6 +14,7 @@ from docker.types import LogConfig
 
 from coursework.containers.runs import Run
 from coursework.engine import Engine
+from coursework.engine.cgroups import processor_seconds
 from coursework.trouble import CourseError
 
 LIMIT_PROCESSES = 512
@@ -117,6 +118,13 @@ class Container:
         heard = (address.endswith(f":{self._port}") for address in self.listening_addresses())
         return self._sees_process and not any(heard)
 
+    def processor_seconds(self) -> float | None:
+        """Give the processor time that it has had; in a sandbox, that the whole sandbox has had.
+
+        None where this machine cannot look.
+        """
+        return processor_seconds(self._process) if self._sees_process else None
+
     @property
     def network_address(self) -> str:
         """Its address among the engine's containers; empty where it has none."""
@@ -145,6 +153,10 @@ class Container:
         state = self._container.attrs["State"]
         return None if state["Running"] or state["Status"] == "created" else int(state["ExitCode"])
 
+    def has_ended(self) -> bool:
+        """Tell whether it has ended; while its process is seen, the engine is not asked."""
+        return not (self._sees_process and self._process.is_dir()) and self.exit_code() is not None
+
     def was_out_of_memory(self) -> bool:
         """Tell whether the kernel ended it at its memory limit."""
         return bool(self._container.attrs["State"].get("OOMKilled"))
@@ -152,9 +164,9 @@ class Container:
     def wait(self, within_s: float) -> int | None:
         """Wait for its end; None when it still runs after that many seconds."""
         deadline = time.monotonic() + within_s
-        while (code := self.exit_code()) is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return code
+        while not self.has_ended() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.exit_code()
 
     def log(self, *, stdout: bool = True, stderr: bool = True) -> str:
         """Give the last lines that it printed."""

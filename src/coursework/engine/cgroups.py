@@ -1,4 +1,4 @@
-"""Control groups for the private engine where nothing mounted them, as in a plain chroot."""
+"""Control groups: mounted for the private engine where nothing did, and what one has used."""
 
 import subprocess
 from collections import defaultdict
@@ -26,6 +26,30 @@ def mount_where_missing() -> None:
         folder = _ROOT / controllers
         folder.mkdir()
         _mount("cgroup", folder, controllers)
+
+
+def processor_seconds(process: Path) -> float | None:
+    """Give the processor time of the control group that a process is in.
+
+    Args:
+        process: its folder in /proc.
+
+    Returns:
+        Seconds of all its processes so far, those that ended included: `cpuacct.usage`
+        (nanoseconds, cgroup v1) or `usage_usec` of `cpu.stat` (v2). None where nobody can look.
+    """
+    try:
+        groups = (process / "cgroup").read_text("ascii").splitlines()
+        for _, controllers, path in (line.split(":", 2) for line in groups):
+            folder = _ROOT / controllers / path.lstrip("/")
+            if "cpuacct" in controllers.split(","):
+                return int((folder / "cpuacct.usage").read_text("ascii")) / 1e9
+            if not controllers and (folder / "cpu.stat").is_file():
+                first, *_ = (folder / "cpu.stat").read_text("ascii").splitlines()
+                return int(first.removeprefix("usage_usec ")) / 1e6
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 def _first_generation(table: str) -> list[str]:
