@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from coursework.cohort.gradebook import COURSE_ID, default_address
 from coursework.layout import Layout
 from coursework.nbgrading.sources import bring_sources_up_to_date
 
-COURSE_ID = "http-to-kubernetes"
 FOLDER = "classroom"
 
 
@@ -33,8 +33,7 @@ def _set_places(config: Any, root: Path, room: Path) -> None:
     config.CourseDirectory.course_id = COURSE_ID
     for step in ("source", "release", "submitted", "autograded", "feedback", "solution"):
         config.CourseDirectory[f"{step}_directory"] = f"{FOLDER}/{step}"
-    # A browser on Formgrader beside a running autograde: wait for SQLite's lock.
-    config.CourseDirectory.db_url = f"sqlite:///{room / 'gradebook.db'}?timeout=60"
+    config.CourseDirectory.db_url = default_address(room)
     config.Exchange.root = str(room / "exchange")
     config.ExportApp.plugin_class = "nbgrader.plugins.export.CsvExportPlugin"
     config.CsvExportPlugin.to = f"{FOLDER}/grades.csv"
