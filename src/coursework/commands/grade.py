@@ -14,11 +14,10 @@ from coursework.trouble import CourseError
 
 if TYPE_CHECKING:
     from coursework.catalogue import Module
+    from coursework.cohort.asked import Asked
     from coursework.cohort.grading import Cohort
     from coursework.cohort.results import Result
     from coursework.cohort.source import HandedIn
-
-_LAST = "grade.json"
 
 
 @click.command(name="grade")
@@ -26,7 +25,7 @@ _LAST = "grade.json"
 @click.option("--module", metavar="MODULE", help="The module that was answered.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time; one a processor.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
-@click.option("--resume", is_flag=True, help="Go on with the run that was stopped last.")
+@click.option("--resume", is_flag=True, help="What you leave out is as in the last run.")
 @click.option("--force", is_flag=True, help="Grade again what has not changed.")
 @click.option("--trusted", is_flag=True, help="No sandboxes: only for answers that you trust.")
 @click.option("--gradebook", metavar="URL", help="nbgrader's; default: classroom/gradebook.db.")
@@ -47,6 +46,9 @@ def command(
     Each submission gets an engine of its own, which is thrown away. What has a result and has not
     changed is not graded again. Results stand in OUT, each in a file, as soon as they are there.
 
+    --resume takes what you leave out from the last run: alone, all but --jobs, --force and
+    --trusted; with a SOURCE, what that one was graded with. It may stand where nothing ran yet.
+
     Exit code 0: all were judged; 2: some could not be, or trouble on our side.
 
     \b
@@ -55,52 +57,30 @@ def command(
       course grade ~/Downloads/submissions.zip --module 02 --jobs 4
       course grade --resume
     """
+    from coursework.catalogue import load_catalogue  # noqa: PLC0415
+    from coursework.cohort.asked import completed, remember, said, with_defaults  # noqa: PLC0415
+
     layout = find_layout()
-    if resume and source is None:
-        source, module, out, gradebook = _last_run(layout)
-    if source is None or module is None:
-        raise CourseError(
-            "It is not said what to grade.",
-            why="a source and a module are needed",
-            fix="course grade classroom/submitted --module 02",
-        )
-    out = (out or layout.root / "classroom" / "grades").absolute()
-    gradebook = gradebook or f"sqlite:///{layout.root / 'classroom' / 'gradebook.db'}?timeout=60"
-    _remember(layout, source, module, out, gradebook)
-    run = _Run(layout, source, module, out, gradebook)
+    slug = load_catalogue(layout).find(module).slug if module else ""
+    asked = said(source, slug, out, gradebook)
+    if resume:
+        asked = completed(layout, asked)
+    asked = with_defaults(layout, asked)
+    run = _Run(layout, asked)
+    remember(layout, asked)
     return run.grade(jobs or os.cpu_count() or 2, force=force, trusted=trusted, as_json=as_json)
-
-
-def _remember(layout: Layout, source: Path, module: str, out: Path, gradebook: str) -> None:
-    layout.state.mkdir(parents=True, exist_ok=True)
-    values = [str(source.absolute()), module, str(out), gradebook]
-    # A gradebook's address may hold a password.
-    (layout.state / _LAST).touch(mode=0o600)
-    (layout.state / _LAST).write_text(json.dumps(values), "utf-8")
-
-
-def _last_run(layout: Layout) -> tuple[Path, str, Path, str]:
-    try:
-        source, module, out, gradebook = json.loads((layout.state / _LAST).read_bytes())
-    except (OSError, ValueError) as error:
-        raise CourseError(
-            "There is no run to go on with.", fix="course grade classroom/submitted --module 02"
-        ) from error
-    return Path(source), module, Path(out), gradebook
 
 
 class _Run:
     """One call of the command."""
 
-    def __init__(
-        self, layout: Layout, source: Path, module: str, out: Path, gradebook: str
-    ) -> None:
+    def __init__(self, layout: Layout, asked: "Asked") -> None:
         from coursework.catalogue import load_catalogue  # noqa: PLC0415
         from coursework.cohort.source import find_submissions  # noqa: PLC0415
 
-        self._layout, self._out, self._gradebook = layout, out, gradebook
-        self._module: Module = load_catalogue(layout).find(module)
-        self._submissions: list[HandedIn] = find_submissions(source, self._module.slug)
+        self._layout, self._out, self._gradebook = layout, Path(asked.out), asked.gradebook
+        self._module: Module = load_catalogue(layout).find(asked.module)
+        self._submissions: list[HandedIn] = find_submissions(Path(asked.source), asked.module)
 
     def grade(self, jobs: int, *, force: bool, trusted: bool, as_json: bool) -> int:
         from rich.console import Console  # noqa: PLC0415
@@ -124,7 +104,8 @@ class _Run:
             self._grade_left(console, cohort, left, jobs, trusted=trusted)
         found = [r for s in self._submissions if (r := results.read(s.learner))]
         write_pages(self._out, slug, found)
-        write_gradebook(self._gradebook, found)
+        with console.status("writing the gradebook …") as status:
+            write_gradebook(self._gradebook, found, status.update)
         self._tell(console, found, as_json=as_json)
         return 0 if all(r.is_final for r in found) else 2
 

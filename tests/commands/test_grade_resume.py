@@ -1,0 +1,50 @@
+"""course grade --resume as it is typed: with a source, alone, and where nothing ran yet."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from coursework.commands import grade
+from coursework.trouble import CourseError
+from tests.clone import clone_with_tiny
+from tests.learners import SLUG
+
+
+@pytest.fixture
+def typed(engine, tmp_path, monkeypatch):
+    """Give what types the command in a clone of its own, and gives whom it graded."""
+    assert engine
+    layout = clone_with_tiny(tmp_path / "clone")
+    monkeypatch.chdir(layout.root)
+    for name, learner in (("spring", "ada"), ("autumn", "bob")):
+        (tmp_path / name).mkdir()
+        # It is damaged: graded without any container.
+        (tmp_path / name / f"{learner}.ipynb").write_text("{", "utf-8")
+
+    def type_(*words):
+        done = CliRunner().invoke(grade.command, [*map(str, words), "--trusted", "--json"])
+        if done.exception:
+            raise done.exception
+        assert done.exit_code == 0, done.stderr
+        return [r["learner"] for r in json.loads(done.stdout)]
+
+    return type_
+
+
+@pytest.mark.engine
+def test_a_source_is_graded_as_the_last_time_also_after_another_one(typed, tmp_path):
+    spring, autumn, out = tmp_path / "spring", tmp_path / "autumn", tmp_path / "out"
+    # It may stand where nothing ran yet.
+    words = ("--resume", "--module", SLUG, "--out", out)
+    assert typed(spring, *words, "--gradebook", f"sqlite:///{tmp_path / 'g.db'}") == ["ada"]
+    assert typed(autumn, "--module", SLUG) == ["bob"]
+    (result,) = out.glob("results/*/ada.json")
+    result.unlink()
+    assert typed(spring, "--resume") == ["ada"]
+    assert result.is_file()
+    # A source that cannot be graded is not remembered.
+    with pytest.raises(CourseError, match="holds no submission"):
+        typed(tmp_path / "nowhere", "--module", SLUG)
+    assert typed("--resume") == ["ada"]
+    assert (tmp_path / "clone" / "classroom" / "grades" / "results" / SLUG / "bob.json").is_file()
