@@ -31,6 +31,9 @@ SECOND_NS = 1_000_000_000
 # The contract says 3 s and 10 s; a busy machine starts a probe a little later.
 HEALTHY_WITHIN_S = 10.0
 UNHEALTHY_WITHIN_S = 15.0
+# An engine that is short of disk forgets a step once, and a busy machine misses a probe's second:
+# what lies in the answer happens each time.
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -90,22 +93,26 @@ def saved(image: Image, salt: Salt) -> SavedImage:
 
 
 @pytest.fixture(scope="module")
-def hung(image: Image, meanwhile: Meanwhile) -> Story[None]:
-    """A server that becomes healthy, is then stopped where it stands, and is called unhealthy."""
-
-    def story() -> None:
-        server = image.start()
-        server.wait_for_health("healthy", within_s=HEALTHY_WITHIN_S)
-        server.freeze()
-        server.wait_for_health("unhealthy", within_s=UNHEALTHY_WITHIN_S)
-
-    return meanwhile(story)
-
-
-@pytest.fixture(scope="module")
 def server(image: Image) -> Server:
     """A server with all that it may need."""
     return image.start()
+
+
+@pytest.fixture(scope="module")
+def hung(image: Image, server: Server, meanwhile: Meanwhile) -> Story[None]:
+    """A server that becomes healthy, is then stopped where it stands, and is called unhealthy."""
+
+    def story() -> None:
+        for _ in range(ATTEMPTS):
+            frozen = image.start()
+            frozen.wait_for_health("healthy", within_s=HEALTHY_WITHIN_S)
+            frozen.freeze()
+            frozen.wait_for_health("unhealthy", within_s=UNHEALTHY_WITHIN_S)
+            # Where a server that answers is called unhealthy too, the machine was too busy to tell.
+            if server.health() != "unhealthy":
+                return
+
+    return meanwhile(story)
 
 
 @pytest.fixture(scope="module")
@@ -180,9 +187,12 @@ def check_caches_dependencies(
     count = len(installs(image.steps))
     if not count:
         fail("a step that installs packages with npm ci", "no step does")
-    another = salt.files(f"release-{random.hex(12)}")
-    steps = watch(builder, salt, another, lambda seen: len(decided(seen)) >= count)
-    if again := run_again(steps):
+    for _ in range(ATTEMPTS):
+        another = salt.files(f"release-{random.hex(12)}")
+        steps = watch(builder, salt, another, lambda seen: len(decided(seen)) >= count)
+        if not (again := run_again(steps)):
+            break
+    else:
         fail("the packages from the cache when only src/ changed", f"run again: {told(again[0])}")
     changed = {LOCK: with_new_version(submission.files[LOCK].decode())}
     steps = watch(

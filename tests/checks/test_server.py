@@ -33,10 +33,23 @@ def test_a_frozen_server_becomes_unhealthy(image, command):
     """Every process of it stops, also behind a shell: it accepts, and answers nothing."""
     server = image(command).start()
     server.wait_for_health("healthy", within_s=20)
+    assert server.health() == "healthy"
     server.freeze()
     with pytest.raises(Failure, match=r"timed out|no reply|nothing"):
         server.get("/", timeout_s=0.5)
     server.wait_for_health("unhealthy", within_s=20)
+
+
+def test_a_probe_that_runs_while_the_server_is_frozen_ends(image):
+    """The engine would wait ten seconds for one that is stopped."""
+    server = image().start()
+    server.get("/").expect(200)
+    probe = "while ! [ -e /tmp/frozen ]; do sleep 0.1; done; touch /tmp/ended"
+    server.container.removable.exec_run(["sh", "-c", probe], detach=True)
+    server.freeze()
+    server.container.run_inside("touch", "/tmp/frozen")
+    looking = "until [ -e /tmp/ended ]; do sleep 0.1; done"
+    server.container.run_inside("timeout", "20", "sh", "-c", looking)
 
 
 def test_a_probe_that_fails_is_told_with_what_it_printed(image):

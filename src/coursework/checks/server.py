@@ -153,6 +153,20 @@ class Server(Client):
                 )
             time.sleep(10 * _POLL_S)
 
+    def health(self) -> str:
+        """Give the engine's word for it: `starting`, `healthy`, `unhealthy`, `none` without probe.
+
+        Raises:
+            Failure: it does not accept connections.
+
+        Example:
+            >>> server.health()
+            'healthy'
+
+        """
+        self._ready()
+        return self.container.health()[0]
+
     def freeze(self) -> None:
         """Stop its processes where they stand: connections are accepted, and nobody answers."""
         self._ready()

@@ -35,6 +35,17 @@ _STARTS_AT_ONCE = 4
 _LOG_LINES = 6
 _SERVICE_ENDS_WITHIN_S = 30.0
 _HELPER_IMAGE = "busybox:1.37"
+# From inside the process namespace. What the engine runs there, such as a probe of HEALTHCHECK,
+# descends from nobody: the engine waits ten seconds for a probe that is stopped.
+_STOP_DESCENDANTS = """
+for folder in /proc/[0-9]*; do
+  number=${folder#/proc/} parent=${folder#/proc/}
+  while [ "${parent:-0}" -gt 1 ]; do
+    parent=$(sed -n 's/^PPid:\t//p' "/proc/$parent/status" 2>/dev/null)
+  done
+  [ "$parent" != 1 ] || kill -STOP "$number"
+done
+"""
 
 
 @dataclass(frozen=True)
@@ -191,11 +202,10 @@ class Session:
         wait(list(self._starting))
 
     def freeze(self, container: Container) -> None:
-        """Send SIGSTOP to every process of a container."""
+        """Send SIGSTOP to process 1 of a container and to all that descend from it."""
         container.signal("SIGSTOP")
         if container.process_count() > 1:
-            # Signal -1 reaches all but process 1, and only from inside its process namespace.
-            command = ("sh", "-c", "kill -STOP -1")
+            command = ("sh", "-c", _STOP_DESCENDANTS)
             self.run_service(
                 "freezer", Settings(_HELPER_IMAGE, args=command, processes_of=container.name)
             )
