@@ -60,7 +60,7 @@ def read_submission(notebook: Path | bytes, slug: str, checks: Sequence[str]) ->
     module = parse_notebook(data, name=name).module
     if module not in (None, slug):
         raise SubmissionError(
-            f"{name} is the notebook of {str(module)[:40]}, not of {slug}.",
+            f"{name} answers {str(module)[:40]}, not {slug}.",
             fix=f"hand in work/{slug}/exercise.ipynb",
         )
     return parse_notebook(data, name=name, checks=checks)

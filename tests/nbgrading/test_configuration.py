@@ -125,18 +125,33 @@ def test_log_tells_each_verdict(term):
     assert "✗ greets  0 of 3" in term.log
 
 
-def test_trouble_of_ours_is_neither_points_nor_none(classroom):
+def break_greets(classroom, statement):
+    """Let a check of the module do something that no check should."""
     checks = classroom.root / "graders" / SLUG / "checks.py"
-    text = checks.read_text("utf-8").replace(
-        '    """GET / answers hello"""', '    """GET / answers hello"""\n    int("ours")'
-    )
+    title = '    """GET / answers hello"""'
+    text = checks.read_text("utf-8").replace(title, f"{title}\n    {statement}")
     checks.write_text(text, "utf-8")
+
+
+def test_trouble_of_ours_is_neither_points_nor_none(classroom):
+    break_greets(classroom, 'int("ours")')
     classroom.submit("ada", json.dumps(classroom.answered(RIGHT.read_text("utf-8"))))
     done = classroom.nbgrader("autograde", SLUG)
     assert done.returncode == 0, done.stderr
     assert classroom.grades("ada")["greets"] == (None, True)
     assert classroom.grades("ada")["takes_port"] == (2, False)
     assert f"nbgrader autograde {SLUG} --student ada --force" in done.stderr
+
+
+def test_a_grading_process_that_is_lost_takes_nobody_with_it(classroom):
+    break_greets(classroom, '__import__("os")._exit(7)')
+    classroom.submit("ada", json.dumps(classroom.answered(RIGHT.read_text("utf-8"))))
+    classroom.submit("bob", "{")
+    done = classroom.nbgrader("autograde", SLUG)
+    assert done.returncode == 0, done.stderr
+    assert "exit code 7" in done.stderr
+    assert set(classroom.grades("ada").values()) == {(None, True)}
+    assert set(classroom.grades("bob").values()) == {(0, False)}
 
 
 def test_without_an_engine_nothing_is_graded(classroom):
@@ -155,7 +170,7 @@ def test_another_module_s_notebook_is_named(classroom):
     assert classroom.nbgrader("autograde", SLUG).returncode == 0
     assert set(classroom.grades("ada").values()) == {(0, False)}
     text = (classroom.folder / "autograded" / "ada" / SLUG / "exercise.ipynb").read_text("utf-8")
-    assert "is the notebook of 01-http, not of 90-tiny" in text
+    assert "the notebook answers 01-http, not 90-tiny" in text
 
 
 def test_formgrader_lists_the_assignment_and_shows_a_submission(term):

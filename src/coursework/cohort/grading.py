@@ -5,26 +5,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from coursework.catalogue import Module
-from coursework.checks.verdict import CheckResult, Report
+from coursework.cohort.judge import GRADED_WITHIN_S, Judge
 from coursework.cohort.results import Result, Results, key_of
 from coursework.cohort.source import HandedIn
-from coursework.cohort.worker import Job, Worker
+from coursework.cohort.worker import Worker
 from coursework.containers.building import Limits
-from coursework.engine import Engine, address
-from coursework.grading import list_checks
-from coursework.handed_in import read_submission, refused
+from coursework.engine import Engine
 from coursework.images import known_images
 from coursework.layout import Layout
 from coursework.sandbox import Fleet
 from coursework.submission import SubmissionError
 from coursework.trouble import CourseError
-
-GRADED_WITHIN_S = 420.0
-_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
@@ -138,10 +133,13 @@ class _Queue:
         fleet: Fleet | None,
         progress: Progress,
     ) -> None:
-        self._cohort, self._fleet, self._progress = cohort, fleet, progress
+        self._cohort, self._progress = cohort, progress
+        self._judge = Judge(
+            cohort.layout, cohort.module, cohort.outer, fleet,
+            within_s=cohort.within_s, limits=cohort.limits,
+        )  # fmt: skip
         self._waiting = deque(submissions)
         self._graded_by = graded_by(cohort.layout, cohort.module)
-        self._checks = list_checks(cohort.layout, cohort.module.slug)
         self._trouble: BaseException | None = None
 
     def work(self, workers: Sequence[Worker]) -> None:
@@ -174,64 +172,5 @@ class _Queue:
             self._progress.on_result(result)
 
     def _grade(self, submission: HandedIn, worker: Worker) -> Result:
-        module = self._cohort.module
         key = _key(submission, self._graded_by)
-        try:
-            notebook = submission.read()
-            # What cannot be read needs no sandbox.
-            read_submission(notebook, module.slug, [c.name for c in self._checks])
-        except SubmissionError as error:
-            checks = tuple(refused(check, error) for check in self._checks)
-            return Result(submission.learner, module.slug, key, Report(module.slug, "", 0, checks))
-        trouble = CourseError("")
-        for attempt in range(1, _ATTEMPTS + 1):
-            if self._fleet and attempt > 1:
-                self._fleet.want_another()
-            try:
-                report = self._attempt(notebook, worker)
-            except CourseError as error:
-                self._require_engine()
-                trouble = error
-                self._progress.on_trouble(submission.learner, error)
-                continue
-            result = Result(submission.learner, module.slug, key, report, "", attempt)
-            if result.is_final or attempt == _ATTEMPTS:
-                return result
-        checks = tuple(_unjudged(check, trouble) for check in self._checks)
-        report = Report(module.slug, "", 0, checks)
-        return Result(submission.learner, module.slug, key, report, str(trouble), _ATTEMPTS)
-
-    def _attempt(self, notebook: bytes, worker: Worker) -> Report:
-        cohort = self._cohort
-        if self._fleet is None:
-            job = Job(cohort.layout, cohort.module, notebook, cohort.outer, cohort.limits)
-            return worker.grade(job, cohort.within_s)
-        sandbox, engine = self._fleet.take()
-        try:
-            job = Job(cohort.layout, cohort.module, notebook, engine, cohort.limits)
-            report = worker.grade(job, cohort.within_s)
-            sandbox.require_intact()
-            return report
-        finally:
-            self._fleet.throw_away(sandbox)
-
-    def _require_engine(self) -> None:
-        """Stop everything where this machine's engine is gone: no submission is to blame."""
-        answer = address.probe(self._cohort.outer.docker_host, 5.0)
-        if not answer.answers:
-            raise CourseError(
-                "The container engine is gone.",
-                why=answer.reason,
-                fix="course engine start, then: course grade --resume",
-            )
-
-
-def _unjudged(check: CheckResult, trouble: CourseError) -> CheckResult:
-    return CheckResult(
-        check.name, check.title, "error", 0, check.max_points, saw=str(trouble)[:1000]
-    )
-
-
-def trusted_engine() -> AbstractContextManager[None]:
-    """Give what stands in for a fleet where all is graded in the outer engine."""
-    return nullcontext()
+        return self._judge.judge(submission, worker, self._progress.on_trouble, key)

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -89,7 +90,9 @@ class Worker:
 def _serve(pipe: Connection) -> None:
     # Ctrl-C reaches every process: the first one tells, and ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (_LIMIT_MEMORY_BYTES, _LIMIT_MEMORY_BYTES))
+    if sys.platform == "linux":
+        # Elsewhere there are no sandboxes, and macOS refuses the limit.
+        resource.setrlimit(resource.RLIMIT_AS, (_LIMIT_MEMORY_BYTES, _LIMIT_MEMORY_BYTES))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from coursework.cohort.grading import Cohort
     from coursework.cohort.results import Result
     from coursework.cohort.source import HandedIn
+
+_MOST_AHEAD = 4
 
 
 @click.command(name="grade")
@@ -123,6 +124,7 @@ class _Run:
 
         from coursework.cohort.grading import Progress as Told  # noqa: PLC0415
         from coursework.cohort.grading import grade_cohort  # noqa: PLC0415
+        from coursework.cohort.judge import open_sandboxes  # noqa: PLC0415
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                    TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
@@ -143,23 +145,11 @@ class _Run:
             def tell(text: str) -> None:
                 bar.print(f"· {text}", markup=False)
 
-            sandboxes = self._sandboxes(cohort, len(left), jobs, tell, trusted=trusted)
+            sandboxes = open_sandboxes(
+                self._layout, cohort.module, cohort.outer, tell,
+                ahead=min(jobs, len(left), _MOST_AHEAD), wanted=len(left), trusted=trusted,
+            )  # fmt: skip
             grade_cohort(cohort, left, sandboxes, jobs=jobs, progress=Told(on_result, on_trouble))
-
-    def _sandboxes(
-        self, cohort: "Cohort", wanted: int, jobs: int, tell: Any, *, trusted: bool
-    ) -> "AbstractContextManager[Any]":
-        from coursework.authoring.audit.answers import warming_answers  # noqa: PLC0415
-        from coursework.cohort.grading import trusted_engine  # noqa: PLC0415
-        from coursework.sandbox import open_fleet  # noqa: PLC0415
-
-        module = cohort.module
-        # Manifests are judged in a namespace of a cluster: nothing of theirs is built or run here.
-        if (trusted and not module.sandbox) or module.cluster_images:
-            return trusted_engine()
-        answers = warming_answers(cohort.layout, module)
-        ahead = min(jobs, wanted, 4)
-        return open_fleet(cohort.outer, module, answers, tell, ahead=ahead, wanted=wanted)
 
     def _tell(self, console: Any, found: "Sequence[Result]", *, as_json: bool) -> None:
         from coursework.cohort.class_report import summarise  # noqa: PLC0415

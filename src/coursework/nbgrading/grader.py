@@ -12,31 +12,37 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Bool
 
-from coursework.authoring.audit.answers import warming_answers
 from coursework.catalogue import Module, load_catalogue
 from coursework.checks.verdict import CheckResult, Report
+from coursework.cohort.judge import Judge, open_sandboxes
+from coursework.cohort.source import HandedIn
+from coursework.cohort.worker import Worker
 from coursework.engine import Engine, start_engine
-from coursework.grading import Watcher
-from coursework.handed_in import grade_handed_in
 from coursework.layout import Layout
 from coursework.report.lines import MARKS, details, heading, printable, summary
 from coursework.report.notebook import result_html
-from coursework.sandbox import Fleet, open_fleet
-from coursework.submission import check_cell_id
+from coursework.submission import check_cell_id, read_handed_in
+from coursework.trouble import CourseError
 
 _VERDICT = "coursework"
 _MORE_THAN_ANY_CLASS = 100_000
 
 
 @cache
-def _fleet(layout: Layout, module: Module, outer: Engine, tell: Callable[[str], None]) -> Fleet:
-    """Give the sandboxes of this process, which end with it."""
+def _bench(
+    layout: Layout, module: Module, outer: Engine, tell: Callable[[str], None], *, trusted: bool
+) -> tuple[Judge, Worker]:
+    """Give who judges in this process, and the process that grades; both end with it."""
     stack = ExitStack()
     atexit.register(stack.close)
-    answers = warming_answers(layout, module)
-    return stack.enter_context(
-        open_fleet(outer, module, answers, tell, ahead=1, wanted=_MORE_THAN_ANY_CLASS)
+    sandboxes = open_sandboxes(
+        layout, module, outer, tell, ahead=1, wanted=_MORE_THAN_ANY_CLASS, trusted=trusted
     )
+    fleet = stack.enter_context(sandboxes)
+    worker = Worker()
+    stack.callback(worker.stop)
+    again = f"nbgrader autograde {module.slug}"
+    return Judge(layout, module, outer, fleet, again), worker
 
 
 class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]
@@ -60,7 +66,9 @@ class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]
         self.log.info("Grading %s of %s in containers", slug, learner)
         layout = Layout(Path(coursedir.root).resolve())
         path = folder / f"{place['notebook']}.ipynb"
-        report = self._grade(layout, load_catalogue(layout).find(slug), path)
+        report = self._grade(layout, load_catalogue(layout).find(slug), learner, path)
+        for result in report.checks:
+            self._tell(result)
         self.log.info("%s of %s: %s", slug, learner, summary(report))
         for result in (r for r in report.checks if r.verdict == "error"):
             self.log.error(
@@ -71,20 +79,14 @@ class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]
         _write_reports(nb, report)
         return nb, resources
 
-    def _grade(self, layout: Layout, module: Module, path: Path) -> Report:
-        """Grade in a sandbox; a module that needs a cluster is judged in a namespace of one."""
-        watcher = Watcher(self.log.debug, self._tell)
-        outer = start_engine(watcher.on_step)
-        if (self.trusted and not module.sandbox) or module.cluster_images:
-            return grade_handed_in(layout, module, path, lambda: outer, watcher)
-        fleet = _fleet(layout, module, outer, self.log.info)
-        sandbox, engine = fleet.take()
-        try:
-            report = grade_handed_in(layout, module, path, lambda: engine, watcher)
-            sandbox.require_intact()
-            return report
-        finally:
-            fleet.throw_away(sandbox)
+    def _grade(self, layout: Layout, module: Module, learner: str, path: Path) -> Report:
+        outer = start_engine(self.log.debug)
+        judge, worker = _bench(layout, module, outer, self.log.info, trusted=self.trusted)
+        submission = HandedIn(learner, lambda: read_handed_in(path))
+        return judge.judge(submission, worker, self._warn).report
+
+    def _warn(self, learner: str, trouble: CourseError) -> None:
+        self.log.warning("%s could not be judged: %s", learner, trouble)
 
     def _tell(self, result: CheckResult) -> None:
         name, title = heading(result)

@@ -1,0 +1,154 @@
+"""One submission judged: by a process of its own, in a sandbox that is thrown away afterwards."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from coursework.authoring.audit.answers import warming_answers
+from coursework.catalogue import Module
+from coursework.checks.verdict import CheckResult, Report
+from coursework.cohort.results import Result
+from coursework.cohort.source import HandedIn
+from coursework.cohort.worker import Job, Worker
+from coursework.containers.building import Limits
+from coursework.engine import Engine, address
+from coursework.grading import list_checks
+from coursework.handed_in import read_submission, refused
+from coursework.layout import Layout
+from coursework.sandbox import Fleet, open_fleet
+from coursework.submission import SubmissionError
+from coursework.trouble import CourseError
+
+GRADED_WITHIN_S = 420.0
+_ATTEMPTS = 2
+
+
+def open_sandboxes(
+    layout: Layout,
+    module: Module,
+    outer: Engine,
+    tell: Callable[[str], None],
+    *,
+    ahead: int,
+    wanted: int,
+    trusted: bool,
+) -> AbstractContextManager[Fleet | None]:
+    """Open what submissions to a module are judged in; None inside stands for the outer engine.
+
+    Args:
+        layout: the clone.
+        module: that is answered.
+        outer: the engine of this machine.
+        tell: is told each step.
+        ahead: how many sandboxes stand ready.
+        wanted: how many will be taken in all.
+        trusted: use none, where the module itself wants none.
+
+    Raises:
+        CourseError: no sandbox can run here.
+    """
+    # Manifests are judged in a namespace of a cluster: nothing of theirs is built or run here.
+    if (trusted and not module.sandbox) or module.cluster_images:
+        return nullcontext()
+    answers = warming_answers(layout, module)
+    return open_fleet(outer, module, answers, tell, ahead=ahead, wanted=wanted)
+
+
+@dataclass
+class Judge:
+    """Who judges submissions to a module, one after another or several at once.
+
+    Args:
+        layout: the clone.
+        module: that is answered.
+        outer: the engine of this machine.
+        fleet: of sandboxes; None judges all in the outer engine.
+        again: the command that goes on when the engine is there again.
+        within_s: seconds that one attempt may take.
+        limits: of each build.
+    """
+
+    layout: Layout
+    module: Module
+    outer: Engine
+    fleet: Fleet | None
+    again: str = "course grade --resume"
+    within_s: float = GRADED_WITHIN_S
+    limits: Limits = field(default_factory=lambda: Limits(seconds=120))
+
+    def __post_init__(self) -> None:
+        # Here and not when first asked: pytest, which lists them, is for one thread.
+        self._checks = list_checks(self.layout, self.module.slug)
+
+    def judge(
+        self,
+        submission: HandedIn,
+        worker: Worker,
+        on_trouble: Callable[[str, CourseError], None],
+        key: str = "",
+    ) -> Result:
+        """Judge a submission; what is in trouble is tried once more in a fresh sandbox.
+
+        Args:
+            submission: in whatever state.
+            worker: the process that grades it; nobody else uses it meanwhile.
+            on_trouble: is called with a learner's name and why an attempt could not judge.
+            key: of the result.
+
+        Raises:
+            CourseError: this machine's engine is gone.
+        """
+        learner, slug = submission.learner, self.module.slug
+        try:
+            notebook = submission.read()
+            # What cannot be read needs no sandbox.
+            read_submission(notebook, slug, [c.name for c in self._checks])
+        except SubmissionError as error:
+            checks = tuple(refused(check, error) for check in self._checks)
+            return Result(learner, slug, key, Report(slug, "", 0, checks))
+        trouble = CourseError("")
+        for attempt in range(1, _ATTEMPTS + 1):
+            if self.fleet and attempt > 1:
+                self.fleet.want_another()
+            try:
+                report = self._attempt(notebook, worker)
+            except CourseError as error:
+                self._require_engine()
+                trouble = error
+                on_trouble(learner, error)
+                continue
+            result = Result(learner, slug, key, report, "", attempt)
+            if result.is_final or attempt == _ATTEMPTS:
+                return result
+        checks = tuple(_unjudged(check, trouble) for check in self._checks)
+        return Result(learner, slug, key, Report(slug, "", 0, checks), str(trouble), _ATTEMPTS)
+
+    def _attempt(self, notebook: bytes, worker: Worker) -> Report:
+        if self.fleet is None:
+            return worker.grade(self._job(notebook, self.outer), self.within_s)
+        sandbox, engine = self.fleet.take()
+        try:
+            report = worker.grade(self._job(notebook, engine), self.within_s)
+            sandbox.require_intact()
+            return report
+        finally:
+            self.fleet.throw_away(sandbox)
+
+    def _job(self, notebook: bytes, engine: Engine) -> Job:
+        return Job(self.layout, self.module, notebook, engine, self.limits)
+
+    def _require_engine(self) -> None:
+        """Stop everything where this machine's engine is gone: no submission is to blame."""
+        answer = address.probe(self.outer.docker_host, 5.0)
+        if not answer.answers:
+            raise CourseError(
+                "The container engine is gone.",
+                why=answer.reason,
+                fix=f"course engine start, then: {self.again}",
+            )
+
+
+def _unjudged(check: CheckResult, trouble: CourseError) -> CheckResult:
+    return CheckResult(
+        check.name, check.title, "error", 0, check.max_points, saw=str(trouble)[:1000]
+    )
