@@ -1,7 +1,5 @@
 """The container in which a whole Kubernetes node runs."""
 
-import io
-import tarfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +11,7 @@ from coursework.catalogue import CLUSTER_IMAGE
 from coursework.cluster.api import Api, ApiError
 from coursework.cluster.kubeconfig import Access
 from coursework.cluster.objects import is_true
-from coursework.containers.container import pack
+from coursework.containers.archive import pack, read_file
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.images.lock import one_at_a_time
@@ -188,12 +186,9 @@ class Node:
         if container is None:
             return b""
         try:
-            stream, _ = container.get_archive(path)
+            return read_file(container, path)
         except NotFound:
             return b""
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-            file = tar.extractfile(tar.getmembers()[0])
-            return file.read() if file else b""
 
     def log(self, lines: int = 50) -> str:
         """Give what the node itself said last: its marks, with the seconds since 1970."""

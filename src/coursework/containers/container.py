@@ -1,17 +1,16 @@
 """A submission's container: made, started, looked at from outside, removed."""
 
-import io
 import sys
-import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError, NotFound
 from docker.types import LogConfig
 
+from coursework.containers.archive import pack
 from coursework.containers.runs import Run
 from coursework.engine import Engine
 from coursework.engine.cgroups import processor_seconds
@@ -219,24 +218,6 @@ class Container:
             except OSError:
                 continue
         return found
-
-
-def pack(files: Mapping[str, str | bytes], *, mode: int = 0o644, owner: int = 0) -> bytes:
-    """Pack files as an archive that the engine lays into a container.
-
-    Args:
-        files: content by path.
-        mode: of each file.
-        owner: number of the user whose files they are.
-    """
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            info = tarfile.TarInfo(str(PurePosixPath(name)).lstrip("/"))
-            info.size, info.mode, info.uid = len(data), mode, owner
-            tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
 
 
 def _listening(table: str) -> list[str]:

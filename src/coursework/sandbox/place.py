@@ -1,16 +1,15 @@
 """Where sandboxes can be had, what they are made of, and what of them a dead run left behind."""
 
-import io
 import json
 import platform
 import re
 import shutil
 import sys
-import tarfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from coursework.containers.archive import read_file
 from coursework.containers.runs import is_alive
 from coursework.engine import Engine
 from coursework.layout import user_cache
@@ -59,21 +58,13 @@ def system_calls(engine: Engine) -> str:
     It is Debian's for containers in which users make namespaces; only `sethostname`, which an
     engine calls for each container, is refused there and allowed here.
     """
-    profile: dict[str, Any] = json.loads(_read(engine, _PROFILE))
+    container: Any = engine.client.containers.create(IMAGE)
+    try:
+        profile: dict[str, Any] = json.loads(read_file(container, _PROFILE))
+    finally:
+        container.remove()
     for rule in profile["syscalls"]:
         rule["names"] = [name for name in rule["names"] if name != "sethostname"]
     profile["syscalls"] = [r for r in profile["syscalls"] if r["names"]]
     profile["syscalls"].append({"names": ["sethostname"], "action": "SCMP_ACT_ALLOW"})
     return json.dumps(profile)
-
-
-def _read(engine: Engine, path: str) -> bytes:
-    """Give a file of the sandboxes' image."""
-    container: Any = engine.client.containers.create(IMAGE)
-    try:
-        stream, _ = container.get_archive(path)
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-            file = tar.extractfile(tar.getmembers()[0])
-            return file.read() if file else b""
-    finally:
-        container.remove()
