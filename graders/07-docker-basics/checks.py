@@ -40,6 +40,8 @@ class Machine:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        # By its id: a script may give the name to an image of its own.
+        self._helper = sandbox.docker("inspect", "--format={{.Id}}", HELPER).strip()
         self.empty = sandbox.empty
         self.docker = sandbox.docker
 
@@ -82,7 +84,7 @@ class Machine:
     def in_volume(self, command: str) -> str:
         """Run a command in a helper that has the volume lantern-data at /data."""
         mount = "--volume=lantern-data:/data"
-        return self.docker("run", "--rm", mount, HELPER, "sh", "-c", command)
+        return self.docker("run", "--rm", mount, self._helper, "sh", "-c", command)
 
 
 @pytest.fixture(scope="session")
