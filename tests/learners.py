@@ -21,16 +21,16 @@ SMALL = SandboxLimits(memory="1g", disk="400m", cpus=1, processes=300)
 
 
 class Class:
-    """A clone, and what its learners hand in to the tiny module."""
+    """A clone, and what its learners hand in to a module: the tiny one, where none is named."""
 
-    def __init__(self, layout, engine):
+    def __init__(self, layout, engine, slug=SLUG):
         self.layout = layout
         self.engine = engine
-        self.module = load_catalogue(layout).find(SLUG)
-        self._released = derive_exercise(layout, SLUG)["exercise.ipynb"]
+        self.module = load_catalogue(layout).find(slug)
+        self._released = derive_exercise(layout, slug)["exercise.ipynb"]
 
     def notebook(self, **files):
-        """Give a notebook that writes these files: `server_py`, `Dockerfile`."""
+        """Give a notebook that writes these files: `server_py`, `ops_sh`, `Dockerfile`."""
         notebook = json.loads(self._released)
         for name, text in files.items():
             place = name.replace("_", ".")
@@ -48,7 +48,7 @@ class Class:
         cohort = Cohort(
             self.layout, self.module, self.engine, Results(out), within_s, Limits(seconds=20)
         )
-        submissions = find_submissions(source, SLUG)
+        submissions = find_submissions(source, self.module.slug)
         left = left_to_grade(cohort, submissions, force=force)
         if left:
             answers = warming_answers(self.layout, self.module)
@@ -71,9 +71,9 @@ def points(result):
     return {c.name: None if c.verdict == "error" else c.points for c in result.report.checks}
 
 
-def left_behind(engine):
-    """Give the names of containers and networks that ended gradings of the class left."""
-    of_class = {"label": f"{LABEL_MODULE}={SLUG}"}
+def left_behind(engine, slug=SLUG):
+    """Give the names of containers and networks that ended gradings of a module left."""
+    of_class = {"label": f"{LABEL_MODULE}={slug}"}
     containers = engine.client.containers.list(all=True, filters=of_class)
     found = [(c.name, c.labels) for c in containers]
     found += [(n.name, n.attrs["Labels"]) for n in engine.client.networks.list(filters=of_class)]

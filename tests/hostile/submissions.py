@@ -21,14 +21,16 @@ class Hostile:
     Args:
         tries: what it wants.
         earned: the most points that it may have.
-        files: that it writes: `server_py`, `Dockerfile`.
+        files: that it writes: `server_py`, `ops_sh`, `Dockerfile`.
         change: what it does to its notebook; gives a notebook or the text of one.
+        seen: what its script tells of the attack: that it was made, and what came of it.
     """
 
     tries: str
     earned: int
     files: dict[str, str]
     change: Callable[[Any], Any] = lambda notebook: notebook
+    seen: str = ""
 
 
 def _check_cells(notebook: Any) -> list[Any]:

@@ -1,11 +1,9 @@
 """Hostile submissions: none has more points than it earned, and none reaches out of its sandbox."""
 
-import secrets
-from contextlib import contextmanager
-
 import pytest
 
 from coursework.cohort.class_report import write_pages
+from tests.hostile.canaries import neighbour_container
 from tests.hostile.submissions import ALL, SUBMISSIONS
 from tests.learners import POINTS, RIGHT, left_behind
 
@@ -13,26 +11,6 @@ pytestmark = pytest.mark.engine
 HONEST = "honest"
 # Few enough that no test waits for minutes.
 _AT_ONCE = 4
-
-
-@contextmanager
-def canary(engine, folder):
-    """Run a neighbour with a file and a process, and keep a file of this machine beside it."""
-    word = secrets.token_hex(8)
-    (folder / "canary").write_text(word)
-    container = engine.client.containers.run(
-        "busybox:1.37", ["sh", "-c", f"echo {word} > /canary; exec sleep 9999"], detach=True
-    )
-    try:
-        yield
-        container.reload()
-        assert container.status == "running"
-        assert container.attrs["RestartCount"] == 0
-        assert container.exec_run(["cat", "/canary"]).output.decode().strip() == word
-        assert len(container.top()["Processes"]) == 1
-        assert (folder / "canary").read_text() == word
-    finally:
-        container.remove(force=True)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +38,7 @@ def grade_batch(cohort, folder, names):
         cohort.hand_in(folder / "in", name, notebook)
     cohort.hand_in(folder / "in", HONEST, cohort.notebook(server_py=RIGHT))
     (folder / "in" / "link.ipynb").symlink_to(folder / "in" / f"{HONEST}.ipynb")
-    with canary(cohort.engine, folder):
+    with neighbour_container(cohort.engine, folder):
         results, _ = cohort.grade(folder / "in", folder / "out", within_s=120.0)
     assert left_behind(cohort.engine) == []
     write_pages(folder / "pages", "90-tiny", list(results.values()))
