@@ -170,4 +170,4 @@ class _Run:
             console.print(f"! not judged, for you to look at: {', '.join(unjudged)}", markup=False)
         slug = self._module.slug
         console.print(f"✓ {self._out / slug}.csv, .html, feedback/{slug}/, and the gradebook",
-                      markup=False)  # fmt: skip
+                      markup=False, soft_wrap=True)  # fmt: skip
