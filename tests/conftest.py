@@ -1,10 +1,12 @@
 """What tests share: the engine that containers run in, and a cluster for those that want one."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from coursework.catalogue import Module
 from coursework.checks.cluster import Cluster
-from coursework.cluster import Node
+from coursework.cluster import Node, rootless
 from coursework.cluster.images import load_images
 from coursework.cluster.namespace import remove_ended_namespaces
 from coursework.containers.runs import open_run
@@ -37,13 +39,28 @@ def engine() -> Engine:
 @pytest.fixture(scope="session")
 def node(engine):
     """Give a cluster that is ready, the same for all tests."""
-    made = Node(engine, CLUSTER_NAME)
+    with _ready(engine, Node(engine, CLUSTER_NAME)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def judging_node(engine):
+    """Give the cluster in which submissions are judged: without root, where that can be had."""
+    name = f"{CLUSTER_NAME}-judging"
+    with _ready(engine, Node(engine, name, rootless=not rootless.lacks(engine))) as made:
+        yield made
+
+
+@contextmanager
+def _ready(engine, made):
     made.delete()
     made.start(lambda _: None, memory="3g")
     ensure_images(engine, CLUSTER_MODULE.cluster_images)
     load_images(engine, made, CLUSTER_MODULE.cluster_images)
-    yield made
-    made.delete()
+    try:
+        yield made
+    finally:
+        made.delete()
 
 
 @pytest.fixture

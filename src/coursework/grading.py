@@ -71,6 +71,7 @@ def grade(
     seed: int | None = None,
     keep: bool = True,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    rootless: bool = False,
     watcher: Watcher = Watcher(),
 ) -> Report:
     """Grade one answer to a module's exercise.
@@ -86,6 +87,7 @@ def grade(
         seed: repeats an earlier run's random values; a new one by default.
         keep: leave the containers of failed checks up until the next check.
         limits: of each build.
+        rootless: a cluster beside the answer has no root on this machine, where that can be had.
         watcher: is told how it goes on.
 
     Raises:
@@ -100,7 +102,7 @@ def grade(
     task = Task(
         module, Submission(laid, module.slug), layout.work(module.slug),
         secrets.randbelow(2**32) if seed is None else seed, limits,
-        watcher.on_step, watcher.on_result,
+        watcher.on_step, watcher.on_result, rootless,
     )  # fmt: skip
     with open_run(module.slug) as run, ThreadPoolExecutor(1) as pool:
         session = Session(engine, run, task)

@@ -41,7 +41,7 @@ def grade_handed_in(
         return Report(module.slug, "", 0, tuple(refused(check, error) for check in checks))
     report = grade(
         module, submission.files, layout=layout, engine=engine(), keep=False, limits=limits,
-        watcher=watcher,
+        rootless=True, watcher=watcher,
     )  # fmt: skip
     # A learner's clone stands elsewhere: below its root the paths are the same.
     here = f"{layout.root}/"

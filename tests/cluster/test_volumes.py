@@ -44,4 +44,4 @@ def test_a_claim_gets_a_folder_that_goes_with_it(node, namespace):
     wait_until(
         lambda: name not in {v["metadata"]["name"] for v in node.api().list("persistentvolumes")}
     )
-    assert node.run_as("root", ["test", "-e", folder])[0] == 1
+    assert node.run_as("0", ["test", "-e", folder])[0] == 1

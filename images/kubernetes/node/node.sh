@@ -55,6 +55,10 @@ $(for chain in FORWARD OUTPUT KUBE-ROUTER-FORWARD KUBE-ROUTER-OUTPUT; do
 COMMIT
 X
   mount --make-rshared /
+  [ -n "${ROOTLESS:-}" ] || own_cgroups
+}
+
+own_cgroups() {
   mount -o remount,rw /sys
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     # Version 2: a group with processes gives no controllers to its children, so ours move into a leaf.
@@ -143,7 +147,8 @@ kubeadm init phase kubeconfig all
 until ask https://localhost:6443/; do sleep 0.05; done
 mark API answers
 keep kubelet kube kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --config=/etc/kubernetes/kubelet.yaml \
-  --hostname-override=node --node-ip=$ADDRESS --register-node --housekeeping-interval=2s
+  --hostname-override=node --node-ip=$ADDRESS --register-node --housekeeping-interval=2s \
+  ${ROOTLESS:+--feature-gates=KubeletInUserNamespace=true}
 start_controllers
 keep proxy kube proxy --config=/etc/kubernetes/proxy.yaml --hostname-override=node
 until apply_system; do sleep 0.1; done

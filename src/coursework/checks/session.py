@@ -18,7 +18,7 @@ from coursework.checks.randomness import Random
 from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Finished, Image, Server
 from coursework.checks.verdict import CheckResult
-from coursework.cluster import Node
+from coursework.cluster import Node, rootless
 from coursework.cluster.images import load_images
 from coursework.cluster.namespace import remove_ended_namespaces
 from coursework.containers.building import Limits
@@ -60,6 +60,7 @@ class Task:
         limits: of a build.
         on_line: is called with each line of a build's log.
         on_result: is called with each verdict.
+        rootless: the cluster has no root on this machine, where that can be had.
     """
 
     module: Module
@@ -69,6 +70,7 @@ class Task:
     limits: Limits
     on_line: Callable[[str], None]
     on_result: Callable[[CheckResult], None]
+    rootless: bool = False
 
 
 class Session:
@@ -131,7 +133,7 @@ class Session:
             CourseError: it does not come up.
         """
         task = self.task
-        node = Node(self._engine)
+        node = Node(self._engine, rootless=task.rootless and not rootless.lacks(self._engine))
         node.start(task.on_line)
         ensure_images(self._engine, task.module.cluster_images, task.on_line)
         load_images(self._engine, node, task.module.cluster_images)

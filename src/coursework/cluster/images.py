@@ -59,7 +59,8 @@ def _present(node: Node) -> dict[str, str]:
 def _copy(engine: Engine, node: Node, names: list[str]) -> None:
     """Copy images at once: a layer that several have goes through once."""
     environment = engine.environment()
-    into = ["docker", "exec", "--interactive", node.name, *_CTR, "import", "--all-platforms", "-"]
+    ctr = [*node.inside("0"), *_CTR, "import", "--all-platforms", "-"]
+    into = ["docker", "exec", "--interactive", node.name, *ctr]
     with subprocess.Popen(
         ["docker", "save", *names], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as save:

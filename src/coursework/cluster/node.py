@@ -8,6 +8,7 @@ from typing import Any, Literal
 from docker.errors import APIError, NotFound
 
 from coursework.catalogue import CLUSTER_IMAGE
+from coursework.cluster import rootless
 from coursework.cluster.api import Api, ApiError
 from coursework.cluster.kubeconfig import Access
 from coursework.cluster.objects import is_true
@@ -15,9 +16,11 @@ from coursework.containers.archive import pack, read_file
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.images.lock import one_at_a_time
+from coursework.sandbox.place import IMAGE as SANDBOX_IMAGE
 from coursework.trouble import CourseError
 
 NAME = "course-cluster"
+ROOTLESS_NAME = "course-cluster-rootless"
 API_PORT = 6443
 DOOR_PORT = 32767
 INGRESS_PORT = 32080
@@ -28,6 +31,7 @@ _ADMIN = "/etc/kubernetes/admin.conf"
 _READY_WITHIN_S = 120.0
 _ENDS_WITHIN_S = 5
 _POLL_S = 0.1
+_ROOT = "0"
 _LABEL = "course.cluster"
 # What a container may not do without these: mount, make networks and cgroups. Only what the host
 # itself lacks, or what no node needs, is left out.
@@ -50,6 +54,8 @@ class Node:
     Args:
         engine: where its container runs.
         name: of the container; another one is another cluster.
+        rootless: its root is an ordinary user of this machine, for manifests of people whom you
+            do not know. NodePorts answer inside alone.
 
     Example:
         >>> node = Node(start_engine())
@@ -59,10 +65,11 @@ class Node:
 
     """
 
-    def __init__(self, engine: Engine, name: str = NAME) -> None:
+    def __init__(self, engine: Engine, name: str = "", *, rootless: bool = False) -> None:
         self._engine = engine
         self._api: Api | None = None
-        self.name = name
+        self._is_rootless = rootless
+        self.name = name or (ROOTLESS_NAME if rootless else NAME)
 
     @property
     def state(self) -> State:
@@ -83,7 +90,8 @@ class Node:
             CourseError: it does not come up; with what it said last.
         """
         if self.state == "absent":
-            ensure_images(self._engine, [CLUSTER_IMAGE], tell)
+            needed = [CLUSTER_IMAGE, *([SANDBOX_IMAGE] if self._is_rootless else [])]
+            ensure_images(self._engine, needed, tell)
         with one_at_a_time(tell, self.name, "starts Kubernetes"):
             self.launch(memory=memory)
         self._wait(tell)
@@ -200,15 +208,24 @@ class Node:
         Raises:
             CourseError: it failed.
         """
-        code, text = self.run_as("root", command)
+        code, text = self.run_as(_ROOT, command)
         if code:
             raise CourseError(f"{self.name} does not obey: {command[0]}", why=text[-300:])
         return text
 
     def run_as(self, user: str, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command in the node as somebody; give its exit code and what it printed."""
-        code, output = self._required().exec_run(list(command), user=user)
+        """Run a command in the node as a user, by number; give exit code and what it printed."""
+        code, output = self._required().exec_run([*self.inside(user), *command])
         return int(code), bytes(output).decode(errors="replace")
+
+    @staticmethod
+    def inside(user: str) -> tuple[str, ...]:
+        """Give the words before a command that is given to the container, and meant for the node.
+
+        Args:
+            user: number of a user of the node.
+        """
+        return ("inside", user)
 
     def write(self, folder: str, files: Mapping[str, bytes], owner: str) -> None:
         """Lay files into a folder of the node.
@@ -219,7 +236,8 @@ class Node:
             owner: the number of the user who alone may read them.
         """
         self.run_inside("install", "--directory", f"--owner={owner}", "--mode=700", folder)
-        self._required().put_archive(folder, pack(files, mode=0o600, owner=int(owner)))
+        number = rootless.owner(int(owner)) if self._is_rootless else int(owner)
+        self._required().put_archive(folder, pack(files, mode=0o600, owner=number))
 
     # --- the container ------------------------------------------------------------------------
 
@@ -242,9 +260,10 @@ class Node:
             port_bindings=loopback, mem_limit=memory, memswap_limit=memory,
             log_config={"type": "json-file", "config": {"max-size": "5m"}},
         )  # fmt: skip
-        host.update(_PRIVILEGES)
+        host.update(rootless.privileges(self._engine) if self._is_rootless else _PRIVILEGES)
+        command = list(rootless.COMMAND) if self._is_rootless else None
         made = api.create_container(
-            CLUSTER_IMAGE, name=self.name, hostname="node", labels={_LABEL: self.name},
+            CLUSTER_IMAGE, command, name=self.name, hostname="node", labels={_LABEL: self.name},
             ports=list(loopback), host_config=host,
         )  # fmt: skip
         return self._engine.client.containers.get(made["Id"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from coursework.authoring.audit.answers import warming_answers
 from coursework.catalogue import Module
 from coursework.checks.verdict import CheckResult, Report
+from coursework.cluster import rootless
 from coursework.cohort.results import Result
 from coursework.cohort.source import HandedIn
 from coursework.cohort.worker import Job, Worker
@@ -47,7 +48,9 @@ def open_sandboxes(
     Raises:
         CourseError: no sandbox can run here.
     """
-    # Manifests are judged in a namespace of a cluster: nothing of theirs is built or run here.
+    if module.cluster_images and (why := rootless.lacks(outer)):
+        tell(f"! the cluster has root in its container here: {why}")
+    # Manifests are judged in a namespace of a cluster: nothing of theirs is built here.
     if (trusted and not module.sandbox) or module.cluster_images:
         return nullcontext()
     answers = warming_answers(layout, module)

@@ -29,6 +29,6 @@ def command(module: str | None) -> None:
         )
     slug = load_catalogue(find_layout()).find(module).slug if module else None
     click.echo(f"Removed {clean(engine.client, slug)}.")
-    node = Node(engine)
-    if node.state == "running" and (count := remove_ended_namespaces(node.api(), slug or "")):
-        click.echo(f"Removed {count} namespace{'' if count == 1 else 's'} of the cluster.")
+    for node in (Node(engine), Node(engine, rootless=True)):
+        if node.state == "running" and (count := remove_ended_namespaces(node.api(), slug or "")):
+            click.echo(f"Removed {count} namespace{'' if count == 1 else 's'} of {node.name}.")

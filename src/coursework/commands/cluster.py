@@ -48,17 +48,18 @@ def start(memory: str) -> None:
 @command.command()
 @click.option("--delete", is_flag=True, help="Forget what it holds, too.")
 def stop(delete: bool) -> None:
-    """End it; what it holds stays until it is deleted."""
+    """End it, and the one for graded submissions; what it holds stays until it is deleted."""
     from coursework.cluster import Node  # noqa: PLC0415 - quick --help
 
     engine = find_engine()
     if engine is None:
         click.echo("No container engine runs, so no Kubernetes does.")
         return
-    node = Node(engine)
+    nodes = (Node(engine), Node(engine, rootless=True))
     if delete:
-        click.echo("✓ Kubernetes is deleted" if node.delete() else "There is no Kubernetes.")
-    elif node.stop():
+        deleted = [node.delete() for node in nodes]
+        click.echo("✓ Kubernetes is deleted" if any(deleted) else "There is no Kubernetes.")
+    elif sum(node.stop() for node in nodes):
         click.echo("✓ Kubernetes has ended; `course cluster start` brings back what it holds")
     else:
         click.echo("No Kubernetes runs.")
