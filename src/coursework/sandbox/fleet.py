@@ -13,6 +13,7 @@ from coursework.engine import Engine
 from coursework.sandbox.proxy import Proxy
 from coursework.sandbox.sandbox import Sandbox, SandboxLimits
 from coursework.sandbox.template import Template
+from coursework.trouble import CourseError
 
 
 class Fleet:
@@ -116,5 +117,7 @@ class Fleet:
             )  # fmt: skip
             self._made.add(sandbox)
             self._ready.put((sandbox, sandbox.wait_until_ready()))
+        except OSError as error:
+            self._ready.put(CourseError("A sandbox does not come up.", why=str(error)[:300]))
         except BaseException as error:  # noqa: BLE001 - told to whoever takes it
             self._ready.put(error)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError
 from docker.types import LogConfig
 
 from coursework.containers.runs import Run
@@ -91,11 +90,12 @@ class Sandbox:
             )
             self._build_args = proxy.join(self._network) if proxy else ()
             self._container = self._start_container(outer, run, volumes, limits, keep=bool(data))
-        except APIError as error:
+        except OSError as error:
+            # Kinds of it: what the engine refuses, and that it is gone.
             self.remove()
             raise CourseError(
                 "A sandbox cannot be created.",
-                why=str(error.explanation or error)[:300],
+                why=str(getattr(error, "explanation", "") or error)[:300],
                 fix="course doctor",
             ) from error
 
@@ -209,10 +209,10 @@ class Sandbox:
     def remove(self) -> None:
         """Throw it away; what is gone already is fine, and what will not go `clean` finds."""
         if self._container is not None:
-            with suppress(APIError):
+            with suppress(OSError):
                 self._container.remove(force=True, v=True)
         if self._network is not None:
-            with suppress(APIError):
+            with suppress(OSError):
                 if self._proxy:
                     self._proxy.leave(self._network)
                 self._network.remove()
