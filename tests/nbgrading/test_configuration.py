@@ -3,13 +3,17 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from coursework.authoring.derive import derive_exercise
 from coursework.catalogue import load_catalogue
+from coursework.cohort.gradebook import default_address, write_gradebook
 from coursework.grading import grade
 from coursework.layout import Layout
+from tests.cohort.test_results import CHECK, REPORT, RESULT
+from tests.learners import left_behind
 from tests.nbgrading.conftest import RIGHT, SLUG, Classroom, cell
 
 pytestmark = pytest.mark.engine
@@ -133,6 +137,11 @@ def break_greets(classroom, statement):
     checks.write_text(text, "utf-8")
 
 
+def test_nothing_is_left_running(term, engine):
+    assert term
+    assert left_behind(engine) == []
+
+
 def test_trouble_of_ours_is_neither_points_nor_none(classroom):
     break_greets(classroom, 'int("ours")')
     classroom.submit("ada", json.dumps(classroom.answered(RIGHT.read_text("utf-8"))))
@@ -152,6 +161,28 @@ def test_a_grading_process_that_is_lost_takes_nobody_with_it(classroom):
     assert "exit code 7" in done.stderr
     assert set(classroom.grades("ada").values()) == {(None, True)}
     assert set(classroom.grades("bob").values()) == {(0, False)}
+
+
+def test_a_class_that_was_graded_before_the_release_can_be_autograded(classroom):
+    # `course grade` knows the checks alone, and writes them first.
+    (classroom.folder / "gradebook.db").unlink()
+    checks = tuple(replace(CHECK, name=name, max_points=n) for name, n in POINTS.items())
+    before = replace(RESULT, report=replace(REPORT, checks=checks))
+    write_gradebook(default_address(classroom.folder), [before, replace(before, learner="bob")])
+    done = classroom.nbgrader("generate_assignment", SLUG, "--force")
+    assert done.returncode == 0, done.stderr
+    classroom.submit("ada", "{")
+    assert classroom.nbgrader("autograde", SLUG).returncode == 0
+    assert classroom.grades("ada") == dict.fromkeys(POINTS, (0, False))
+    assert classroom.grades("bob") == dict.fromkeys(POINTS, (0, False))
+    # A check that is gone would take its points along.
+    write_gradebook(
+        default_address(classroom.folder),
+        [replace(before, report=replace(REPORT, checks=(*checks, replace(CHECK, name="gone"))))],
+    )
+    done = classroom.nbgrader("generate_assignment", SLUG, "--force")
+    assert done.returncode != 0
+    assert "Cannot add or remove cells" in done.stderr
 
 
 def test_without_an_engine_nothing_is_graded(classroom):

@@ -46,15 +46,18 @@ def _set_steps(config: Any) -> None:
         ClearOutput,
         ComputeChecksums,
         LockCells,
-        SaveCells,
     )
 
     from coursework.nbgrading.grader import SaveVerdicts, TrustedGrader  # noqa: PLC0415
-    from coursework.nbgrading.release import ClearFileSolutions  # noqa: PLC0415
+    from coursework.nbgrading.release import (  # noqa: PLC0415
+        ClearFileSolutions,
+        SaveReleasedCells,
+    )
     from coursework.nbgrading.submitted import SubmittedNotebooks  # noqa: PLC0415
 
     config.GenerateAssignment.preprocessors = [
-        LockCells, ClearFileSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums, SaveCells,
+        LockCells, ClearFileSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums,
+        SaveReleasedCells,
     ]  # fmt: skip
     # What stock steps would mend in a submission, SubmittedNotebooks builds anew.
     config.Autograde.exporter_class = SubmittedNotebooks

@@ -1,6 +1,6 @@
 """autograde's two steps of ours: the trusted grader, and verdicts into the gradebook."""
 
-import atexit
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
@@ -34,7 +34,8 @@ def _bench(
 ) -> tuple[Judge, Worker]:
     """Give who judges in this process, and the process that grades; both end with it."""
     stack = ExitStack()
-    atexit.register(stack.close)
+    # Not atexit: threads remove the sandboxes, and by then they take no more work.
+    threading._register_atexit(stack.close)  # type: ignore[attr-defined]  # noqa: SLF001
     sandboxes = open_sandboxes(
         layout, module, outer, tell, ahead=1, wanted=_MORE_THAN_ANY_CLASS, trusted=trusted
     )
