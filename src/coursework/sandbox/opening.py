@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from docker.errors import APIError
-
 from coursework.catalogue import Module
 from coursework.containers.cleaning import remove_ended
 from coursework.containers.runs import Run, open_run
@@ -65,10 +63,10 @@ def open_fleet(
 def _open_proxy(outer: Engine, run: Run) -> Iterator[Proxy]:
     try:
         proxy = Proxy(outer, run)
-    except APIError as error:
+    except OSError as error:
         raise CourseError(
             "The sandboxes' proxy cannot be started.",
-            why=str(error.explanation or error)[:300],
+            why=str(getattr(error, "explanation", "") or error)[:300],
             fix="course doctor",
         ) from error
     try:

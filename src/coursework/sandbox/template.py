@@ -23,6 +23,7 @@ from coursework.layout import user_cache
 from coursework.sandbox.place import IMAGE
 from coursework.sandbox.proxy import Proxy
 from coursework.sandbox.sandbox import TEMPLATE, Sandbox, SandboxLimits
+from coursework.trouble import CourseError
 
 _LABEL = "course.template"
 _LABEL_MADE = "course.template.made"
@@ -65,9 +66,14 @@ def prepare_template(
     ensure_images(outer, [*images, IMAGE], tell)
     template = Template(f"course-template-{module.slug}-{_digest(images, answers)}")
     with one_at_a_time(tell, f"template-{module.slug}", "prepares the sandboxes' template"):
-        if not _is_ready(outer, template):
-            _make(outer, run, template, list(images), answers, proxy, module.slug, tell)
-        _remove_older(outer, module.slug, template)
+        try:
+            if not _is_ready(outer, template):
+                _make(outer, run, template, list(images), answers, proxy, module.slug, tell)
+            _remove_older(outer, module.slug, template)
+        except OSError as error:
+            raise CourseError(
+                "The sandboxes' template cannot be made.", why=str(error)[:300], fix="course doctor"
+            ) from error
     return template
 
 
