@@ -1,12 +1,13 @@
 """Submissions are found in three forms; names of learners never become paths."""
 
+import json
 import os
 import stat
 import zipfile
 
 import pytest
 
-from coursework.cohort.source import find_submissions, identifier
+from coursework.cohort.source import answered_module, find_submissions, identifier
 from coursework.submission import LIMIT_NOTEBOOK_BYTES, SubmissionError
 from coursework.trouble import CourseError
 
@@ -127,3 +128,48 @@ def test_two_notebooks_of_one_learner_are_told(tmp_path):
             archive.writestr(f"ada_1_{number}_exercise.ipynb", "{}")
     with pytest.raises(CourseError, match="ada_1 has handed in twice"):
         find_submissions(source, SLUG)
+
+
+def notebook(module):
+    metadata = {"coursework": {"module": module}} if module else {}
+    cell = {"cell_type": "code", "source": "%%writefile server.py\n", "metadata": {}}
+    return json.dumps({"nbformat": 4, "cells": [cell], "metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    ("modules", "found"),
+    [
+        ([SLUG, SLUG], SLUG),
+        ([SLUG, None], SLUG),
+        ([SLUG, "../.."], SLUG),
+        ([None], ""),
+        ([], ""),
+    ],
+)
+def test_submissions_say_which_module_they_answer(tmp_path, modules, found):
+    (tmp_path / "damaged.ipynb").write_text("{")
+    with zipfile.ZipFile(tmp_path / "lms.zip", "w") as archive:
+        archive.writestr("readme.txt", "")
+        for number, module in enumerate(modules):
+            (tmp_path / f"l{number}.ipynb").write_text(notebook(module))
+            archive.writestr(f"doe_{number}_1_exercise.ipynb", notebook(module))
+    for source in (tmp_path, tmp_path / "lms.zip"):
+        assert answered_module(source, ["01-http", SLUG]) == found
+    assert answered_module(tmp_path / "nowhere", [SLUG]) == ""
+
+
+def test_a_tree_says_it_by_its_folders(tmp_path):
+    (tmp_path / "ada" / SLUG).mkdir(parents=True)
+    (tmp_path / "other.ipynb").write_text(notebook("01-http"))
+    assert answered_module(tmp_path, ["01-http", SLUG]) == SLUG
+    (tmp_path / "bob" / "01-http").mkdir(parents=True)
+    with pytest.raises(CourseError, match="several modules") as refused:
+        answered_module(tmp_path, ["01-http", SLUG])
+    assert refused.value.fix == f"course grade {tmp_path} --module 01-http"
+
+
+def test_a_folder_of_several_modules_is_asked_about(tmp_path):
+    for module in ("01-http", SLUG):
+        (tmp_path / f"{module}.ipynb").write_text(notebook(module))
+    with pytest.raises(CourseError, match="several modules"):
+        answered_module(tmp_path, ["01-http", SLUG])

@@ -53,7 +53,7 @@ def with_defaults(layout: Layout, asked: Asked) -> Asked:
     if not asked.source or not asked.module:
         raise CourseError(
             "It is not said what to grade.",
-            why="a source and a module are needed",
+            why="a source is needed, and a module where what was handed in names none",
             fix="course grade classroom/submitted --module 02",
         )
     room = layout.root / "classroom"

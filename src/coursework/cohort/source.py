@@ -9,11 +9,16 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from coursework.submission import LIMIT_NOTEBOOK_BYTES, SubmissionError, read_handed_in
+from coursework.submission import (
+    LIMIT_NOTEBOOK_BYTES,
+    SubmissionError,
+    parse_notebook,
+    read_handed_in,
+)
 from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise.ipynb"
@@ -64,6 +69,40 @@ def find_submissions(source: Path, slug: str) -> list[HandedIn]:
             fix="course grade --help",
         )
     return sorted(_each_once(found), key=lambda s: s.learner)
+
+
+def answered_module(source: Path, slugs: Sequence[str]) -> str:
+    """Give the one module that a source's submissions answer; empty where they name none.
+
+    Args:
+        source: as for find_submissions.
+        slugs: of all modules.
+
+    Raises:
+        CourseError: they answer several.
+    """
+    if source.is_dir():
+        folders = [f for f in source.iterdir() if f.is_dir() and not f.is_symlink()]
+        found = [s for s in slugs if any((folder / s).is_dir() for folder in folders)]
+        notebooks = [] if found else list(_in_folder(source))
+    else:
+        found, notebooks = [], list(_in_zip(source)) if zipfile.is_zipfile(source) else []
+    named = {_named(notebook) for notebook in notebooks}
+    found += [s for s in slugs if s in named]
+    if len(found) > 1:
+        raise CourseError(
+            f"{source} holds submissions to several modules.",
+            why=", ".join(found),
+            fix=f"course grade {source} --module {found[0]}",
+        )
+    return found[0] if found else ""
+
+
+def _named(submission: HandedIn) -> str | None:
+    try:
+        return parse_notebook(submission.read()).module
+    except SubmissionError:
+        return None
 
 
 def identifier(name: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ _MOST_AHEAD = 4
 
 @click.command(name="grade")
 @click.argument("source", required=False, type=click.Path(path_type=Path))
-@click.option("--module", metavar="MODULE", help="The module that was answered.")
+@click.option("--module", metavar="MODULE", help="The module; as SOURCE says by default.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time; one a processor.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
 @click.option("--resume", is_flag=True, help="What you leave out is as in the last run.")
@@ -60,12 +61,16 @@ def command(
     """
     from coursework.catalogue import load_catalogue  # noqa: PLC0415
     from coursework.cohort.asked import completed, remember, said, with_defaults  # noqa: PLC0415
+    from coursework.cohort.source import answered_module  # noqa: PLC0415
 
     layout = find_layout()
-    slug = load_catalogue(layout).find(module).slug if module else ""
-    asked = said(source, slug, out, gradebook)
+    catalogue = load_catalogue(layout)
+    asked = said(source, catalogue.find(module).slug if module else "", out, gradebook)
     if resume:
         asked = completed(layout, asked)
+    if asked.source and not asked.module:
+        slugs = [m.slug for m in catalogue.modules]
+        asked = replace(asked, module=answered_module(Path(asked.source), slugs))
     asked = with_defaults(layout, asked)
     run = _Run(layout, asked)
     remember(layout, asked)
