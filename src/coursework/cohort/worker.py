@@ -68,6 +68,8 @@ class Worker:
                 raise CourseError(f"The grading did not end in {within_s:g} s and was stopped.")
             answer = self._pipe.recv()
         except (EOFError, OSError) as error:
+            # Its pipe is closed a moment before it has ended.
+            self._process.join(1)
             code = self._process.exitcode
             self._renew()
             raise CourseError("The grading process was lost.", why=f"exit code {code}") from error
