@@ -191,7 +191,7 @@ def check_fails_loudly(image: Image, file: str, shows: list[Show], meanwhile: Me
     broken = [(case, {FILE: text}) for case, text in broken_files(file, shows).items()]
     expect_refusal("no SHOWS_FILE", image.run(within_s=END_WITHIN_S))
     cases = [("no such file", dict[str, str]()), *broken]
-    # Two at a time: most of what a container's start takes is waiting for its engine.
+    # Two at a time: a start leaves one of two processors idle.
     halves = [
         meanwhile(partial(expect_refusals, image, cases[0::2])),
         meanwhile(partial(expect_refusals, image, cases[1::2])),
