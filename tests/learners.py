@@ -74,7 +74,7 @@ def points(result):
 def left_behind(engine, slug=SLUG):
     """Give the names of containers and networks that ended gradings of a module left."""
     of_class = {"label": f"{LABEL_MODULE}={slug}"}
-    containers = engine.client.containers.list(all=True, filters=of_class)
+    containers = engine.client.containers.list(all=True, ignore_removed=True, filters=of_class)
     found = [(c.name, c.labels) for c in containers]
     found += [(n.name, n.attrs["Labels"]) for n in engine.client.networks.list(filters=of_class)]
     return [name for name, labels in found if not is_alive(labels[LABEL_RUN])]

@@ -125,7 +125,8 @@ def with_images(private, engine):
 
 def wait_for_the_second_sandbox(engine, process):
     """Wait until it is made: then the first answer is being graded."""
-    while not engine.client.containers.list(filters={"name": "course-sandbox-.*-2$"}):
+    second = {"name": "course-sandbox-.*-2$"}
+    while not engine.client.containers.list(ignore_removed=True, filters=second):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
 

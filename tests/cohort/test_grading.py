@@ -77,7 +77,8 @@ def test_a_sandbox_that_is_killed_costs_nobody_a_point(cohort, tmp_path):
     def kill_the_first():
         while not stop.is_set():
             for container in cohort.engine.client.containers.list(
-                filters={"name": "course-sandbox-", "label": f"{LABEL_MODULE}={SLUG}"}
+                ignore_removed=True,
+                filters={"name": "course-sandbox-", "label": f"{LABEL_MODULE}={SLUG}"},
             ):
                 started = container.attrs["State"]["StartedAt"]
                 listening = list((user_cache() / "sandboxes").glob("*/docker.sock"))
