@@ -39,7 +39,7 @@ _QUOTA = {
 _LIMITS = [
     {
         "type": "Container",
-        "default": {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "200Mi"},
+        "default": {"cpu": "1", "memory": "128Mi", "ephemeral-storage": "200Mi"},
         "defaultRequest": {"cpu": "20m", "memory": "32Mi", "ephemeral-storage": "10Mi"},
         "max": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "500Mi"},
     },
