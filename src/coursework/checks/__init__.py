@@ -28,7 +28,7 @@ from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Ran, Sandbox, SandboxClient
-from coursework.checks.server import Finished, Image, Server
+from coursework.checks.server import Finished, Image, Server, Start
 from coursework.checks.wire import Connection
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
@@ -60,6 +60,7 @@ __all__ = [
     "SandboxClient",
     "SavedImage",
     "Server",
+    "Start",
     "StartFailure",
     "Step",
     "Story",

@@ -18,9 +18,10 @@ from coursework.checks.server import Finished, Image, Server
 from coursework.checks.tunnel import open_tunnel
 from coursework.checks.wire import Address, Connection
 from coursework.containers.cleaning import remove_containers
+from coursework.containers.execution import STDOUT
 from coursework.containers.runs import LABEL_RUN
 from coursework.engine import Engine
-from coursework.sandbox.inside import STDOUT, Running
+from coursework.sandbox.inside import Running
 from coursework.trouble import CourseError
 
 LIMIT_SCRIPT_BYTES = 90_000

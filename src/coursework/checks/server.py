@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from coursework.checks.client import Client
@@ -25,6 +25,11 @@ class Starter(Protocol):
     def start_container(self, settings: Settings) -> "Future[Container]":
         """Begin to create and start a container; the future raises Failure where it cannot."""
 
+    def execute_each(
+        self, image_id: str, starts: Sequence["Start"], within_s: float
+    ) -> list["Finished | None"]:
+        """Run an image's program once for each start, in one container."""
+
     def freeze(self, container: Container) -> None:
         """Send SIGSTOP to every process of a container."""
 
@@ -36,6 +41,19 @@ class Starter(Protocol):
 
     def wait_until_calm(self) -> None:
         """Wait until no container is being started any more."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """One of several starts of a program.
+
+    Args:
+        env: environment variables.
+        files: content by absolute path; no two starts share one.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -416,6 +434,28 @@ class Image:
             saw = "it still runs" + (f" and listens on {listening}" if listening else "")
             raise Failure(f"the program ends within {within_s:g} s", saw, command=command)
         return finished
+
+    def run_each(self, starts: Sequence[Start], *, within_s: float = 10.0) -> list[Finished | None]:
+        """Run a program that is to end by itself many times, in one container.
+
+        That takes a third of the time of `run`, and leaves nothing to look at: what did not end
+        as it should is run again by itself.
+
+        Args:
+            starts: variables and files of each; the files are there from the beginning.
+            within_s: seconds until each must have ended.
+
+        Returns:
+            How each ended; None where it did not, or where the image has no `sleep` to wait with.
+
+        Example:
+            >>> starts = [Start({"FILE": f"/data/{n}"}, {f"/data/{n}": text}) for n, text in ...]
+            >>> for start, finished in zip(starts, image.run_each(starts), strict=True):
+            ...     if finished is None or finished.exit_code == 0:
+            ...         expect_refusal(image.run(env=start.env, files=start.files))
+
+        """
+        return self._starter.execute_each(self._image_id, starts, within_s)
 
 
 def _ending(container: Container, code: int) -> str:

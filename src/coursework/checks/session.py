@@ -12,11 +12,12 @@ from coursework.catalogue import Module
 from coursework.checks.builder import Builder, Plan
 from coursework.checks.cluster import Cluster
 from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.in_turn import WAITING, execute_each
 from coursework.checks.meanwhile import Attention, Meanwhile, own_attention
 from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.sandbox import Sandbox
-from coursework.checks.server import Finished, Image, Server
+from coursework.checks.server import Finished, Image, Server, Start
 from coursework.checks.verdict import CheckResult
 from coursework.cluster import Node, rootless
 from coursework.cluster.images import load_images
@@ -158,6 +159,22 @@ class Session:
             self._number += 1
             name = self._name(str(self._number))
         return self._begin(name, settings)
+
+    def execute_each(
+        self, image_id: str, starts: Sequence[Start], within_s: float
+    ) -> list[Finished | None]:
+        """Run an image's program once for each start, in one container; None where it cannot."""
+        if not self._engine.docker_host.startswith("unix://"):
+            return [None] * len(starts)
+        config = self._engine.client.images.get(image_id).attrs["Config"]
+        command = [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
+        files = {path: content for start in starts for path, content in start.files.items()}
+        waiting = Settings(image_id, files=files, entrypoint=WAITING[:1], args=WAITING[1:])
+        try:
+            container = self.start_container(waiting).result()
+        except StartFailure:
+            return [None] * len(starts)
+        return execute_each(self._engine, container, command, starts, within_s)
 
     def start_service(self, name: str, settings: Settings) -> "Future[Container]":
         """Begin to start a container of ours; it is labelled, and removed with the run."""

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from coursework.checks.failure import Failure
+from coursework.containers.execution import STDERR, STDOUT
 from coursework.engine import Engine
-from coursework.sandbox.inside import STDERR, STDOUT, Running
+from coursework.sandbox.inside import Running
 
 _HERE = "127.0.0.1"
 _CONNECTED = b"connected\n"

@@ -34,6 +34,7 @@ class Settings:
         confined: nothing but /tmp can be written, and root has no capability.
         in_memory: folders that are kept in memory, empty at first, for every user inside.
         processes_of: name of a container whose processes it sees; for programs of ours.
+        entrypoint: takes the place of the image's own program.
     """
 
     image: str
@@ -45,6 +46,7 @@ class Settings:
     confined: bool = False
     in_memory: Sequence[str] = ()
     processes_of: str = ""
+    entrypoint: Sequence[str] = ()
 
 
 class Container:
@@ -62,6 +64,7 @@ class Container:
         self._container: Any = engine.client.containers.create(
             settings.image,
             list(settings.args) or None,
+            entrypoint=list(settings.entrypoint) or None,
             name=name,
             labels=run.labels,
             environment=dict(settings.env),
