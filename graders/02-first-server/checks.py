@@ -11,6 +11,7 @@ import pytest
 from coursework.checks import (
     Finished,
     Image,
+    Meanwhile,
     Random,
     Reply,
     Server,
@@ -184,12 +185,13 @@ def ask_for_users(server: Server) -> Reply:
     " in it, and process.exit(1).",
     link="Fail at the start, and say why",
 )
-def check_fails_loudly(image: Image, file: str, shows: list[Show]) -> None:
+def check_fails_loudly(image: Image, file: str, shows: list[Show], meanwhile: Meanwhile) -> None:
     """Without good data the server does not start, and says why in one line"""
-    # What starts in spite of all is told by the first, which nobody has to try again.
-    expect_refusal("no SHOWS_FILE", image.run(within_s=END_WITHIN_S))
+    # One by itself: a server that starts in spite of all is told by it, and not tried again.
+    alone = meanwhile(lambda: expect_refusal("no SHOWS_FILE", image.run(within_s=END_WITHIN_S)))
     starts = bad_starts(file, shows)
     ends = image.run_each(list(starts.values()), within_s=END_WITHIN_S)
+    alone.result()
     for (case, start), end in zip(starts.items(), ends, strict=True):
         if end is None or what_is_wrong(end):
             expect_refusal(case, image.run(env=start.env, files=start.files, within_s=END_WITHIN_S))
