@@ -11,9 +11,8 @@ install --directory --owner=student --group=student --mode=755 /socket
 [ ! -d /template/seed ] || cp -a /template/seed/* /data/
 
 cd /
-# engine.json: containers start by crun, with a fifth less of the processor than by runc.
 # Names of elsewhere are asked of nobody, so that a look-up fails at once instead of waiting.
 exec setpriv --reuid=student --regid=student --init-groups \
   env HOME=/home/student XDG_RUNTIME_DIR=/run/user/1000 \
   /usr/share/docker.io/contrib/dockerd-rootless.sh \
-  --config-file=/etc/course/engine.json --data-root=/data --host=unix:///socket/docker.sock --dns=127.0.0.1 --log-level=warn "$@"
+  --data-root=/data --host=unix:///socket/docker.sock --dns=127.0.0.1 --log-level=warn "$@"

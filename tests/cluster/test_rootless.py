@@ -4,6 +4,7 @@ import pytest
 
 from coursework.checks.deadline import Deadline
 from coursework.cluster import rootless
+from tests.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -18,6 +19,17 @@ spec:
     image: busybox:1.37
     command: [sh, -c, "tail /dev/zero"]
     resources: {limits: {memory: 64Mi}}
+"""
+
+
+LOOK = """
+apiVersion: v1
+kind: Pod
+metadata: {name: look}
+spec:
+  restartPolicy: Never
+  containers:
+  - {name: look, image: "busybox:1.37", command: [ls, /sys/class/net]}
 """
 
 
@@ -63,6 +75,13 @@ def test_its_root_still_limits_pods(namespace):
     ):
         assert not deadline.has_passed(), ended
     assert state["reason"] == "OOMKilled"
+
+
+def test_a_pod_is_shown_its_own_network_devices_alone(namespace):
+    namespace.apply({"k8s/look.yaml": LOOK.encode()})
+    wait_until(lambda: namespace.get("pods", "look")["status"].get("phase") == "Succeeded")
+    log = namespace.api.text(f"api/v1/namespaces/{namespace.name}/pods/look/log")
+    assert log.split() == ["eth0", "lo"]
 
 
 def test_one_that_was_stopped_comes_back_with_what_it_held(node):
