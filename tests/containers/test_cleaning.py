@@ -29,8 +29,8 @@ def leave(client, run):
 
 
 def names(client):
-    found = [*client.containers.list(all=True), *client.networks.list(), *client.volumes.list()]
-    return {x.name for x in found}
+    containers = client.containers.list(all=True, ignore_removed=True)
+    return {x.name for x in [*containers, *client.networks.list(), *client.volumes.list()]}
 
 
 def test_what_an_ended_run_left_is_removed(client):
