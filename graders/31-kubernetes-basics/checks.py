@@ -3,7 +3,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -58,12 +58,12 @@ def other_password(
 ) -> Story[None]:
     """The answer with another password in its Secret, from nothing."""
     password = f"{random.word()}-{random.word()}"
+    namespace = cluster.create_namespace()
 
     def sells() -> None:
         # What is measured there shall not share the processors with this.
-        with suppress(Failure):
-            shop.wait_for_rollout("deployments", "web", within_s=UP_WITHIN_S)
-        sells_with(cluster.create_namespace(), deepcopy(objects.result()), password)
+        shop.wait_for_rollout("deployments", "web", within_s=2 * UP_WITHIN_S)
+        sells_with(namespace, deepcopy(objects.result()), password)
 
     return meanwhile(sells)
 

@@ -44,14 +44,12 @@ def execute_each(
             with Execution(engine, container.name, command, env=start.env) as execution:
                 end = _finish(execution, within_s)
                 return None if disturbed.is_set() else end
-        except TimeoutError:
-            # What still runs in it would disturb the next; its end ends them all.
+        except (CourseError, OSError):
+            # Too late, or gone: what still runs in it would disturb the next, so all end with it.
             disturbed.set()
             with suppress(OSError):
                 container.signal("SIGKILL")
-        except (CourseError, OSError):
-            disturbed.set()
-        return None
+            return None
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(execute, starts))

@@ -169,7 +169,7 @@ class Session:
         config = self._engine.client.images.get(image_id).attrs["Config"]
         command = [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
         files = {path: content for start in starts for path, content in start.files.items()}
-        waiting = Settings(image_id, files=files, entrypoint=WAITING[:1], args=WAITING[1:])
+        waiting = Settings(image_id, files=files, entrypoint=WAITING)
         try:
             container = self.start_container(waiting).result()
         except StartFailure:

@@ -34,7 +34,7 @@ class Settings:
         confined: nothing but /tmp can be written, and root has no capability.
         in_memory: folders that are kept in memory, empty at first, for every user inside.
         processes_of: name of a container whose processes it sees; for programs of ours.
-        entrypoint: takes the place of the image's own program.
+        entrypoint: takes the place of the image's own program and arguments.
     """
 
     image: str
