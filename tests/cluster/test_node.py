@@ -8,6 +8,7 @@ from coursework.checks.cluster import ClusterClient
 from coursework.checks.failure import Failure
 from coursework.cluster import ApiError, Node
 from coursework.trouble import CourseError
+from tests.cluster.waiting import wait_until
 from tests.conftest import CLUSTER_NAME
 
 pytestmark = pytest.mark.engine
@@ -46,21 +47,54 @@ def test_only_who_has_a_certificate_is_let_in(node):
 
 
 def test_two_stand_side_by_side_and_one_that_is_killed_comes_back_with_its_data(node, other):
-    other.start(lambda _: None, memory="2g")
+    with other.starting(lambda _: None, memory="2g"):
+        assert other.missing() != "its API"
+    assert not other.missing()
     kept = {"metadata": {"name": "kept"}, "data": {"seat": "C4"}}
     other.api().create("configmaps", kept, namespace="default")
     assert other.access().server != node.access().server
     with pytest.raises(ApiError):
         node.api().get("configmaps", "kept", namespace="default")
 
+    other.api().delete("deployments", "door", namespace="kube-system")
     start = time.monotonic()
     assert other.stop()
     assert time.monotonic() - start < 5
     assert other.state == "stopped"
     other.start(lambda _: None)
+    wait_until(lambda: "door" in names_of(other, "deployments"))
     assert other.api().get("configmaps", "kept", namespace="default")["data"] == {"seat": "C4"}
     assert not other.missing()
     assert not node.missing()
+
+
+def names_of(node, kind):
+    """Give the names of what the system has of a kind."""
+    return {found["metadata"]["name"] for found in node.api().list(kind, namespace="kube-system")}
+
+
+def test_it_trusts_its_own_authority_alone_though_its_first_objects_come_with_the_image(node):
+    trusted = node.api().get(
+        "configmaps", "extension-apiserver-authentication", namespace="kube-system"
+    )["data"]
+    own = {name: node.read(f"/etc/kubernetes/pki/{name}.crt") for name in ("ca", "front-proxy-ca")}
+    assert trusted["client-ca-file"].encode() == own["ca"]
+    assert trusted["requestheader-client-ca-file"].encode() == own["front-proxy-ca"]
+    given = node.api().get("configmaps", "kube-root-ca.crt", namespace="kube-system")["data"]
+    assert given["ca.crt"].encode() == own["ca"]
+
+
+def test_a_pod_reaches_what_is_outside_the_cluster(engine, node, namespace):
+    outside = engine.client.containers.run(
+        "busybox:1.37", ["httpd", "-f", "-p", "8080", "-h", "/etc"], detach=True
+    )
+    try:
+        outside.reload()
+        address = outside.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        asked = ClusterClient(node, namespace, "pod/outside", "outside", f"{address}:8080")
+        assert asked.get("/hostname").expect(200).text.strip() == outside.id[:12]
+    finally:
+        outside.remove(force=True)
 
 
 def test_what_is_not_there_is_told(other):

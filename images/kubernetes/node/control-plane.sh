@@ -17,12 +17,9 @@ keep() { # keep NAME COMMAND...: runs it until the node stops, with its log in $
   done &
 }
 
-end_control_plane() {
-  kill -TERM "$(</run/apiserver.pid)" 2>/dev/null
-  # The API server lets requests end first, for longer than a person waits.
-  for _ in {1..10}; do [ -d "/proc/$(</run/apiserver.pid)" ] || break; sleep 0.1; done
-  kill -TERM "$(</run/etcd.pid)" 2>/dev/null
-  for _ in {1..10}; do [ -d "/proc/$(</run/etcd.pid)" ] || break; sleep 0.1; done
+end() { # end NAME: asks it to, and gives it a second
+  kill -TERM "$(</run/"$1".pid)" 2>/dev/null
+  for _ in {1..10}; do [ -d "/proc/$(</run/"$1".pid)" ] || break; sleep 0.1; done
 }
 
 ask() { curl --silent --output /dev/null --cacert $PKI/ca.crt "$@"; }

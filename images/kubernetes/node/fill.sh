@@ -11,11 +11,14 @@ kubeadm init phase kubeconfig super-admin
 as_owner() { kubectl --kubeconfig=/etc/kubernetes/super-admin.conf --server=https://localhost:6443 "$@"; }
 for _ in {1..600}; do as_owner get --raw=/readyz >/dev/null 2>&1 && break; sleep 0.1; done
 as_owner apply --server-side --filename /etc/kubernetes/system
-# These are of this server and its authorities, which end here.
-as_owner --namespace kube-system delete configmap extension-apiserver-authentication
-as_owner --namespace kube-system delete leases --all
 touch /run/stopping
-end_control_plane
+end apiserver
+kill -KILL "$(</run/apiserver.pid)" 2>/dev/null || true
+# These are of that server and its authorities, which end here; it would have made them again.
+etcdctl del /registry/configmaps/kube-system/extension-apiserver-authentication
+etcdctl del --prefix /registry/leases/
+etcdctl del --prefix /registry/masterleases/
+end etcd
 wait
 # etcd reserves 64 MB for what it will write: holes are not packed.
 cp --recursive --sparse=always /var/lib/etcd /holes

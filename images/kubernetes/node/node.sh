@@ -9,7 +9,9 @@ stop() {
   trap '' TERM INT
   touch /run/stopping
   for name in kubelet proxy controller-manager scheduler; do kill -TERM "$(</run/$name.pid)"; done 2>/dev/null
-  end_control_plane
+  # The API server lets requests end first, for longer than a person waits.
+  end apiserver
+  end etcd
   mark stopped
   exit 0
 }
@@ -20,10 +22,14 @@ prepare_machine() {
   [ -s /etc/machine-id ] || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
   [ -e /dev/kmsg ] || ln -s /dev/null /dev/kmsg
   ip address add $ADDRESS/32 dev lo 2>/dev/null
+  # What pods send to the world carries the node's address, by one rule for all: ptp's `ipMasq` would make two for each pod.
   # While kube-proxy changes its tables, one after the other, an address of a Service may lead nowhere for a moment:
   # it is refused, as one without endpoints is, and never leaves for the host's network. Where there are policies,
   # kube-router's chains come first and accept what they let through: so it stands at their top, too.
   iptables-restore --noflush <<X
+*nat
+-A POSTROUTING -s 10.244.0.0/24 ! -d 10.244.0.0/24 -j MASQUERADE
+COMMIT
 *filter
 :KUBE-ROUTER-FORWARD - [0:0]
 :KUBE-ROUTER-OUTPUT - [0:0]

@@ -135,9 +135,10 @@ class Session:
         """
         task = self.task
         node = Node(self._engine, rootless=task.rootless and not rootless.lacks(self._engine))
-        node.start(task.on_line)
         ensure_images(self._engine, task.module.cluster_images, task.on_line)
-        load_images(self._engine, node, task.module.cluster_images)
+        with node.starting(task.on_line):
+            # What its system waits for, the processors need not.
+            load_images(self._engine, node, task.module.cluster_images)
         remove_ended_namespaces(node.api(), self._run.module)
         return Cluster(
             node, self, prefix=f"check-{self._run.run_id}", labels=self._run.labels,

@@ -1,7 +1,8 @@
 """The container in which a whole Kubernetes node runs."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ _ADMIN = "/etc/kubernetes/admin.conf"
 _READY_WITHIN_S = 120.0
 _ENDS_WITHIN_S = 5
 _POLL_S = 0.1
+_ITS_API = "its API"
 _ROOT = "0"
 _LABEL = "course.cluster"
 # What a container may not do without these: mount, make networks and cgroups. Only what the host
@@ -89,17 +91,28 @@ class Node:
         Raises:
             CourseError: it does not come up; with what it said last.
         """
+        with self.starting(tell, memory=memory):
+            pass
+
+    @contextmanager
+    def starting(self, tell: Tell, *, memory: str = "4g") -> Iterator[None]:
+        """Make it run; the block begins once its API answers, and its system comes up beside it.
+
+        See `start`.
+        """
         if self.state == "absent":
             needed = [CLUSTER_IMAGE, *([SANDBOX_IMAGE] if self._is_rootless else [])]
             ensure_images(self._engine, needed, tell)
         with one_at_a_time(tell, self.name, "starts Kubernetes"):
             self.launch(memory=memory)
-        self._wait(tell)
+        self._wait(tell, lambda missing: missing != _ITS_API)
+        yield
+        self._wait(tell, lambda missing: not missing)
 
-    def _wait(self, tell: Tell) -> None:
+    def _wait(self, tell: Tell, is_enough: Callable[[str], bool]) -> None:
         deadline = time.monotonic() + _READY_WITHIN_S
         last = ""
-        while missing := self.missing():
+        while not is_enough(missing := self.missing()):
             if time.monotonic() > deadline or self.state != "running":
                 raise self._trouble(missing)
             if missing != last:
@@ -279,7 +292,7 @@ class Node:
             deployments = api.list("deployments", namespace="kube-system")
             served = api.call("GET", "apis/apiregistration.k8s.io/v1/apiservices")["items"]
         except (CourseError, ApiError):
-            return "its API"
+            return _ITS_API
         if not ready:
             return "its node"
         absent = [d["metadata"]["name"] for d in deployments if not is_true(d, "Available")]
