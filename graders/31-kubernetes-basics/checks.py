@@ -45,7 +45,13 @@ def shop(cluster: Cluster) -> Namespace:
 @pytest.fixture(scope="module")
 def objects(shop: Namespace, meanwhile: Meanwhile) -> Story[list[Json]]:
     """The answer's objects, as its manifests say them."""
-    return meanwhile(shop.rendered)
+
+    def render() -> list[Json]:
+        # What is measured there shall not share the processors with this.
+        shop.wait_for_rollout("deployments", "web", within_s=2 * UP_WITHIN_S)
+        return shop.rendered()
+
+    return meanwhile(render)
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +59,13 @@ def other_password(
     cluster: Cluster,
     meanwhile: Meanwhile,
     random: Random,
-    shop: Namespace,
     objects: Story[list[Json]],
 ) -> Story[None]:
     """The answer with another password in its Secret, from nothing."""
     password = f"{random.word()}-{random.word()}"
     namespace = cluster.create_namespace()
 
-    def sells() -> None:
-        # What is measured there shall not share the processors with this.
-        shop.wait_for_rollout("deployments", "web", within_s=2 * UP_WITHIN_S)
-        sells_with(namespace, deepcopy(objects.result()), password)
-
-    return meanwhile(sells)
+    return meanwhile(lambda: sells_with(namespace, deepcopy(objects.result()), password))
 
 
 def sells_with(namespace: Namespace, objects: list[Json], password: str) -> None:

@@ -52,6 +52,14 @@ def test_without_a_change_the_time_is_waited(node, note):
     assert time.monotonic() - began >= 0.5
 
 
+def test_a_refused_watch_is_not_repeated_at_once(node, note):
+    """Who asks in a loop would keep a server busy that refuses because it is."""
+    stranger = Api(node.access().as_user("made-up"))
+    began = time.monotonic()
+    stranger.wait_for_change("configmaps", note, within_s=0.5)
+    assert time.monotonic() - began >= 0.5
+
+
 def test_who_has_a_certificate_of_somebody_else_is_not_believed(node):
     """The world's authorities have not signed the cluster's."""
     world = Path(certifi.where()).read_text("utf-8")

@@ -87,6 +87,7 @@ start_controllers() {
 # What nobody waits for, once the rest has had what it needs of the processors.
 start_later() {
   until kubectl --namespace kube-system wait --for=condition=Available deployments --all; do sleep 0.1; done
+  mark system is ready >&3
   keep policies kube policies --kubeconfig=/etc/kubernetes/super-admin.conf --hostname-override=node \
     --service-cluster-ip-range=10.96.0.0/16
   # The system again: what was deleted of it comes back with the next start.
@@ -118,5 +119,5 @@ keep kubelet kube kubelet --kubeconfig=/etc/kubernetes/kubelet.conf --config=/et
   ${ROOTLESS:+--feature-gates=KubeletInUserNamespace=true}
 start_controllers
 keep proxy kube proxy --config=/etc/kubernetes/proxy.yaml --hostname-override=node
-start_later >$LOGS/later.log 2>&1 &
+start_later 3>&1 >$LOGS/later.log 2>&1 &
 while :; do wait; sleep 1; done

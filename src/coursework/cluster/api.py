@@ -4,6 +4,7 @@ Kubernetes' own Python client takes a second to import, for a class for each kin
 looks at a handful of fields.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,8 +112,12 @@ class Api:
                 f"{self.access.server}/{path_of(kind, metadata.get('namespace', ''))}",
                 params=query, stream=True, timeout=(_CALL_WITHIN_S, within_s),
             ) as answer:  # fmt: skip
-                # What has changed, who asks again sees for himself.
-                next(answer.iter_content(chunk_size=None), b"")
+                if answer.ok:
+                    # What has changed, who asks again sees for himself.
+                    next(answer.iter_content(chunk_size=None), b"")
+                elif answer.status_code != requests.codes.gone:
+                    # Refused, as by a server that has too much to do: nobody asks again at once.
+                    time.sleep(within_s)
         except requests.RequestException:
             # Nothing has changed; or it does not answer, which the next call says.
             return
