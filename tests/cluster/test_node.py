@@ -64,7 +64,7 @@ def test_two_stand_side_by_side_and_one_that_is_killed_comes_back_with_its_data(
     other.start(lambda _: None)
     wait_until(lambda: "door" in names_of(other, "deployments"))
     assert other.api().get("configmaps", "kept", namespace="default")["data"] == {"seat": "C4"}
-    assert not other.missing()
+    wait_until(lambda: not other.missing())
     assert not node.missing()
 
 
