@@ -62,15 +62,16 @@ def test_two_stand_side_by_side_and_one_that_is_killed_comes_back_with_its_data(
     assert time.monotonic() - start < 5
     assert other.state == "stopped"
     other.start(lambda _: None)
-    wait_until(lambda: "door" in names_of(other, "deployments"))
+    wait_until(lambda: "door" in deployments_of(other))
     assert other.api().get("configmaps", "kept", namespace="default")["data"] == {"seat": "C4"}
-    wait_until(lambda: not other.missing())
+    assert not other.missing()
     assert not node.missing()
 
 
-def names_of(node, kind):
-    """Give the names of what the system has of a kind."""
-    return {found["metadata"]["name"] for found in node.api().list(kind, namespace="kube-system")}
+def deployments_of(node):
+    """Give the names of the system's Deployments."""
+    found = node.api().list("deployments", namespace="kube-system")
+    return {deployment["metadata"]["name"] for deployment in found}
 
 
 def test_it_trusts_its_own_authority_alone_though_its_first_objects_come_with_the_image(node):

@@ -84,12 +84,16 @@ start_controllers() {
     --leader-elect=false --profiling=false --kube-api-qps=500 --kube-api-burst=1000
 }
 
+# After a crash the API remembers how all was before it: metrics, which come last, are only there when they are.
+tell_ready() {
+  until kubectl get --raw /apis/metrics.k8s.io/v1beta1/nodes >/dev/null; do sleep 1; done
+  mark system is ready >&3
+}
+
 # What nobody waits for, once the rest has had what it needs of the processors.
 start_later() {
   until kubectl --namespace kube-system wait --for=condition=Available deployments --all; do sleep 0.1; done
-  # After a crash the above holds as it did before: metrics, which come last, are only there when they are.
-  until kubectl get --raw /apis/metrics.k8s.io/v1beta1/nodes >/dev/null; do sleep 1; done
-  mark system is ready >&3
+  tell_ready &
   keep policies kube policies --kubeconfig=/etc/kubernetes/super-admin.conf --hostname-override=node \
     --service-cluster-ip-range=10.96.0.0/16
   # The system again: what was deleted of it comes back with the next start.

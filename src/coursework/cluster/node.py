@@ -105,11 +105,13 @@ class Node:
             ensure_images(self._engine, needed, tell)
         with one_at_a_time(tell, self.name, "starts Kubernetes"):
             self.launch(memory=memory)
-        self._wait(tell, lambda missing: missing != _ITS_API)
+        missing = self._wait(tell, lambda missing: missing != _ITS_API)
         yield
-        self._wait(tell, lambda missing: not missing)
+        if missing:
+            self._wait(tell, lambda missing: not missing)
 
-    def _wait(self, tell: Tell, is_enough: Callable[[str], bool]) -> None:
+    def _wait(self, tell: Tell, is_enough: Callable[[str], bool]) -> str:
+        """Wait until what is missing is little enough; give it."""
         deadline = time.monotonic() + _READY_WITHIN_S
         last = ""
         while not is_enough(missing := self.missing()):
@@ -119,6 +121,7 @@ class Node:
                 tell(f"Kubernetes starts: waiting for {missing}")
             last = missing
             time.sleep(_POLL_S)
+        return missing
 
     def launch(self, *, memory: str = "4g") -> None:
         """Make it run, and wait for nothing; its image must be there.

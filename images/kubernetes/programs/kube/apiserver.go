@@ -25,7 +25,8 @@ func apiserverCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:          "apiserver",
 		SilenceUsage: true,
-		RunE: func(command *cobra.Command, _ []string) error {
+		Args:         cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
 			if err := compatibility.DefaultComponentGlobalsRegistry.Set(); err != nil {
 				return err
 			}
@@ -42,10 +43,9 @@ func apiserverCommand() *cobra.Command {
 			if wrong := completed.Validate(); len(wrong) != 0 {
 				return utilerrors.NewAggregate(wrong)
 			}
-			if !isFilled {
-				return apiserver.Run(ctx, completed)
-			}
-			return runFilled(ctx, completed)
+			utilfeature.DefaultMutableFeatureGate.AddMetrics()
+			compatibility.DefaultComponentGlobalsRegistry.AddMetrics()
+			return runAPIServer(ctx, completed, isFilled)
 		},
 	}
 	for _, part := range given.Flags().FlagSets {
@@ -55,13 +55,15 @@ func apiserverCommand() *cobra.Command {
 	return command
 }
 
-// runFilled is apiserver.Run without those who make what is there.
-func runFilled(ctx context.Context, given options.CompletedOptions) error {
+// runAPIServer is what apiserver.Run does, where etcd is filled without those who make what is there.
+func runAPIServer(ctx context.Context, given options.CompletedOptions, isFilled bool) error {
 	config, err := apiserver.NewConfig(given)
 	if err != nil {
 		return err
 	}
-	config.KubeAPIs.ControlPlane.Generic.DisabledPostStartHooks.Insert(makersOfFirstObjects...)
+	if isFilled {
+		config.KubeAPIs.ControlPlane.Generic.DisabledPostStartHooks.Insert(makersOfFirstObjects...)
+	}
 	completed, err := config.Complete()
 	if err != nil {
 		return err
