@@ -7,6 +7,7 @@ It asks for fixtures by name:
 - `server`: a `Server` started from it; define a fixture of this name to give it variables or files;
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
+- `store`: a `Store`, a Redis beside the submission, in the background;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
@@ -29,6 +30,7 @@ from coursework.checks.randomness import Random
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Ran, Sandbox, SandboxClient
 from coursework.checks.server import Finished, Image, Server, Start
+from coursework.checks.store import Store
 from coursework.checks.wire import Connection
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
@@ -63,6 +65,7 @@ __all__ = [
     "Start",
     "StartFailure",
     "Step",
+    "Store",
     "Story",
     "Submission",
     "at_once",

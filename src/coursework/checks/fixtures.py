@@ -13,6 +13,7 @@ from coursework.checks.randomness import Random
 from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Image, Server
 from coursework.checks.session import Session
+from coursework.checks.store import Store
 from coursework.submission import Submission
 
 SESSION = pytest.StashKey[Session]()
@@ -46,6 +47,12 @@ def meanwhile(request: pytest.FixtureRequest) -> Meanwhile:
 def postgres(request: pytest.FixtureRequest) -> Postgres:
     """Give a PostgreSQL server beside the submission."""
     return request.config.stash[SESSION].postgres
+
+
+@pytest.fixture(scope="session")
+def store(request: pytest.FixtureRequest) -> Store:
+    """Return a Redis beside the submission."""
+    return request.config.stash[SESSION].store
 
 
 @pytest.fixture(scope="session")

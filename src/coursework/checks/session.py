@@ -18,6 +18,7 @@ from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Finished, Image, Server, Start
+from coursework.checks.store import Store
 from coursework.checks.verdict import CheckResult
 from coursework.cluster import Node, rootless
 from coursework.cluster.images import load_images
@@ -125,6 +126,11 @@ class Session:
     def postgres(self) -> Postgres:
         """The run's PostgreSQL; it starts when it is first asked for."""
         return Postgres(self)
+
+    @cached_property
+    def store(self) -> Store:
+        """The run's Redis; it starts when it is first asked for."""
+        return Store(self)
 
     @cached_property
     def cluster(self) -> Cluster:
@@ -304,6 +310,8 @@ class Session:
         self._pool.shutdown(wait=True, cancel_futures=True)
         if "postgres" in self.__dict__:
             self.postgres.close_all()
+        if "store" in self.__dict__:
+            self.store.close()
         if "cluster" in self.__dict__:
             self.cluster.close(keep=keep_failed and self._some_failed)
         if self._engine.is_sandbox:
