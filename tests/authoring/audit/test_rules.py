@@ -141,7 +141,7 @@ BREAKS = (
     one("check without a cell", "check-cells", EXERCISE, replaced(
         EXERCISE, '```{code-cell} python\ncheck("greets")\n```', "")),
     one("no cell that imports", "import-cell", EXERCISE,
-        replaced(EXERCISE, "from coursework.notebook import check", "import this")),
+        replaced(EXERCISE, "from coursework.notebook import check, hint", "import this")),
     one("no closing cell", "closing-cell", EXERCISE,
         replaced(EXERCISE, "```{code-cell} python\ncheck()\n```", "")),
     one("one right answer only", "no-right-answer", f"graders/{ALPHA}/right",
