@@ -3,7 +3,7 @@
 import pytest
 
 from coursework.checks.failure import Failure
-from coursework.checks.log import having, records_in
+from coursework.checks.log import Record, having, records_in
 
 FILES = {
     "Dockerfile": """FROM busybox:1.37
@@ -45,7 +45,7 @@ def test_what_only_python_reads_is_no_record(line):
 
 def test_records_are_chosen_by_their_fields():
     """A field that is absent has no value, not even null."""
-    records = [{"id": "a", "status": 200}, {"id": "a", "status": None}, {"id": "a"}]
+    records: list[Record] = [{"id": "a", "status": 200}, {"id": "a", "status": None}, {"id": "a"}]
     assert having(records, {"id": "a"}) == records
     assert having(records, {"id": "a", "status": 200}) == records[:1]
     assert having(records, {"status": None}) == [records[1]]
