@@ -1,0 +1,1 @@
+"""The course's modules, and a learner's way through them."""
