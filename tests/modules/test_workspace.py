@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from coursework.layout import Layout
+from coursework.modules.workspace import start_modules
 from coursework.trouble import CourseError
-from coursework.workspace import start_modules
-from tests.test_grading import TINY
+from tests.grading.test_grade import TINY
 
 LESSON = """---
 jupytext:
