@@ -10,7 +10,7 @@ from coursework.images import ensure_images
 from coursework.modules.catalogue import Module
 from coursework.submissions.files import Submission
 
-MODULE = Module("98-checks", "T", ("o",), (), 5, ("busybox:1.37",))
+MODULE = Module("98-checks", "T", "P", ("o",), (), 5, ("busybox:1.37",))
 
 
 @pytest.fixture
