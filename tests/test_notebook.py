@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from coursework.images import ensure_images
 from coursework.layout import Layout, find_layout
-from tests.test_grading import CASES, TINY
+from tests.grading.test_grade import CASES, TINY
 
 pytestmark = pytest.mark.engine
 RIGHT = (CASES / "right" / "server.py").read_text("utf-8")

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coursework.submission import SubmissionError, written_files
+from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import written_files
 from coursework.trouble import CourseError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -59,7 +60,7 @@ def hint(name: str) -> None:
     from coursework.layout import find_layout  # noqa: PLC0415 - loaded when first asked
     from coursework.report.hints import hints_of  # noqa: PLC0415 - as above
     from coursework.report.notebook import hints_html, trouble_html  # noqa: PLC0415 - as above
-    from coursework.target import find_target  # noqa: PLC0415 - as above
+    from coursework.submissions.target import find_target  # noqa: PLC0415 - as above
 
     try:
         layout = find_layout()
@@ -72,11 +73,11 @@ def hint(name: str) -> None:
 
 def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
     from coursework.engine import start_engine  # noqa: PLC0415 - loaded at the first check
-    from coursework.grading import Watcher, grade  # noqa: PLC0415
+    from coursework.grading.engine_choice import graded_in  # noqa: PLC0415
+    from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
     from coursework.layout import find_layout  # noqa: PLC0415
     from coursework.modules.progress import record_report  # noqa: PLC0415
-    from coursework.sandbox.of_module import graded_in  # noqa: PLC0415
-    from coursework.target import find_target  # noqa: PLC0415
+    from coursework.submissions.target import find_target  # noqa: PLC0415
 
     if name is not None and not _NAME.fullmatch(name):
         raise CourseError(

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from coursework.catalogue import Catalogue, Module
 from coursework.checks.verdict import CheckResult, Report
 from coursework.layout import Layout
+from coursework.modules.catalogue import Catalogue, Module
 from coursework.modules.progress import (
     left_off,
     next_module,
@@ -15,7 +15,7 @@ from coursework.modules.progress import (
     standings,
     start_page,
 )
-from coursework.workspace import start_modules
+from coursework.modules.workspace import start_modules
 
 CATALOGUE = """
 [[module]]

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursework.submission import SubmissionError, written_files
+from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import written_files
 from coursework.trouble import CourseError
 
 _CHECK = re.compile(r"check\((?:\"([a-z0-9_]+)\"|'([a-z0-9_]+)')?\)")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.engine import Engine, buildx, find_engine, start_engine, use
 from coursework.engine.private import private_engine
-from coursework.lab import FIRST_PORT, Lab, free_port, has_display, interrupted_by_any_end
-from coursework.lab import uninterrupted as finish
+from coursework.lab.server import FIRST_PORT, Lab, free_port, has_display, interrupted_by_any_end
+from coursework.lab.server import uninterrupted as finish
 from coursework.layout import Layout, find_layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.modules.progress import left_off, opened_images, write_start_page
-from coursework.progress import steps
+from coursework.progress_line import steps
 
 _Tell = Callable[[str], None]
 
@@ -81,7 +81,7 @@ def _lab(layout: Layout, engine: Engine, first: str, port: int, kubeconfig: Path
 
 
 def _lay(layout: Layout) -> None:
-    from coursework.workspace import start_modules  # noqa: PLC0415 - loads notebooks' format
+    from coursework.modules.workspace import start_modules  # noqa: PLC0415 - loads notebooks' format
 
     write_start_page(layout)
     beside = [laid.path for laid in start_modules(layout) if laid.state == "beside"]

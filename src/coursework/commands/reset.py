@@ -2,8 +2,8 @@
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 
 
 @click.command(name="reset")
@@ -17,7 +17,7 @@ def command(module: str, file: str) -> None:
       course reset 02-first-server
       course reset 02 exercise.ipynb
     """
-    from coursework.workspace import reset_module  # noqa: PLC0415 - keeps --help quick
+    from coursework.modules.workspace import reset_module  # noqa: PLC0415 - keeps --help quick
 
     layout = find_layout()
     slug = load_catalogue(layout).find(module).slug

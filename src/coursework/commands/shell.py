@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 
@@ -25,7 +25,7 @@ def command(module: str | None, text: str | None) -> int:
       course shell 02 -c 'docker ps'
     """
     from coursework.engine import start_engine  # noqa: PLC0415 - keeps --help quick
-    from coursework.progress import steps  # noqa: PLC0415 - as above
+    from coursework.progress_line import steps  # noqa: PLC0415 - as above
 
     layout = find_layout()
     folder = layout.root

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from coursework.catalogue import Catalogue, Module, load_catalogue
 from coursework.checks.verdict import Report
 from coursework.layout import Layout
+from coursework.modules.catalogue import Catalogue, Module, load_catalogue
+from coursework.modules.workspace import last_change
 from coursework.report.record import last_report, save_report
-from coursework.workspace import last_change
 
 START_PAGE = "START.md"
 MARKS = {"passed": "✓", "begun": "◐", "open": "○"}

@@ -12,8 +12,8 @@ from coursework.authoring import audit
 from coursework.authoring.audit import Subject, audit_places, audit_structure
 from coursework.authoring.new import new_module
 from coursework.authoring.source import read_cells, reference_files
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from tests.authoring.audit.test_running import RULES_OF_RUNNING
 from tests.authoring.conftest import ALPHA, BETA, build, edit
 

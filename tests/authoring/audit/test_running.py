@@ -6,7 +6,7 @@ from coursework.authoring.audit import Subject
 from coursework.authoring.audit.leftovers import lesson_objects
 from coursework.authoring.audit.lessons import audit_lesson
 from coursework.authoring.audit.running import chosen_answers, grade_answers
-from coursework.catalogue import load_catalogue
+from coursework.modules.catalogue import load_catalogue
 from tests.authoring.conftest import ALPHA, build, edit
 
 pytestmark = pytest.mark.engine

@@ -7,7 +7,7 @@ from pathlib import Path
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.source import reference_files
-from coursework.catalogue import load_catalogue
+from coursework.modules.catalogue import load_catalogue
 
 _CONTINUED = re.compile(r"\\\n")
 _FROM = re.compile(r"^FROM(?:\s+--\S+)*\s+(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE | re.IGNORECASE)

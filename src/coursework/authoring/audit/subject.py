@@ -9,8 +9,8 @@ from pathlib import Path
 from coursework.authoring.audit.document import Document
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.source import Cell, SourceError, read_cells
-from coursework.catalogue import Module
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
 
 
@@ -65,7 +65,7 @@ class Subject:
     @cached_property
     def checks(self) -> tuple[CheckFacts, ...]:
         """The checks in order; CourseError where they cannot be loaded."""
-        from coursework.grading import list_checks  # noqa: PLC0415 - loads the engine's client
+        from coursework.grading.grade import list_checks  # noqa: PLC0415 - loads the engine's client
 
         needs = _needs(self.checks_file)
         return tuple(

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coursework.catalogue import Module
 from coursework.checks.load import call_before_release
 from coursework.checks.points import marks_of
 from coursework.checks.session import Session, Task
@@ -24,7 +23,8 @@ from coursework.containers.runs import open_run
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.layout import Layout
-from coursework.submission import Submission
+from coursework.modules.catalogue import Module
+from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursework.catalogue import load_catalogue
 from coursework.engine import Engine, buildx, find_engine
 from coursework.engine.private import private_engine
-from coursework.lab import FIRST_PORT
+from coursework.lab.server import FIRST_PORT
 from coursework.layout import Layout, find_layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 NEEDED_DISK_GB = 5

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 # What was laid, by name: a file that still has this hash was not touched by the learner.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coursework import bootstrap
+from coursework.setup import bootstrap
 
 
 @pytest.mark.parametrize("version", [(3, 8, 10), (3, 10, 0)])

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from coursework.doctor import examine
 from coursework.engine import Engine
 from coursework.layout import find_layout
+from coursework.setup.doctor import examine
 
 _COURSE = Path(sys.executable).with_name("course")
 

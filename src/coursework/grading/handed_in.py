@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from coursework.catalogue import Module
 from coursework.checks.verdict import CheckResult, Report
 from coursework.containers.building import Limits
 from coursework.engine import Engine
-from coursework.grading import Watcher, grade, list_checks
+from coursework.grading.grade import Watcher, grade, list_checks
 from coursework.layout import Layout
-from coursework.submission import Submission, SubmissionError, parse_notebook, read_handed_in
+from coursework.modules.catalogue import Module
+from coursework.submissions.files import Submission, SubmissionError
+from coursework.submissions.notebook import parse_notebook, read_handed_in
 
 
 def grade_handed_in(

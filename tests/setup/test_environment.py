@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coursework.environment import Environment, prepare
 from coursework.layout import find_layout
+from coursework.setup.environment import Environment, prepare
 
 
 @pytest.fixture
@@ -64,5 +64,5 @@ def test_what_it_installs_with_stands_outside_the_environment(clone: Path) -> No
 def test_it_needs_no_package_before_it_has_installed_them() -> None:
     """The system's Python, isolated from every installed package, can load all of it."""
     source = str(find_layout().root / "src")
-    statement = f"import sys; sys.path.insert(0, {source!r}); import coursework.environment"
+    statement = f"import sys; sys.path.insert(0, {source!r}); import coursework.setup.environment"
     subprocess.run([sys.executable, "-I", "-S", "-c", statement], check=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coursework.progress import steps
+from coursework.progress_line import steps
 
 
 def test_steps_stand_on_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:

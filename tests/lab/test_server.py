@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from coursework.engine import processes
-from coursework.lab import Lab, free_port, has_display
+from coursework.lab.server import Lab, free_port, has_display
 from coursework.trouble import CourseError
 
 

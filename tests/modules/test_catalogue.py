@@ -2,8 +2,8 @@
 
 import pytest
 
-from coursework.catalogue import Module, load_catalogue
 from coursework.layout import Layout, find_layout
+from coursework.modules.catalogue import Module, load_catalogue
 from coursework.trouble import CourseError
 
 ENTRY = """

@@ -23,4 +23,4 @@ c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"
 # Nor does the page: no question about news, none of an instructor's menus.
-c.LabApp.app_settings_dir = str(Path(__file__).with_name("lab_settings"))
+c.LabApp.app_settings_dir = str(Path(__file__).with_name("app_settings"))

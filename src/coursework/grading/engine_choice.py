@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from coursework.catalogue import Module
 from coursework.engine import Engine
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
 
 

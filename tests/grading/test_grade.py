@@ -1,7 +1,7 @@
 """Answers of every kind end in a report, each recorded whole in tests/grading/cases/<case>/.
 
 A case is a folder: the answer's files, report.json and transcript.txt.
-After a wanted change: RECORD=1 pytest tests/test_grading.py, then read the diff.
+After a wanted change: RECORD=1 pytest tests/grading/test_grade.py, then read the diff.
 """
 
 import io
@@ -16,17 +16,17 @@ import pytest
 from rich.console import Console
 
 from coursework import report as report_package
-from coursework.catalogue import load_catalogue
 from coursework.containers.building import Limits
-from coursework.grading import Watcher, grade, list_checks
+from coursework.grading.grade import Watcher, grade, list_checks
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.report.notebook import report_html
 from coursework.report.terminal import print_ending, print_result
-from coursework.submission import read_folder
+from coursework.submissions.files import read_folder
 from coursework.trouble import CourseError
 
-TINY = Layout(Path(__file__).parent / "tiny")
-CASES = Path(__file__).parent / "grading" / "cases"
+TINY = Layout(Path(__file__).parents[1] / "tiny")
+CASES = Path(__file__).parent / "cases"
 RECORDED = {"report.json", "transcript.txt"}
 SCHEMA = json.loads((Path(report_package.__file__).parent / "schema.json").read_text("utf-8"))
 MODULE = load_catalogue(TINY).find("90-tiny")
@@ -73,7 +73,7 @@ def normal_report(report):
 def compare(path, text):
     if os.environ.get("RECORD"):
         path.write_text(text, "utf-8")
-    assert path.is_file(), f"RECORD=1 pytest tests/test_grading.py makes {path.name}"
+    assert path.is_file(), f"RECORD=1 pytest tests/grading/test_grade.py makes {path.name}"
     assert path.read_text("utf-8") == text
 
 

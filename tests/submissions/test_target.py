@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from coursework.layout import Layout
-from coursework.target import find_target
+from coursework.submissions.target import find_target
 from coursework.trouble import CourseError
-from tests.test_grading import TINY
+from tests.grading.test_grade import TINY
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Prepare a clone: `python3 -m coursework.bootstrap`, what `make` runs before everything.
+"""Prepare a clone: `python3 -m coursework.setup.bootstrap`, what `make` runs before everything.
 
 It needs no package, and is fast where nothing changed. Old Pythons read it as well, to be told.
 """
@@ -26,11 +26,11 @@ def main() -> None:
     if refusal := refuse_old(sys.version_info):
         sys.exit(fail(refusal))
     # An old Python could not even read these.
-    from coursework.environment import prepare  # noqa: PLC0415
+    from coursework.setup.environment import prepare  # noqa: PLC0415
     from coursework.trouble import CourseError  # noqa: PLC0415
 
     try:
-        prepare(Path(__file__).resolve().parents[2])
+        prepare(Path(__file__).resolve().parents[3])
     except CourseError as error:
         sys.exit(fail(str(error)))
     except KeyboardInterrupt:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursework.catalogue import Module, load_catalogue
 from coursework.layout import Layout
-from coursework.submission import Submission, read_folder, read_notebook
+from coursework.modules.catalogue import Module, load_catalogue
+from coursework.submissions.files import Submission, read_folder
+from coursework.submissions.notebook import read_notebook
 from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise.ipynb"
@@ -29,7 +30,7 @@ class Target:
         return self.path.suffix == ".ipynb"
 
     def read(self, checks: tuple[str, ...] = ()) -> Submission:
-        """Read its files; see coursework.submission."""
+        """Read its files; see coursework.submissions."""
         return (
             read_notebook(self.path, checks=checks) if self.is_notebook else read_folder(self.path)
         )

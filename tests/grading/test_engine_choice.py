@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from coursework.engine import Engine
-from coursework.grading import grade
-from coursework.sandbox.of_module import graded_in
+from coursework.grading.engine_choice import graded_in
+from coursework.grading.grade import grade
 from coursework.trouble import CourseError
-from tests.test_grading import MODULE, TINY, answer
+from tests.grading.test_grade import MODULE, TINY, answer
 
 WANTS_ONE = replace(MODULE, sandbox=True)
 

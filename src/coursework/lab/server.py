@@ -21,7 +21,7 @@ FIRST_PORT = 8888
 _PORTS_TRIED = 50
 _USABLE_WITHIN_S = 60.0
 _ENDS_WITHIN_S = 15.0
-_CONFIG = Path(__file__).with_name("lab_config.py")
+_CONFIG = Path(__file__).with_name("jupyter_config.py")
 
 
 def free_port(wanted: int = FIRST_PORT) -> int:

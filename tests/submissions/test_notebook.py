@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coursework.submission import (
-    LIMIT_FILE_BYTES,
-    LIMIT_FILES,
-    SubmissionError,
-    parse_notebook,
-    read_folder,
-    read_notebook,
-    written_files,
-)
+from coursework.submissions.files import LIMIT_FILE_BYTES, LIMIT_FILES, SubmissionError
+from coursework.submissions.notebook import parse_notebook, read_notebook, written_files
 
 
 def code(source, **nbgrader):
@@ -157,24 +150,6 @@ def test_a_notebook_that_is_not_there_is_said(tmp_path):
     """A missing file is a message, not a traceback."""
     with pytest.raises(SubmissionError, match="cannot be read"):
         read_notebook(tmp_path / "none.ipynb")
-
-
-def test_a_folder_is_read_without_links_and_caches(tmp_path):
-    """A folder of files is an answer too; links are refused, Python's caches are left out."""
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / "a.py").write_bytes(b"x")
-    (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "__pycache__" / "a.pyc").write_bytes(b"\0")
-    assert read_folder(tmp_path).files == {"lib/a.py": b"x"}
-    (tmp_path / "link").symlink_to("/etc/passwd")
-    with pytest.raises(SubmissionError, match="it is a link"):
-        read_folder(tmp_path)
-
-
-def test_a_folder_that_is_none_is_said():
-    """Pointing at nothing is a message."""
-    with pytest.raises(SubmissionError, match="no folder"):
-        read_folder(Path("/nonexistent"))
 
 
 json_values = st.recursive(
