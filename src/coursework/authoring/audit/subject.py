@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coursework.authoring.audit.document import Document
 from coursework.authoring.audit.finding import Finding
+from coursework.authoring.mistakes import Mistake, Solution, find_mistakes
 from coursework.authoring.source import Cell, SourceError, read_cells
 from coursework.catalogue import Module
 from coursework.layout import Layout
@@ -72,6 +73,16 @@ class Subject:
             CheckFacts(c.name, c.title, c.max_points, c.hint, c.link, needs.get(c.name, ()))
             for c in list_checks(self.layout, self.slug)
         )
+
+    @cached_property
+    def solution(self) -> Solution:
+        """The reference solution, as an answer holds it."""
+        return Solution(self.layout, self.slug)
+
+    @cached_property
+    def mistakes(self) -> list[Mistake]:
+        """The wrong answers that are diffs, each applied once."""
+        return find_mistakes(self.solution)
 
     @property
     def checks_file(self) -> Path:
