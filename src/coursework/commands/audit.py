@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 
 if TYPE_CHECKING:
     from coursework.authoring.audit import Finding, Subject
@@ -57,7 +57,7 @@ def command(
       course audit 02 --only wrong --repeat 5
     """
     from coursework.authoring.audit import Subject, audit_places  # noqa: PLC0415 - quick --help
-    from coursework.progress import steps  # noqa: PLC0415 - as above
+    from coursework.progress_line import steps  # noqa: PLC0415 - as above
 
     layout = find_layout()
     catalogue = load_catalogue(layout)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout, find_layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 if TYPE_CHECKING:

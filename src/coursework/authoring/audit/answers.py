@@ -10,9 +10,9 @@ from coursework.authoring.audit.subject import Subject
 from coursework.authoring.derive import NOTEBOOK, derive_exercise, folder_files
 from coursework.authoring.diffs import DiffError
 from coursework.authoring.source import reference_files
-from coursework.catalogue import Module
 from coursework.layout import Layout
-from coursework.submission import parse_notebook
+from coursework.modules.catalogue import Module
+from coursework.submissions.notebook import parse_notebook
 
 SOLUTION, BLANK, WRONG, RIGHT, JUNK = "solution", "blank", "wrong", "right", "junk"
 JUNK_IMAGE = "python:3.13-slim"

@@ -7,8 +7,8 @@ from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.derive import folder_files, is_ignored
 from coursework.authoring.mistakes import ENDING
-from coursework.catalogue import Catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import Catalogue
 
 ROOMS = ("course", "solutions", "graders", "exercises")
 
