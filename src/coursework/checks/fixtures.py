@@ -14,7 +14,7 @@ from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Image, Server
 from coursework.checks.session import Session
 from coursework.checks.store import Store
-from coursework.submission import Submission
+from coursework.submissions.files import Submission
 
 SESSION = pytest.StashKey[Session]()
 
