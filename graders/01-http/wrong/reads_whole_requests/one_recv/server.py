@@ -100,7 +100,7 @@ def percent_decoded(text):
 
 
 def answer(method, path, fields, body):
-    """Give status, further fields and body of the reply."""
+    """Return status, further fields and body of the reply."""
     if path == "/notes":
         return post_note(body) if method == "POST" else refuse_method("POST")
     known = path in ("/", "/visitor") or path.startswith("/echo/") or path.startswith("/notes/")
