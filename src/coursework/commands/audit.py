@@ -95,7 +95,7 @@ def _all(
         tell(f"{subject.slug} structure")
         findings, can_run = audit_structure(subject)
         # With --only a person looks at one answer; what keeps it from running is told all the same.
-        yield from findings if not (only and can_run) else ()
+        yield from (f for f in findings if not (only and can_run) or f.rule == "stale-mistake")
         if can_run:
             sound.append(subject)
     if not quick and sound:
@@ -113,7 +113,10 @@ def _answers(
     from coursework.engine import start_engine  # noqa: PLC0415 - as above
 
     if only:
-        _refuse_unknown(only, [a.name for s in subjects for a in chosen_answers(s, ())])
+        known = [a.name for s in subjects for a in chosen_answers(s, ())]
+        # One that no longer applies is no answer, but a finding.
+        known += [f"wrong/{mistake.name}" for s in subjects for mistake in s.mistakes]
+        _refuse_unknown(only, known)
     # Where there is no engine, this says so once and not for each answer.
     start_engine(tell)
     chosen = [(s, a) for s in subjects for a in chosen_answers(s, only)]

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.engine
 EXERCISE = f"solutions/{ALPHA}/exercise.md"
 CHECKS = f"graders/{ALPHA}/checks.py"
 RIGHT = f"graders/{ALPHA}/right/plain_socket"
-WRONG = f"graders/{ALPHA}/wrong/greets/greeting_typed_in"
+WRONG = f"graders/{ALPHA}/wrong/greets/greeting_typed_in.diff"
 ASKED = 'server.get("/hello").expect(200, exactly={"message": greeting})'
 SECOND_CHECK = '''
 

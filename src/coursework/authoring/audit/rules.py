@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     checks.needs_come_before,
     checks.cells_are_the_checks,
     checks.checks_have_wrong_answers,
+    checks.mistakes_apply,
     checks.has_right_answer,
     checks.answers_differ_from_solution,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coursework.authoring.audit.document import Document
 from coursework.authoring.audit.finding import Finding
+from coursework.authoring.mistakes import Mistake, Solution, find_mistakes
 from coursework.authoring.source import Cell, SourceError, read_cells
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
@@ -79,6 +80,16 @@ class Subject:
             )
             for c in list_checks(self.layout, self.slug)
         )
+
+    @cached_property
+    def solution(self) -> Solution:
+        """The reference solution, as an answer holds it."""
+        return Solution(self.layout, self.slug)
+
+    @cached_property
+    def mistakes(self) -> list[Mistake]:
+        """The wrong answers that are diffs, each applied once."""
+        return find_mistakes(self.solution)
 
     @property
     def checks_file(self) -> Path:
