@@ -40,8 +40,8 @@ def result_html(result: CheckResult) -> str:
     )
 
 
-def report_html(report: Report) -> str:
-    """Return a whole report as HTML; every text in it is escaped."""
+def report_html(report: Report, next_step: str = "") -> str:
+    """Return a whole report as HTML, with what to do now; every text in it is escaped."""
     results = "".join(map(result_html, report.checks))
     warnings = "".join(
         f'<div style="color: {_COLOURS["skipped"]}">⚠ {escape(printable(w))}</div>'
@@ -54,6 +54,8 @@ def report_html(report: Report) -> str:
     ending = (
         f'<div style="margin-top: 0.6em; color: {colour}"><b>{escape(summary(report))}</b></div>'
     )
+    if next_step:
+        ending += f"<div>{escape(next_step)}</div>"
     return f'<div style="{_BOX}">{results}{warnings}{ending}</div>'
 
 

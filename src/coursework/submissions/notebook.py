@@ -61,7 +61,10 @@ def _magic_arguments(arguments: str) -> tuple[bool, str]:
 
 
 def _parsed(data: bytes, name: str) -> dict[str, Any]:
-    fix = "open it in JupyterLab and save it again, or take a fresh copy with: course start"
+    fix = (
+        "open it in JupyterLab and save it again, or put the original back, with yours beside it:"
+        " course reset NN exercise.ipynb"
+    )
     if len(data) > LIMIT_NOTEBOOK_BYTES:
         raise SubmissionError(
             f"{name} has {len(data):,} bytes; at most {LIMIT_NOTEBOOK_BYTES:,} are read.",
@@ -92,7 +95,9 @@ def _cell_source(cell: object, name: str, number: int) -> str:
         source = "".join(source)
     if not isinstance(source, str):
         raise SubmissionError(
-            f"{name}: cell {number} is damaged.", why="its source is no text", fix="course start"
+            f"{name}: cell {number} is damaged.",
+            why="its source is no text",
+            fix="course reset NN exercise.ipynb",
         )
     return source
 
