@@ -22,6 +22,7 @@ from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure, fail
+from coursework.checks.finished import Finished
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
@@ -29,8 +30,8 @@ from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.reply import Headers, Reply
-from coursework.checks.sandbox import Ran, Sandbox, SandboxClient
-from coursework.checks.server import Finished, Image, Server, Start
+from coursework.checks.sandbox import Sandbox, SandboxClient
+from coursework.checks.server import Image, Server, Start
 from coursework.checks.store import Store
 from coursework.checks.wire import Connection
 from coursework.containers.saved import Layer, SavedImage
@@ -56,7 +57,6 @@ __all__ = [
     "Meanwhile",
     "Namespace",
     "Postgres",
-    "Ran",
     "Random",
     "Record",
     "Reply",
