@@ -13,6 +13,7 @@ from coursework.checks.randomness import Random
 from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Image, Server
 from coursework.checks.session import Session
+from coursework.checks.stack import Stack
 from coursework.checks.store import Store
 from coursework.submissions.files import Submission
 
@@ -65,6 +66,12 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     """Return the answer's own engine, where the catalogue says `sandbox = true`."""
     return request.config.stash[SESSION].sandbox
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Return the answer's compose file in its own engine, where `sandbox = true`."""
+    return request.config.stash[SESSION].stack
 
 
 @pytest.fixture(scope="session")

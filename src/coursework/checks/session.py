@@ -18,6 +18,7 @@ from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Image, Server, Start
+from coursework.checks.stack import Stack
 from coursework.checks.store import Store
 from coursework.checks.verdict import CheckResult
 from coursework.cluster import Node, rootless
@@ -162,6 +163,16 @@ class Session:
             CourseError: the run's engine is not thrown away with the answer.
         """
         return Sandbox(self._engine, self, self.task.submission.files, self._run.run_id)
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The services of the answer's compose file, in the engine that is its own.
+
+        Raises:
+            Failure: there is no such file.
+            CourseError: the run's engine is not thrown away with the answer.
+        """
+        return Stack(self._engine, self, self.task.submission.files, self._run.module)
 
     def start_container(self, settings: Settings) -> "Future[Container]":
         """Begin to create and start a container of the submission."""

@@ -121,8 +121,9 @@ def _make(
         tell(f"sandboxes: copying {', '.join(images)}")
         source = cast("IO[bytes]", _Blocks(saved_blocks(outer, images)))
         load_blocks(engine, source, lambda _: None)
-        for number, files in enumerate(answers, start=1):
-            tell(f"sandboxes: building answer {number} of {len(answers)}, for the cache")
+        contexts = build_contexts(answers)
+        for number, files in enumerate(contexts, start=1):
+            tell(f"sandboxes: building image {number} of {len(contexts)}, for the cache")
             with suppress(BuildFailed):
                 build_image(engine, files, module=slug)
         sandbox.stop()
@@ -136,6 +137,27 @@ def _make(
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(made, "utf-8")
     tell(f"sandboxes: the template is ready, {time.monotonic() - start:.0f} s")
+
+
+def build_contexts(answers: Answers) -> list[dict[str, bytes]]:
+    """Return each folder of the answers that has a Dockerfile, as its build sees it, once.
+
+    Example:
+        >>> build_contexts([{"web/Dockerfile": b"FROM scratch", "compose.yaml": b""}])
+        [{'Dockerfile': b'FROM scratch'}]
+
+    """
+    found: list[dict[str, bytes]] = []
+    for files in answers:
+        for folder in sorted(n.removesuffix("Dockerfile") for n in files if _is_dockerfile(n)):
+            inside = {n.removeprefix(folder): d for n, d in files.items() if n.startswith(folder)}
+            if inside not in found:
+                found.append(inside)
+    return found
+
+
+def _is_dockerfile(name: str) -> bool:
+    return name.rpartition("/")[2] == "Dockerfile"
 
 
 def _remove_older(outer: Engine, slug: str, template: Template) -> None:
