@@ -9,7 +9,7 @@ lab: environment
 
 test: environment
 	@.venv/bin/course images make
-	@.venv/bin/pytest $(ARGS)
+	@.venv/bin/pytest --numprocesses=2 --dist=loadgroup --durations=20 $(ARGS)
 
 site: environment
 	@.venv/bin/course engine start

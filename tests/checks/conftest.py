@@ -9,8 +9,9 @@ from coursework.containers.cleaning import clean
 from coursework.containers.runs import open_run
 from coursework.images import ensure_images
 from coursework.submission import Submission
+from tests.clone import own
 
-MODULE = Module("98-checks", "T", ("o",), (), 5, ("busybox:1.37",))
+MODULE = Module(own("98-checks"), "T", ("o",), (), 5, ("busybox:1.37",))
 
 
 @pytest.fixture
