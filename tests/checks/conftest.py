@@ -2,16 +2,16 @@
 
 import pytest
 
-from coursework.catalogue import Module
 from coursework.checks.session import Session, Task
 from coursework.containers.building import Limits
 from coursework.containers.cleaning import clean
 from coursework.containers.runs import open_run
 from coursework.images import ensure_images
-from coursework.submission import Submission
+from coursework.modules.catalogue import Module
+from coursework.submissions.files import Submission
 from tests.clone import own
 
-MODULE = Module(own("98-checks"), "T", ("o",), (), 5, ("busybox:1.37",))
+MODULE = Module(own("98-checks"), "T", "P", ("o",), (), 5, ("busybox:1.37",))
 
 
 @pytest.fixture

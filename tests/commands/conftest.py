@@ -10,10 +10,10 @@ import pytest
 
 from coursework.images import ensure_images
 from tests.clone import own, tiny_clone
-from tests.test_grading import CASES
+from tests.grading.test_grade import CASES
 
 COURSE = Path(sys.executable).parent / "course"
-SLUG = own("91-typed")
+SLUG = own("90-typed")
 
 
 @pytest.fixture

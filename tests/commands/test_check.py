@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from tests.commands.conftest import SLUG, save
-from tests.test_grading import CASES, SCHEMA
+from tests.grading.test_grade import CASES, SCHEMA
 
 pytestmark = pytest.mark.engine
 RIGHT = (CASES / "right" / "server.py").read_text("utf-8")
@@ -32,7 +32,7 @@ def test_a_right_answer_ends_with_0(finished):
 def test_a_wrong_answer_ends_with_1(finished, clone):
     """Some failed: exit code 1, with the command to retype on a line of its own."""
     save(clone, RIGHT.replace('b"hello"', 'b"bye"'))
-    code, out, _ = finished("check", SLUG[:2], "--only", "greets")
+    code, out, _ = finished("check", "90", "--only", "greets")
     assert code == 1
     assert "  try         curl -i http://localhost:" in out
     assert finished("clean", SLUG)[0] == 0

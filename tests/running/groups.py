@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     return (yield)
 
 
-class ByFile(LoadGroupScheduling):
+class ByFile(LoadGroupScheduling):  # type: ignore[misc]
     """Hands out a whole group, or a whole file of tests that are in none.
 
     Fixtures of a file are then made once, and its tests need not bear each other.

@@ -12,9 +12,9 @@ from typing import IO, Any
 
 import pytest
 
-from coursework.catalogue import CLUSTER_IMAGE as IMAGE
 from coursework.engine import find_engine, start_engine
 from coursework.images import ensure_images, known_images, take_inventory
+from coursework.modules.catalogue import CLUSTER_IMAGE as IMAGE
 from coursework.trouble import CourseError
 from tests.running.groups import CLUSTERS, SHARED, ByFile
 

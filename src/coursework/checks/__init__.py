@@ -22,6 +22,7 @@ from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure, fail
 from coursework.checks.load import Crowd, at_once
+from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
@@ -32,7 +33,7 @@ from coursework.checks.server import Finished, Image, Server, Start
 from coursework.checks.wire import Connection
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
-from coursework.submission import Submission
+from coursework.submissions.files import Submission
 
 __all__ = [
     "Builder",
@@ -55,6 +56,7 @@ __all__ = [
     "Postgres",
     "Ran",
     "Random",
+    "Record",
     "Reply",
     "Sandbox",
     "SandboxClient",

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Subject
+from coursework.authoring.diffs import DiffError
 from coursework.authoring.source import reference_files
-from coursework.catalogue import load_catalogue
+from coursework.modules.catalogue import load_catalogue
 
 _CONTINUED = re.compile(r"\\\n")
 _FROM = re.compile(r"^FROM(?:\s+--\S+)*\s+(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE | re.IGNORECASE)
@@ -32,6 +34,15 @@ def stands_in_order(subject: Subject) -> Iterator[Finding]:
     if place and order[place - 1][:2] >= subject.slug[:2]:
         what = f"{subject.slug} is listed behind {order[place - 1]}"
         yield subject.finding(subject.layout.catalogue, "catalogue-order", what)
+
+
+def part_is_whole(subject: Subject) -> Iterator[Finding]:
+    """Find an entry that takes up a part again after another part began."""
+    parts = [part for part, modules in load_catalogue(subject.layout).parts()]
+    module = subject.module
+    if parts.count(module.part) > 1:
+        what = f"{subject.slug} belongs to {module.part!r}, whose modules are not all in a row"
+        yield subject.finding(subject.layout.catalogue, "scattered-part", what)
 
 
 def images_exist(subject: Subject) -> Iterator[Finding]:
@@ -67,7 +78,12 @@ def _dockerfiles(subject: Subject) -> Mapping[Path, str]:
     folders = (layout.solution(slug).parent, layout.grader(slug))
     paths = [p for folder in folders for p in sorted(folder.rglob("Dockerfile")) if p.is_file()]
     found = {path: path.read_text("utf-8", "replace") for path in paths}
-    for name, data in reference_files(subject.exercise).items():
-        if Path(name).name == "Dockerfile":
-            found[layout.solution(slug)] = data.decode(errors="replace")
+    written = {layout.solution(slug): reference_files(subject.exercise)}
+    for mistake in subject.mistakes:
+        with suppress(DiffError):
+            written[mistake.path] = mistake.changed
+    for place, files in written.items():
+        for name, data in files.items():
+            if Path(name).name == "Dockerfile":
+                found[place] = data.decode(errors="replace")
     return found

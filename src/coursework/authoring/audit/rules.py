@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from coursework.authoring.audit import checks, entry, places, texts
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Rule, Subject, told, unreadable
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 RULES: tuple[Rule, ...] = (
     entry.requires_earlier_modules,
     entry.stands_in_order,
+    entry.part_is_whole,
     entry.images_exist,
     entry.dockerfiles_use_listed_images,
     places.unknown_files,
@@ -24,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     checks.needs_come_before,
     checks.cells_are_the_checks,
     checks.checks_have_wrong_answers,
+    checks.mistakes_apply,
     checks.has_right_answer,
     checks.answers_differ_from_solution,
 )
