@@ -10,9 +10,14 @@ ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests" / "tiny"
 
 
+# Modules of this process: what tests of them leave is removed at its end.
+OWN: set[str] = set()
+
+
 def own(slug: str) -> str:
     """Return a module's name that no other process uses: what it makes is this process's alone."""
-    return f"{slug}-{os.getpid()}"
+    OWN.add(mine := f"{slug}-{os.getpid()}")
+    return mine
 
 
 def tiny_clone(root: Path, slug: str) -> Layout:

@@ -23,10 +23,12 @@ def containers(engine, text=SLUG):
 
 
 def test_a_right_answer_ends_with_0(finished):
-    """All passed: exit code 0, and the sum is the last line."""
+    """All passed: exit code 0, and behind the sum stands what comes next."""
     code, out, _ = finished("check", SLUG)
     assert code == 0
-    assert "10 of 10 points" in out.splitlines()[-1]
+    *_, total, following = out.splitlines()
+    assert "10 of 10 points" in total
+    assert following == "That was the last module: all of them are passed."
 
 
 def test_a_wrong_answer_ends_with_1(finished, clone):

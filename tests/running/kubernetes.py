@@ -36,7 +36,7 @@ class Build:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the end
         course = Path(sys.executable).with_name("course")
         self._process = subprocess.Popen(
-            [course, "images", "make", IMAGE],
+            [course, "images", "build", IMAGE],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True,
         )  # fmt: skip
 
