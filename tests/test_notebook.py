@@ -22,7 +22,7 @@ IMPORT = "from coursework.notebook import check, hint"
 
 @pytest.fixture
 def folder(engine, tmp_path, monkeypatch):
-    """Give a module's work folder in a clone; kernels started here reach the engine."""
+    """Return a module's work folder in a clone; kernels started here reach the engine."""
     layout = tiny_clone(tmp_path / "clone", SLUG)
     # The images are those of the real clone, which the engine has.
     ensure_images(engine, ["python:3.13-slim"])

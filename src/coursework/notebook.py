@@ -73,7 +73,7 @@ def hint(name: str) -> None:
 
 def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
     from coursework.engine import start_engine  # noqa: PLC0415 - loaded at the first check
-    from coursework.grading.engine_choice import graded_in  # noqa: PLC0415
+    from coursework.grading.engine_choice import engine_for  # noqa: PLC0415
     from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
     from coursework.layout import find_layout  # noqa: PLC0415
     from coursework.modules.progress import record_report  # noqa: PLC0415
@@ -88,7 +88,7 @@ def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
     target = find_target(layout, str(notebook))
     saved = target.read().files
     files, unsaved = _files_on_disk(notebook.parent, saved, _cells_that_ran())
-    with graded_in(layout, target.module, start_engine(on_step), on_step) as engine:
+    with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
         report = grade(
             target.module,
             files,
@@ -127,7 +127,7 @@ def _cells_that_ran() -> list[str]:
 def _files_on_disk(
     folder: Path, saved: Mapping[str, bytes], sources: list[str]
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Give the files that cells have written, as they are on disk, and what the notebook lacks."""
+    """Return the files that cells have written, as they are on disk, and warnings."""
     names = dict.fromkeys([*saved, *_names_written(sources)])
     files = {n: (folder / n).read_bytes() for n in names if (folder / n).is_file()}
     warnings = [

@@ -13,7 +13,7 @@ MODULE, OTHER = own("97-cleaning"), own("96-other")
 
 @pytest.fixture
 def client(engine):
-    """Give the SDK's client of an engine that has the smallest image."""
+    """Return the SDK's client of an engine that has the smallest image."""
     ensure_images(engine, ["busybox:1.37"])
     return engine.client
 

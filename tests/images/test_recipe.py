@@ -11,7 +11,7 @@ from coursework.trouble import CourseError
 
 @pytest.fixture
 def clone(tmp_path):
-    """Give a copy of the parts that recipes are read from."""
+    """Return a copy of the parts that recipes are read from."""
     root = find_layout().root
     for name in ("images", "solutions", "graders"):
         shutil.copytree(root / name, tmp_path / "a" / name)

@@ -37,7 +37,7 @@ ALL = Catalogue(MODULES)
 
 @pytest.fixture
 def clone(tmp_path):
-    """Give a clone of three modules, laid out for a learner."""
+    """Return a clone of three modules, laid out for a learner."""
     layout = Layout(tmp_path)
     layout.catalogue.parent.mkdir()
     texts = [

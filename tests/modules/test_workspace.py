@@ -26,7 +26,7 @@ print("hello")
 
 @pytest.fixture
 def clone(tmp_path):
-    """Give a clone whose module has a lesson and an exercise."""
+    """Return a clone whose module has a lesson and an exercise."""
     shutil.copytree(TINY.root, tmp_path / "clone")
     layout = Layout(tmp_path / "clone")
     layout.lesson("90-tiny").parent.mkdir(parents=True, exist_ok=True)

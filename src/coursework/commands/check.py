@@ -54,7 +54,7 @@ def _check(
     from rich.console import Console  # noqa: PLC0415
 
     from coursework.engine import start_engine  # noqa: PLC0415
-    from coursework.grading.engine_choice import graded_in  # noqa: PLC0415
+    from coursework.grading.engine_choice import engine_for  # noqa: PLC0415
     from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
     from coursework.modules.progress import record_report  # noqa: PLC0415
     from coursework.report.terminal import print_ending, print_result  # noqa: PLC0415
@@ -70,7 +70,7 @@ def _check(
             if not as_json:
                 print_result(console, result)
 
-        with graded_in(layout, target.module, start_engine(on_step), on_step) as engine:
+        with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
             report = grade(
                 target.module,
                 submission.files,

@@ -142,7 +142,7 @@ def _digest(data: bytes) -> str:
 
 
 def _source_stamp(layout: Layout, slug: str) -> str:
-    """Give what changes when the module does, without deriving anything."""
+    """Return what changes when the module does, without deriving anything."""
     sources = [layout.lesson(slug), *sorted(layout.exercise(slug).parent.rglob("*"))]
     facts = [(str(p.relative_to(layout.root)), p.stat().st_mtime_ns) for p in sources]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

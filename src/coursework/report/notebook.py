@@ -26,7 +26,7 @@ _PRE = (
 
 
 def result_html(result: CheckResult) -> str:
-    """Give one result as HTML; every text in it is escaped."""
+    """Return one result as HTML; every text in it is escaped."""
     name, title = (escape(printable(t)) for t in heading(result))
     rows = "".join(
         f'<tr style="background: none"><td style="{_CELL}; opacity: 0.7; white-space: nowrap">'
@@ -66,12 +66,12 @@ def hints_html(hints: Sequence[str]) -> str:
 
 
 def step_html(text: str) -> str:
-    """Give one line that says what is going on."""
+    """Return one line, as HTML, that says what is happening."""
     return f'<div style="{_BOX}; opacity: 0.7">… {escape(printable(text))[:200]}</div>'
 
 
 def trouble_html(error: CourseError) -> str:
-    """Give our own trouble as HTML: what happened, why, what to type."""
+    """Return our own trouble as HTML: what happened, why, what to type."""
     rows = [("why", error.why), ("fix", error.fix)]
     lines = "".join(
         f'<div>&ensp;<span style="opacity: 0.7">{label}</span>&ensp;{escape(printable(text))}</div>'
