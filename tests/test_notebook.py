@@ -21,7 +21,7 @@ IMPORT = "from coursework.notebook import check, hint"
 
 @pytest.fixture
 def folder(engine, tmp_path, monkeypatch):
-    """Give a module's work folder in a clone; kernels started here reach the engine."""
+    """Return a module's work folder in a clone; kernels started here reach the engine."""
     shutil.copytree(TINY.root, tmp_path / "clone")
     layout = Layout(tmp_path / "clone")
     # The images are those of the real clone, which the engine has.

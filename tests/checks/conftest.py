@@ -15,7 +15,7 @@ MODULE = Module("98-checks", "T", "P", ("o",), (), 5, ("busybox:1.37",))
 
 @pytest.fixture
 def session_of(engine, tmp_path):
-    """Give a function that opens a run on files; all that it makes is removed afterwards."""
+    """Return a function that opens a run on files; all that it makes is removed afterwards."""
     ensure_images(engine, MODULE.images)
     with open_run(MODULE.slug) as run:
         opened = []

@@ -94,6 +94,6 @@ def read_cells(path: Path) -> list[Cell]:
 
 
 def reference_files(cells: list[Cell]) -> dict[str, bytes]:
-    """Give the files of the reference solution, without the marks around its parts."""
+    """Return the files of the reference solution, without the marks around its parts."""
     lines = (cell.lines for cell in cells if cell.kind == "code")
     return written_files("\n".join(x for x in text if not is_mark(x)) for text in lines)

@@ -39,7 +39,7 @@ def subject_of(layout):
 
 
 def graded(layout, *names, repeat=1, jobs=1):
-    """Give rule and file of what is found when these answers are graded."""
+    """Return rule and file of what is found when these answers are graded."""
     build(layout)
     subject = subject_of(layout)
     chosen = [(subject, answer) for answer in chosen_answers(subject, names)]

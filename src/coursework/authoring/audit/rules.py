@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from coursework.authoring.audit import cards, checks, entry, places, texts
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Rule, Subject, told, unreadable
+from coursework.authoring.audit.subject import Rule, Subject, one_line, unreadable
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
@@ -57,7 +57,7 @@ def _applied(rule: Rule, subject: Subject) -> Iterator[Finding]:
     try:
         yield from rule(subject)
     except CourseError as error:
-        yield subject.finding(subject.layout.solution(subject.slug), REFUSED, told(error))
+        yield subject.finding(subject.layout.solution(subject.slug), REFUSED, one_line(error))
 
 
 def _is_told(finding: Finding, found: list[Finding]) -> bool:
