@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from coursework.authoring.audit.document import Document
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject, told
+from coursework.authoring.audit.subject import Subject, one_line
 from coursework.modules.cards import NAME, load_cards
 from coursework.trouble import CourseError
 
@@ -19,7 +19,7 @@ def cards_are_six(subject: Subject) -> Iterator[Finding]:
     try:
         cards = load_cards(path)
     except CourseError as error:
-        yield subject.finding(path, "malformed-cards", told(error))
+        yield subject.finding(path, "malformed-cards", one_line(error))
         return
     if len(cards) != _CARDS_OF_A_MODULE:
         what = f"it has {len(cards)} cards, not {_CARDS_OF_A_MODULE}"
