@@ -1,6 +1,7 @@
 """`check` in a real kernel: it finds its module, checks what was written, and shows the report."""
 
 import json
+import shutil
 import time
 
 import nbformat
@@ -9,12 +10,10 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from coursework.images import ensure_images
-from coursework.layout import find_layout
-from tests.clone import own, tiny_clone
-from tests.grading.test_grade import CASES
+from coursework.layout import Layout, find_layout
+from tests.grading.test_grade import CASES, TINY
 
 pytestmark = pytest.mark.engine
-SLUG = own("90-kernel")
 RIGHT = (CASES / "right" / "server.py").read_text("utf-8")
 WRITE = f"%%writefile server.py\n{RIGHT}"
 IMPORT = "from coursework.notebook import check, hint"
@@ -23,20 +22,23 @@ IMPORT = "from coursework.notebook import check, hint"
 @pytest.fixture
 def folder(engine, tmp_path, monkeypatch):
     """Return a module's work folder in a clone; kernels started here reach the engine."""
-    layout = tiny_clone(tmp_path / "clone", SLUG)
+    shutil.copytree(TINY.root, tmp_path / "clone")
+    layout = Layout(tmp_path / "clone")
     # The images are those of the real clone, which the engine has.
     ensure_images(engine, ["python:3.13-slim"])
     (layout.root / "images").symlink_to(find_layout().root / "images")
-    layout.work(SLUG).mkdir(parents=True)
+    text = layout.catalogue.read_text("utf-8").replace('["python:3.13-slim"]', "[]")
+    layout.catalogue.write_text(text, "utf-8")
+    layout.work("90-tiny").mkdir(parents=True)
     monkeypatch.setenv("DOCKER_HOST", engine.docker_host)
-    return layout.work(SLUG)
+    return layout.work("90-tiny")
 
 
 def run(folder, *cells, saved=None):
     """Run cells in a fresh kernel beside a saved notebook; give each cell's HTML."""
     notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
     kept = notebook if saved is None else new_notebook(cells=[new_code_cell(s) for s in saved])
-    kept.metadata["coursework"] = {"module": SLUG}
+    kept.metadata["coursework"] = {"module": "90-tiny"}
     nbformat.write(kept, folder / "exercise.ipynb")
     NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}, timeout=120).execute()
     return [
@@ -112,7 +114,7 @@ def test_the_kernel_is_left_as_it_was(folder):
 def test_the_last_whole_report_is_kept(folder):
     """check() leaves its report for the list of modules."""
     run(folder, IMPORT, WRITE, "check()")
-    report = folder.parents[1] / ".course" / "reports" / f"{SLUG}.json"
+    report = folder.parents[1] / ".course" / "reports" / "90-tiny.json"
     assert json.loads(report.read_text("utf-8"))["points"] == 10
 
 
@@ -128,7 +130,7 @@ def test_an_interrupt_leaves_nothing_behind(folder, engine):
     assert "stopped" in shown
     assert time.monotonic() - started < 30
     names = [c.name for c in engine.client.containers.list(all=True, ignore_removed=True)]
-    assert not any(n.startswith(SLUG) for n in names)
+    assert not any(n.startswith("90-tiny") for n in names)
 
 
 def test_hint_shows_both_hints_and_the_section(folder):
@@ -142,5 +144,5 @@ def test_hint_shows_both_hints_and_the_section(folder):
 def test_hint_names_the_checks_where_there_is_no_such_one(folder):
     """A wrong name is told with the right ones, and nothing of it is run as HTML."""
     shown = run(folder, IMPORT, 'hint("<b>greet")')[-1]
-    assert f"{SLUG} has no check named &#x27;&lt;b&gt;greet&#x27;" in shown
+    assert "90-tiny has no check named &#x27;&lt;b&gt;greet&#x27;" in shown
     assert "its checks: greets, takes_port, echoes" in shown

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,18 +10,20 @@ from pathlib import Path
 import pytest
 
 from coursework.images import ensure_images
-from tests.clone import own, tiny_clone
-from tests.grading.test_grade import CASES
+from coursework.layout import Layout
+from tests.grading.test_grade import CASES, TINY
 
 COURSE = Path(sys.executable).parent / "course"
-SLUG = own("90-typed")
 
 
 @pytest.fixture
 def clone(engine, tmp_path):
     """Return a clone whose tiny module was answered with the right server."""
     ensure_images(engine, ["python:3.13-slim"])
-    layout = tiny_clone(tmp_path / "clone", SLUG)
+    shutil.copytree(TINY.root, tmp_path / "clone")
+    layout = Layout(tmp_path / "clone")
+    text = layout.catalogue.read_text("utf-8").replace('["python:3.13-slim"]', "[]")
+    layout.catalogue.write_text(text, "utf-8")
     save(layout, (CASES / "right" / "server.py").read_text("utf-8"))
     return layout
 
@@ -28,8 +31,8 @@ def clone(engine, tmp_path):
 def save(layout, server):
     """Save the learner's notebook with this server in its cell."""
     cell = {"cell_type": "code", "source": f"%%writefile server.py\n{server}", "metadata": {}}
-    content = {"nbformat": 4, "cells": [cell], "metadata": {"coursework": {"module": SLUG}}}
-    path = layout.work(SLUG) / "exercise.ipynb"
+    content = {"nbformat": 4, "cells": [cell], "metadata": {"coursework": {"module": "90-tiny"}}}
+    path = layout.work("90-tiny") / "exercise.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), "utf-8")
 

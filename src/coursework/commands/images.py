@@ -113,19 +113,16 @@ def build_images(names: tuple[str, ...]) -> None:
 
 
 @command.command(name="make")
-@click.option("--except", "left_out", multiple=True, metavar="NAME", help="Leave this one out.")
-def make_images(left_out: tuple[str, ...]) -> None:
+def make_images() -> None:
     """Pull what is absent where a registry answers, and build the rest.
 
     \b
     Example:
-      course images make --except course/kubernetes:1
+      course images make
     """
-    from coursework.images import ensure_images, known_images  # noqa: PLC0415
-
     with steps() as tell:
         engine = start_engine(tell)
-        made = ensure_images(engine, [n for n in known_images() if n not in left_out], tell)
+        made = _ensure(engine, (), tell, may_pull=True)
     _show(engine, made)
 
 
