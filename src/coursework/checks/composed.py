@@ -1,6 +1,7 @@
 """A container of a stack: what docker inspect says of it, and whom it reaches."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from coursework.checks.failure import Failure
@@ -64,14 +65,14 @@ class Composed:
         return int(self.facts["RestartCount"])
 
     @property
-    def started_at(self) -> str:
-        """When it was started last, RFC 3339 in UTC; texts of one engine can be compared."""
-        return str(self.facts["State"]["StartedAt"])
+    def started_at(self) -> datetime | None:
+        """When it was started last; None before."""
+        return _moment(self.facts["State"]["StartedAt"])
 
     @property
-    def ended_at(self) -> str:
-        """When it ended last, RFC 3339 in UTC; `0001-01-01T00:00:00Z` if it has not."""
-        return str(self.facts["State"]["FinishedAt"])
+    def ended_at(self) -> datetime | None:
+        """When it ended last; None if it never has."""
+        return _moment(self.facts["State"]["FinishedAt"])
 
     @property
     def probes(self) -> list[int]:
@@ -141,3 +142,9 @@ class Composed:
         if (said := ran.stdout.strip()) not in ("reached", "not reached"):
             raise Failure(f"a container of {self.service} that runs", self.status)
         return said == "reached"
+
+
+def _moment(text: str) -> datetime | None:
+    """Read one of the engine's times, which has nanoseconds; year 1 is its word for never."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.year > 1 else None

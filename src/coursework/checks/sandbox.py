@@ -52,14 +52,18 @@ exit $code
 """
 
 
-class Notes(Protocol):
+class Commands(Protocol):
+    """Remembers what shows again what the running check looked at last."""
+
+    def note_command(self, command: str) -> None:
+        """Remember a command."""
+
+
+class Notes(Commands, Protocol):
     """Remembers what the running check looked at last."""
 
     def note_use(self, user: "Server | Finished", command: str) -> None:
         """Remember a program, and the command that shows it again."""
-
-    def note_command(self, command: str) -> None:
-        """Remember the command alone."""
 
     def wait_until_calm(self) -> None:
         """Wait until no container is being started any more."""
@@ -226,16 +230,23 @@ class Sandbox:
 class SandboxClient(Client):
     """Asks a server in the sandbox at a port of its machine; nothing listens to others there.
 
+    Args:
+        engine: of the sandbox.
+        notes: of the run.
+        port: of 127.0.0.1, inside.
+        before: the command by which a learner brings such a server up.
+
     Example:
         >>> sandbox.server(8080).get("/api/version").expect(200)
 
     """
 
-    def __init__(self, engine: Engine, notes: Notes, port: int) -> None:
+    def __init__(self, engine: Engine, notes: Commands, port: int, *, before: str = "") -> None:
         self._engine, self._notes, self._port = engine, notes, port
+        self._before = f"{before} && " if before else ""
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
-        command = curl_command(method, path, headers, body, self._port)
+        command = self._before + curl_command(method, path, headers, body, self._port)
         self._notes.note_command(command)
         return command
 

@@ -13,7 +13,7 @@ from coursework.checks.composed import Composed
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.finished import Finished
-from coursework.checks.sandbox import Notes, SandboxClient
+from coursework.checks.sandbox import Commands, SandboxClient
 from coursework.checks.shell import Shell, no_answer, require_engine
 from coursework.engine import Engine
 
@@ -25,6 +25,7 @@ _POLL_S = 0.05
 _LOG_LINES = "12"
 _SERVICE = "com.docker.compose.service"
 _SAW_CHARACTERS = 300
+_UP = ("up", "--wait")
 
 
 class Stack:
@@ -56,7 +57,7 @@ class Stack:
     """
 
     def __init__(
-        self, engine: Engine, notes: Notes, files: Mapping[str, bytes], folder: str
+        self, engine: Engine, notes: Commands, files: Mapping[str, bytes], folder: str
     ) -> None:
         self._engine, self._notes = engine, notes
         self._shell = Shell(engine)
@@ -104,7 +105,7 @@ class Stack:
             >>> stack.up("--scale", "web=3")
 
         """
-        self._obey("up", "--wait", *words, within_s=within_s)
+        self._obey(*_UP, *words, within_s=within_s)
 
     def scale(self, service: str, count: int, *, within_s: float = 30.0) -> None:
         """Let so many containers of a service run; see `up`."""
@@ -126,13 +127,14 @@ class Stack:
         """
         self._obey("run", "--rm", "-T", service, *arguments, within_s=within_s)
 
-    def config(self) -> str:
-        """Return what `docker compose config` prints: the file with all that it takes in.
+    def config(self) -> dict[str, Any]:
+        """Return what `docker compose config` says: the file with all that it takes in.
 
         Raises:
             Failure: it is no compose file.
         """
-        return self._obey("--profile", "*", "config", within_s=30.0).stdout
+        ran = self._obey("--profile", "*", "config", "--format", "json", within_s=30.0)
+        return dict(json.loads(ran.stdout))
 
     def compose(self, *words: str, within_s: float = 30.0) -> Finished:
         """Run docker compose in the folder, however it ends.
@@ -249,7 +251,7 @@ class Stack:
         Args:
             port: the published one.
         """
-        return SandboxClient(self._engine, self._notes, port)
+        return SandboxClient(self._engine, self._notes, port, before=_typed(_UP))
 
     # --- what failed --------------------------------------------------------------------------
 
