@@ -68,7 +68,7 @@ def inner(engine):
 @pytest.fixture
 def stack_of(inner, notes):
     """Return a function that lays a stack out; what it brings up is removed afterwards."""
-    made = []
+    made: list[Stack] = []
 
     def lay(compose, **more):
         made.append(Stack(inner, notes, files(compose, **more), f"stack-{len(made)}"))
