@@ -131,6 +131,7 @@ def check_comes_up_whole(house: House, random: Random) -> None:
         ),
     ),
     link="Networks: who reaches whom",
+    needs=("comes_up_whole",),
 )
 def check_walls_off_the_database(house: House) -> None:
     """web reaches the database, proxy can't, and only proxy is published, at 127.0.0.1:8080"""
@@ -183,6 +184,7 @@ def asking(service: str, host: str) -> str:
         ),
     ),
     link="Passwords: a file, not a variable",
+    needs=("comes_up_whole",),
 )
 def check_hides_the_password(house: House, sandbox: Sandbox, password: str) -> None:
     """The password of db_password.txt opens the database; neither inspect nor config shows it"""
@@ -230,6 +232,7 @@ def opens(house: House, sandbox: Sandbox, password: str) -> bool:
         "Leave container_name out: Compose calls them by project, service and number.",
     ),
     link="One service, several containers",
+    needs=("comes_up_whole",),
 )
 def check_scales_out(house: House) -> None:
     """With docker compose up --wait --scale web=3, three of them answer behind the proxy"""
@@ -285,6 +288,7 @@ def keep_away(stack: Stack, coming_up: "Crowd[None, None]") -> None:
         ),
     ),
     link="Starting by health",
+    needs=("comes_up_whole",),
 )
 def check_waits_for_readiness(next_evening: House) -> None:
     """When the database comes 2 s late, migrate runs once, then web starts, and nothing restarts"""
@@ -318,7 +322,7 @@ def check_waits_for_readiness(next_evening: House) -> None:
         ),
     ),
     link="Data that survives down",
-    needs=("waits_for_readiness",),
+    needs=("comes_up_whole", "waits_for_readiness"),
 )
 def check_keeps_data(next_evening: House) -> None:
     """After docker compose down and up, the booking is still there"""

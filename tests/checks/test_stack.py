@@ -179,6 +179,18 @@ services:
     assert "all is well" not in log
 
 
+def test_a_service_that_ends_well_and_is_not_waited_for_is_explained(stack_of):
+    """Compose calls it a failure, and its log is that of nothing wrong."""
+    stack = stack_of(
+        "services: {ends: {image: busybox:1.37, command: echo done},"
+        " stays: {image: busybox:1.37, init: true, command: sleep 99}}"
+    )
+    with pytest.raises(Failure, match=r"saw exit code 1: .*ends-1 exited \(0\)") as failed:
+        stack.up()
+    assert "service_completed_successfully" in failed.value.hint
+    assert failed.value.__notes__[0].split("|")[1].strip() == "done"
+
+
 def test_what_does_not_end_is_told_in_time(stack_of):
     """A probe that always fails holds nobody up for longer than was said."""
     stack = stack_of("""

@@ -25,6 +25,11 @@ _POLL_S = 0.05
 _LOG_LINES = "12"
 _SERVICE = "com.docker.compose.service"
 _SAW_CHARACTERS = 300
+_EXITED_WELL = "exited (0)"
+_ENDED_WELL = (
+    "--wait takes a container that ends for a failure, unless another service waits for its end"
+    " with condition: service_completed_successfully"
+)
 _UP = ("up", "--wait")
 
 
@@ -172,8 +177,12 @@ class Stack:
         ran = self.compose(*words, within_s=within_s)
         if ran.exit_code:
             command = _typed(words)
-            failure = Failure(f"exit code 0 of {command}", _told(ran), command=command)
-            failure.add_note(self._log() or ran.stderr)
+            reason = _reason(ran)
+            failure = Failure(
+                f"exit code 0 of {command}", f"exit code {ran.exit_code}: {reason}",
+                command=command, hint=_ENDED_WELL if _EXITED_WELL in reason else "",
+            )  # fmt: skip
+            failure.add_note(self._log(reason) or ran.stderr)
             raise failure
         return ran
 
@@ -260,11 +269,13 @@ class Stack:
         states = [f"{c.service} {c.status}" for c in self.containers() if not c.is_well]
         return "it still runs" + (f": {', '.join(states)}"[:_SAW_CHARACTERS] if states else "")
 
-    def _log(self) -> str:
-        """Return the last lines of the services that are not well; of all where each is."""
+    def _log(self, reason: str = "") -> str:
+        """Return the last lines of the containers that a reason names, else of those not well."""
         containers = self.containers()
-        ill = [c.service for c in containers if not c.is_well]
-        words = ["logs", "--no-color", "--tail", _LOG_LINES, *dict.fromkeys(ill)]
+        meant = [c for c in containers if c.name in reason]
+        meant = meant or [c for c in containers if not c.is_well]
+        services = dict.fromkeys(c.service for c in meant)
+        words = ["logs", "--no-color", "--tail", _LOG_LINES, *services]
         line = ["timeout", "-k", "1", "10", "docker", "compose", *words]
         try:
             return self._shell.finish(line, 10, folder=self._folder).stdout
@@ -287,7 +298,3 @@ def _reason(ran: Finished) -> str:
     """Return the line that says why Compose gave up: the last one that is no step."""
     lines = [line.strip() for line in ran.stderr.splitlines() if line.strip()]
     return (lines[-1] if lines else "nothing on standard error")[:_SAW_CHARACTERS]
-
-
-def _told(ran: Finished) -> str:
-    return f"exit code {ran.exit_code}: {_reason(ran)}"
