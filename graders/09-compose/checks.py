@@ -262,7 +262,7 @@ def next_evening(house: House, sandbox: Sandbox) -> House:
 def keep_away(stack: Stack, coming_up: "Crowd[None, None]") -> None:
     """Wait while the database is away: 2 s, and until whoever came too early has met that."""
     seen: dict[tuple[str, datetime | None], float] = {}
-    limit = Deadline(4 * LATE_BY_S)
+    limit = Deadline(2 * LATE_BY_S)
     while coming_up.busy and not limit.has_passed():
         started = [c for service in ("db", "migrate", "web") for c in stack.containers(service)]
         started = [c for c in started if c.started_at]
