@@ -12,7 +12,6 @@ test: environment
 	@.venv/bin/pytest --numprocesses=2 --dist=loadgroup --durations=20 $(ARGS)
 
 site: environment
-	@.venv/bin/course engine start
 	@.venv/bin/course site
 
 check: environment

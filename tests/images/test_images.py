@@ -165,7 +165,7 @@ from pathlib import Path
 from coursework.engine import Engine
 from coursework.images import making
 from coursework.images.recipe import Recipe
-recipe = Recipe("course/test-interrupted:1", Path(sys.argv[2]), (), (), "0" * 16)
+recipe = Recipe("course/test-interrupted:1", Path(sys.argv[2]), (), (), "0" * 16, "")
 making.build(Engine("host", sys.argv[1]), recipe, lambda line: print(line, flush=True))
 """
 
