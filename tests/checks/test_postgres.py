@@ -12,10 +12,11 @@ from coursework.images import ensure_images
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture
-def postgres(engine, session_of):
+@pytest.fixture(scope="module")
+def postgres(engine, shared_session):
+    """Return a server for all of them: each has databases of its own."""
     ensure_images(engine, ["course/database:1"])
-    return session_of({}).postgres
+    return shared_session.postgres
 
 
 @pytest.fixture
