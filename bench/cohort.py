@@ -40,7 +40,6 @@ import nbformat
 from coursework.authoring.audit.answers import RIGHT, SOLUTION, WRONG, Answer, answers_of
 from coursework.authoring.audit.answers import warming_answers as laid_warming_answers
 from coursework.authoring.audit.subject import Subject
-from coursework.catalogue import Module, load_catalogue
 from coursework.checks.deadline import ProcessorTime, processor_time
 from coursework.cohort.class_report import write_pages
 from coursework.cohort.gradebook import write_gradebook
@@ -49,6 +48,7 @@ from coursework.cohort.results import Result, Results
 from coursework.cohort.source import HandedIn
 from coursework.engine import Engine, start_engine
 from coursework.layout import Layout, find_layout
+from coursework.modules.catalogue import Module, load_catalogue
 from coursework.sandbox import Fleet, open_fleet
 
 MODULE = "02-first-server"

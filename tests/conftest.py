@@ -4,7 +4,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from coursework.catalogue import Module
 from coursework.checks.cluster import Cluster
 from coursework.cluster import Node, rootless
 from coursework.cluster.images import load_images
@@ -12,6 +11,7 @@ from coursework.cluster.namespace import remove_ended_namespaces
 from coursework.containers.runs import open_run
 from coursework.engine import Engine, start_engine
 from coursework.images import ensure_images
+from coursework.modules.catalogue import Module
 from tests.clone import clone_with_tiny
 from tests.learners import Class
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from coursework.catalogue import Module
 from coursework.checks.session import Session, Task
 from coursework.containers.building import Limits
 from coursework.containers.cleaning import clean
 from coursework.containers.runs import open_run
 from coursework.images import ensure_images
-from coursework.submission import Submission
+from coursework.modules.catalogue import Module
+from coursework.submissions.files import Submission
 
 MODULE = Module("98-checks", "T", "P", ("o",), (), 5, ("busybox:1.37",))
 

@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from coursework.catalogue import Module
 from coursework.checks.failure import Failure
 from coursework.checks.session import Session, Task
 from coursework.containers.building import Limits
 from coursework.containers.runs import open_run
+from coursework.modules.catalogue import Module
 from coursework.sandbox import open_fleet
-from coursework.submission import Submission
+from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 pytestmark = pytest.mark.engine

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.engine
 HALF = RIGHT.replace('b"hello"', 'b"<b>hi</b>"')
 ANSWERS = {"ada": RIGHT, "bob": HALF, "dee": RIGHT}
 _HALF_EARNS = {**POINTS, "greets": 0, "serves_many": 0}
-# What a run has that nothing disturbs: see test_grading.
+# What a run has that nothing disturbs: see test_grade.
 EARNED = {"ada": POINTS, "bob": _HALF_EARNS, "dee": POINTS}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from coursework.images import ensure_images
 from coursework.layout import Layout
-from tests.test_grading import CASES, TINY
+from tests.grading.test_grade import CASES, TINY
 
 COURSE = Path(sys.executable).parent / "course"
 

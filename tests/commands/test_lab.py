@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from coursework.engine import processes
-from coursework.lab import free_port
+from coursework.lab.server import free_port
 
 pytestmark = pytest.mark.engine
 

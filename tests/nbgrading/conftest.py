@@ -12,7 +12,7 @@ import pytest
 
 from coursework.images import ensure_images
 from tests.clone import clone_with_tiny
-from tests.test_grading import TINY
+from tests.grading.test_grade import TINY
 
 ROOT = Path(__file__).parents[2]
 SLUG = "90-tiny"

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from coursework.authoring.derive import derive_exercise
-from coursework.catalogue import load_catalogue
 from coursework.cohort.gradebook import default_address, write_gradebook
-from coursework.grading import grade
+from coursework.grading.grade import grade
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from tests.cohort.test_results import CHECK, REPORT, RESULT
 from tests.learners import left_behind
 from tests.nbgrading.conftest import RIGHT, SLUG, Classroom, cell

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from coursework.authoring.new import new_module
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.publishing.building import build_site, run_changed_lessons
 from tests.authoring.conftest import ALPHA, BETA, edit
 

@@ -2,7 +2,7 @@
 
 import re
 
-from coursework.catalogue import Catalogue, Module
+from coursework.modules.catalogue import Catalogue, Module
 from coursework.publishing.roadmap import roadmap_svg
 
 

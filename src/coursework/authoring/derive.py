@@ -113,7 +113,7 @@ def _refuse_given_writes(layout: Layout, slug: str, cells: list[Cell]) -> None:
 
 
 def _points(layout: Layout, slug: str) -> Mapping[str, int]:
-    from coursework.grading import list_checks  # noqa: PLC0415 - loads the engine's client
+    from coursework.grading.grade import list_checks  # noqa: PLC0415 - loads the engine's client
 
     return {check.name: check.max_points for check in list_checks(layout, slug)}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from coursework.authoring.build import compare, write
 from coursework.authoring.catalogue_text import with_entry
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 ROOMS = ("course", "solutions", "graders", "exercises")

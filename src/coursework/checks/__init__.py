@@ -33,7 +33,7 @@ from coursework.checks.server import Finished, Image, Server, Start
 from coursework.checks.wire import Connection
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
-from coursework.submission import Submission
+from coursework.submissions.files import Submission
 
 __all__ = [
     "Builder",

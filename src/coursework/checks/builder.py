@@ -16,7 +16,7 @@ from coursework.containers.building import BuildFailed, BuildStopped, Limits, bu
 from coursework.containers.container import Settings
 from coursework.containers.steps import Step, read_steps
 from coursework.engine import Engine
-from coursework.submission import Submission
+from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 LINTER_IMAGE = "course/hadolint:1"

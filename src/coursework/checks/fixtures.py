@@ -13,7 +13,7 @@ from coursework.checks.randomness import Random
 from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Image, Server
 from coursework.checks.session import Session
-from coursework.submission import Submission
+from coursework.submissions.files import Submission
 
 SESSION = pytest.StashKey[Session]()
 

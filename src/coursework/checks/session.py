@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from coursework.catalogue import Module
 from coursework.checks.builder import Builder, Plan
 from coursework.checks.cluster import Cluster
 from coursework.checks.failure import Failure, StartFailure
@@ -29,7 +28,8 @@ from coursework.containers.runs import Run
 from coursework.containers.saved import SavedImage, TooLarge, take_apart
 from coursework.engine import Engine
 from coursework.images import ensure_images
-from coursework.submission import Submission
+from coursework.modules.catalogue import Module
+from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 _STARTS_AT_ONCE = 4

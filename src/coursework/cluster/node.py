@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from docker.errors import APIError, NotFound
 
-from coursework.catalogue import CLUSTER_IMAGE
 from coursework.cluster import rootless
 from coursework.cluster.api import Api, ApiError
 from coursework.cluster.kubeconfig import Access
@@ -17,6 +16,7 @@ from coursework.containers.archive import pack, read_file
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.images.lock import one_at_a_time
+from coursework.modules.catalogue import CLUSTER_IMAGE
 from coursework.sandbox.place import IMAGE as SANDBOX_IMAGE
 from coursework.trouble import CourseError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from coursework.cohort.results import Result
 from coursework.images.lock import one_at_a_time
-from coursework.submission import check_cell_id
+from coursework.submissions.notebook import check_cell_id
 from coursework.trouble import CourseError
 
 # nbgrader_config.py says the same to nbgrader's own commands.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from coursework.catalogue import Module
 from coursework.cohort.judge import GRADED_WITHIN_S, Judge
 from coursework.cohort.results import Result, Results, key_of
 from coursework.cohort.source import HandedIn
@@ -17,8 +16,9 @@ from coursework.containers.building import Limits
 from coursework.engine import Engine
 from coursework.images import known_images
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module
 from coursework.sandbox import Fleet
-from coursework.submission import SubmissionError
+from coursework.submissions.files import SubmissionError
 from coursework.trouble import CourseError
 
 

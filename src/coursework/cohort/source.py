@@ -13,12 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from coursework.submission import (
-    LIMIT_NOTEBOOK_BYTES,
-    SubmissionError,
-    parse_notebook,
-    read_handed_in,
-)
+from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import LIMIT_NOTEBOOK_BYTES, parse_notebook, read_handed_in
 from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise.ipynb"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from coursework.layout import Layout, find_layout
-from coursework.target import Target, find_target
+from coursework.submissions.target import Target, find_target
 
 
 @click.command(name="check")
@@ -54,10 +54,10 @@ def _check(
     from rich.console import Console  # noqa: PLC0415
 
     from coursework.engine import start_engine  # noqa: PLC0415
-    from coursework.grading import Watcher, grade  # noqa: PLC0415
+    from coursework.grading.engine_choice import graded_in  # noqa: PLC0415
+    from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
     from coursework.report.record import save_report  # noqa: PLC0415
     from coursework.report.terminal import print_ending, print_result  # noqa: PLC0415
-    from coursework.sandbox.of_module import graded_in  # noqa: PLC0415
 
     console = Console(stderr=as_json, highlight=False)
     submission = target.read()

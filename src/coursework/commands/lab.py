@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from coursework.catalogue import Module, load_catalogue
 from coursework.engine import Engine, buildx, find_engine, start_engine, use
 from coursework.engine.private import private_engine
-from coursework.lab import FIRST_PORT, Lab, free_port, has_display, interrupted_by_any_end
-from coursework.lab import uninterrupted as finish
+from coursework.lab.server import FIRST_PORT, Lab, free_port, has_display, interrupted_by_any_end
+from coursework.lab.server import uninterrupted as finish
 from coursework.layout import Layout, find_layout
-from coursework.progress import steps
+from coursework.modules.catalogue import Module, load_catalogue
+from coursework.progress_line import steps
 
 _Tell = Callable[[str], None]
 
@@ -78,7 +78,7 @@ def _lab(layout: Layout, engine: Engine, first: Module, port: int, kubeconfig: P
 
 
 def _lay(layout: Layout) -> None:
-    from coursework.workspace import start_modules  # noqa: PLC0415 - loads notebooks' format
+    from coursework.modules.workspace import start_modules  # noqa: PLC0415 - loads notebooks' format
 
     beside = [laid.path for laid in start_modules(layout) if laid.state == "beside"]
     for path in beside:

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 
 
 @click.command(name="list")

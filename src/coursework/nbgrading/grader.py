@@ -12,16 +12,16 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Bool
 
-from coursework.catalogue import Module, load_catalogue
 from coursework.checks.verdict import CheckResult, Report
 from coursework.cohort.judge import Judge, open_sandboxes
 from coursework.cohort.source import HandedIn
 from coursework.cohort.worker import Worker
 from coursework.engine import Engine, start_engine
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module, load_catalogue
 from coursework.report.lines import MARKS, details, heading, printable, summary
 from coursework.report.notebook import result_html
-from coursework.submission import check_cell_id, read_handed_in
+from coursework.submissions.notebook import check_cell_id, read_handed_in
 from coursework.trouble import CourseError
 
 _VERDICT = "coursework"

@@ -15,7 +15,8 @@ import nbformat
 from nbconvert.exporters import NotebookExporter
 
 from coursework.report.lines import printable
-from coursework.submission import NotebookCell, SubmissionError, read_notebook_cells
+from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import NotebookCell, read_notebook_cells
 from coursework.trouble import CourseError
 
 # It ships no types.

@@ -6,8 +6,8 @@ from typing import Any
 
 from coursework.authoring.derive import derive_exercise
 from coursework.authoring.outputs import last_run
-from coursework.catalogue import Catalogue, Module
 from coursework.layout import Layout
+from coursework.modules.catalogue import Catalogue, Module
 from coursework.publishing.text import cell_markdown
 from coursework.trouble import CourseError
 

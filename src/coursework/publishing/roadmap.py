@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from coursework.catalogue import Catalogue, Module
+from coursework.modules.catalogue import Catalogue, Module
 
 _WIDTH, _HEIGHT = 300, 96
 _GAP_X, _GAP_Y = 24, 44

@@ -6,18 +6,18 @@ from coursework.authoring.audit import Subject
 from coursework.authoring.audit.leftovers import lesson_objects
 from coursework.authoring.audit.lessons import audit_lesson
 from coursework.authoring.audit.running import chosen_answers, grade_answers
-from coursework.catalogue import load_catalogue
+from coursework.modules.catalogue import load_catalogue
 from tests.authoring.conftest import ALPHA, build, edit
 
 pytestmark = pytest.mark.engine
 EXERCISE = f"solutions/{ALPHA}/exercise.md"
 CHECKS = f"graders/{ALPHA}/checks.py"
 RIGHT = f"graders/{ALPHA}/right/plain_socket"
-WRONG = f"graders/{ALPHA}/wrong/greets/greeting_typed_in"
+WRONG = f"graders/{ALPHA}/wrong/greets/greeting_typed_in.diff"
 ASKED = 'server.get("/hello").expect(200, exactly={"message": greeting})'
 SECOND_CHECK = '''
 
-@points(0, hint="any text")
+@points(0, hints=("any text",))
 def check_answers(server: Server) -> None:
     """GET /hello answers 200"""
     server.get("/hello").expect(200, json={"message": "never this"})

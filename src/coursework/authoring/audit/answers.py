@@ -1,16 +1,18 @@
 """The answers that prove a module: which there are, and what each must come to."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.derive import NOTEBOOK, derive_exercise, folder_files
+from coursework.authoring.diffs import DiffError
 from coursework.authoring.source import reference_files
-from coursework.catalogue import Module
 from coursework.layout import Layout
-from coursework.submission import parse_notebook
+from coursework.modules.catalogue import Module
+from coursework.submissions.notebook import parse_notebook
 
 SOLUTION, BLANK, WRONG, RIGHT, JUNK = "solution", "blank", "wrong", "right", "junk"
 JUNK_IMAGE = "python:3.13-slim"
@@ -62,11 +64,24 @@ def answers_of(subject: Subject) -> list[Answer]:
     blank = parse_notebook(derive_exercise(layout, slug)[NOTEBOOK]).files
     answers = [Answer(SOLUTION, reference, source), Answer(BLANK, blank, source)]
     grader = layout.grader(slug)
-    right = [p for p in sorted(grader.glob(f"{RIGHT}/*")) if p.is_dir()]
+    answers += right_answers(layout, slug)
     wrong = [p for p in sorted(grader.glob(f"{WRONG}/*/*")) if p.is_dir()]
-    answers += [Answer(_name(p, grader), _laid(p), p) for p in right]
     answers += [Answer(_name(p, grader), {**reference, **_laid(p)}, p) for p in wrong]
-    return [*answers, *_junk(subject)]
+    return [*answers, *_mutated(subject), *_junk(subject)]
+
+
+def _mutated(subject: Subject) -> Iterator[Answer]:
+    """Give the solution with each mistake in it; one that no longer applies is a finding."""
+    for mistake in subject.mistakes:
+        with suppress(DiffError):
+            yield Answer(f"{WRONG}/{mistake.name}", mistake.answer, mistake.path)
+
+
+def right_answers(layout: Layout, slug: str) -> list[Answer]:
+    """Return the answers that people wrote in other designs."""
+    grader = layout.grader(slug)
+    folders = [p for p in sorted(grader.glob(f"{RIGHT}/*")) if p.is_dir()]
+    return [Answer(_name(folder, grader), _laid(folder), folder) for folder in folders]
 
 
 def _name(folder: Path, grader: Path) -> str:
@@ -111,9 +126,9 @@ def warming_answers(layout: Layout, module: Module) -> list[dict[str, bytes]]:
         CourseError: the exercise cannot be derived.
     """
     slug = module.slug
-    found = answers_of(Subject(layout, module))
+    solution = reference_files(Subject(layout, module).exercise)
     starter, given = folder_files(layout.starter(slug)), folder_files(layout.given(slug))
-    right = [a.files for a in found if a.kind in (SOLUTION, RIGHT)]
+    right = [solution, *(answer.files for answer in right_answers(layout, slug))]
     return [{**starter, **_without_words(files), **given} for files in right]
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject
+from coursework.authoring.audit.subject import Subject, told
 from coursework.authoring.derive import folder_files
+from coursework.authoring.diffs import DiffError
+from coursework.authoring.mistakes import ENDING
 from coursework.authoring.source import reference_files
 
 _POINTS_OF_A_MODULE = 10
+_HINTS = 2
 
 
 def points_sum_to_ten(subject: Subject) -> Iterator[Finding]:
@@ -22,15 +25,14 @@ def points_sum_to_ten(subject: Subject) -> Iterator[Finding]:
 def checks_speak(subject: Subject) -> Iterator[Finding]:
     """Find checks that a learner could not read: no title, no hint, no points."""
     for check in subject.checks:
-        for rule, text in (
-            ("check-without-docstring", check.title),
-            ("check-without-hint", check.hint),
-        ):
-            if not text.strip():
-                what = f"check_{check.name} has none; learners read it"
-                yield subject.finding(subject.checks_file, rule, what)
+        if not check.title.strip():
+            what = f"check_{check.name} has none; learners read it"
+            yield subject.finding(subject.checks_file, "check-without-docstring", what)
+        if len(check.hints) < _HINTS:
+            what = f"check_{check.name} has {len(check.hints)} of 2: where to look, nearly the code"
+            yield subject.finding(subject.checks_file, "check-without-hint", what)
         if check.points < 1:
-            what = f"check_{check.name} is worth nothing; decorate it with @points(2, hint=…)"
+            what = f"check_{check.name} is worth nothing; decorate it with @points(2, hints=(…, …))"
             yield subject.finding(subject.checks_file, "check-without-points", what)
 
 
@@ -55,7 +57,7 @@ def cells_are_the_checks(subject: Subject) -> Iterator[Finding]:
         what = f"it calls {', '.join(called) or 'none'}; checks.py has {', '.join(wanted)}"
         yield subject.finding(source, "check-cells", what)
     if not code or not code[0].is_import:
-        what = "its first code cell is not: from coursework.notebook import check"
+        what = "its first code cell is not: from coursework.notebook import check, hint"
         yield subject.finding(source, "import-cell", what)
     if not code or code[-1].check != "":
         yield subject.finding(source, "closing-cell", "its last code cell is not: check()")
@@ -65,9 +67,27 @@ def checks_have_wrong_answers(subject: Subject) -> Iterator[Finding]:
     """Find checks that no wrong answer proves."""
     for check in subject.checks:
         folder = subject.layout.grader(subject.slug) / "wrong" / check.name
-        if not folder.is_dir() or not any(p.is_dir() for p in folder.iterdir()):
+        has_folder = folder.is_dir() and any(p.is_dir() for p in folder.iterdir())
+        if not has_folder and not any(folder.glob(f"*{ENDING}")):
             what = f"no wrong answer shows that check_{check.name} can fail"
-            yield subject.finding(folder, "check-without-wrong-answer", what)
+            name = f"{check.name}/its_mistake"
+            command = f"course wrong {subject.slug} {name} --into /tmp/mistake"
+            yield subject.finding(folder, "check-without-wrong-answer", what, command)
+
+
+def mistakes_apply(subject: Subject) -> Iterator[Finding]:
+    """Find diffs that say no sentence, no longer apply, or change nothing that is built."""
+    for mistake in subject.mistakes:
+        if not mistake.why:
+            what = "its first line does not name the mistake in one sentence"
+            yield subject.finding(mistake.path, "mistake-without-sentence", what)
+        try:
+            what = "what is built is the solution all the same" if mistake.changes_nothing else ""
+        except DiffError as error:
+            what = told(error)
+        if what:
+            command = f"course wrong {subject.slug} {mistake.name} --into /tmp/mistake"
+            yield subject.finding(mistake.path, "stale-mistake", what, command)
 
 
 def has_right_answer(subject: Subject) -> Iterator[Finding]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from coursework.authoring.audit.answers import JUNK_IMAGE, Answer, BareLayout
-from coursework.catalogue import Module
 from coursework.checks.verdict import Report
 from coursework.engine import Engine, start_engine
-from coursework.grading import grade
+from coursework.grading.engine_choice import graded_in
+from coursework.grading.grade import grade
 from coursework.layout import Layout
-from coursework.sandbox.of_module import graded_in
+from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from coursework.authoring.audit import checks, entry, places, texts
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Rule, Subject, told, unreadable
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 RULES: tuple[Rule, ...] = (
@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     checks.needs_come_before,
     checks.cells_are_the_checks,
     checks.checks_have_wrong_answers,
+    checks.mistakes_apply,
     checks.has_right_answer,
     checks.answers_differ_from_solution,
 )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from coursework.authoring.audit.document import Document
 from coursework.authoring.audit.finding import Finding
+from coursework.authoring.mistakes import Mistake, Solution, find_mistakes
 from coursework.authoring.source import Cell, SourceError, read_cells
-from coursework.catalogue import Module
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
 
 
@@ -22,7 +23,7 @@ class CheckFacts:
         name: without `check_`.
         title: its docstring.
         points: for passing.
-        hint: of its @points.
+        hints: of its @points, without empty ones.
         link: a heading of the lesson; may be empty.
         needs: names of checks that must have passed.
     """
@@ -30,7 +31,7 @@ class CheckFacts:
     name: str
     title: str
     points: int
-    hint: str
+    hints: tuple[str, ...]
     link: str
     needs: tuple[str, ...]
 
@@ -65,13 +66,30 @@ class Subject:
     @cached_property
     def checks(self) -> tuple[CheckFacts, ...]:
         """The checks in order; CourseError where they cannot be loaded."""
-        from coursework.grading import list_checks  # noqa: PLC0415 - loads the engine's client
+        from coursework.grading.grade import list_checks  # noqa: PLC0415 - loads the engine's client
 
         needs = _needs(self.checks_file)
         return tuple(
-            CheckFacts(c.name, c.title, c.max_points, c.hint, c.link, needs.get(c.name, ()))
+            CheckFacts(
+                c.name,
+                c.title,
+                c.max_points,
+                tuple(filter(None, (c.hint, c.next_hint))),
+                c.link,
+                needs.get(c.name, ()),
+            )
             for c in list_checks(self.layout, self.slug)
         )
+
+    @cached_property
+    def solution(self) -> Solution:
+        """The reference solution, as an answer holds it."""
+        return Solution(self.layout, self.slug)
+
+    @cached_property
+    def mistakes(self) -> list[Mistake]:
+        """The wrong answers that are diffs, each applied once."""
+        return find_mistakes(self.solution)
 
     @property
     def checks_file(self) -> Path:

@@ -11,7 +11,7 @@ from coursework.authoring.audit.subject import Subject, told
 from coursework.authoring.build import compare
 from coursework.authoring.derive import NOTEBOOK, folder_files
 from coursework.authoring.source import SourceError, read_cells
-from coursework.catalogue import load_catalogue
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 LESSON = "lesson.ipynb"
