@@ -113,10 +113,11 @@ def closed(image: Image, staff_key: str, canary: str, slow_ms: int) -> Server:
 
 
 @pytest.fixture(scope="module")
-def reopened(image: Image, staff_key: str, canary: str, slow_ms: int) -> Server:
-    """A box office where somebody has set MAINTENANCE to 0."""
+def reopened(image: Image, staff_key: str, canary: str, slow_ms: int, random: Random) -> Server:
+    """A box office where somebody has set MAINTENANCE to 0, at another port."""
+    port = random.port()
     env = {"STAFF_KEY": staff_key, "CANARY": canary, "SLOW_MS": str(slow_ms)}
-    return image.start(env={**env, "MAINTENANCE": "0"})
+    return image.start(env={**env, "MAINTENANCE": "0", "PORT": str(port)}, port=port)
 
 
 @pytest.fixture(scope="session")
@@ -317,10 +318,12 @@ def logged_slow(offices: dict[int, Server], random: Random) -> list[tuple[Server
     """
     shortest, longest = offices
     ids = {wait_ms: new_id(random) for wait_ms in offices}
+    # First, so that its handler has ended before the others: then its second line would be there.
+    gone = hang_up(offices[longest], random)
     with at_once(
         lambda wait_ms: SLOW.to(offices[wait_ms], {"X-Request-Id": ids[wait_ms]}), offices
     ) as crowd:
-        gone = hang_up(offices[longest], random)
+        pass
     for wait_ms, reply in zip(offices, crowd.results(), strict=True):
         expect_wait(wait_ms, reply)
         record = expect_record(offices[wait_ms], ids[wait_ms], SLOW, reply.status)
@@ -503,7 +506,8 @@ def expect_refused_bodies(server: Server, path: str, key: Fields, random: Random
         reply = server.post(path, body=bad.encode(), headers=is_json)
         reply.expect(400, json={"error": "bad_json"})
     form = "application/x-www-form-urlencoded"
-    for kind in ({}, {"Content-Type": "text/plain"}, {"Content-Type": form}):
+    patch = "application/json-patch+json"
+    for kind in ({}, *({"Content-Type": kind} for kind in ("text/plain", form, patch))):
         reply = server.post(path, body=text.encode(), headers={**key, **kind})
         reply.expect(415, json={"error": "json_only"})
     reply = server.post(path, body=sized_object(random, LIMIT_BYTES + 1), headers=is_json)
