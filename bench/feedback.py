@@ -35,7 +35,7 @@ SHOWS = '[{"id": 1, "title": "Hamlet", "starts_at": "2027-03-01T19:30:00Z", "pri
 
 
 def changed(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Give the answer with one line that was never there before."""
+    """Return the answer with one line that was never there before."""
     return {**files, "server.js": files["server.js"] + f"// {time.time_ns()}\n".encode()}
 
 

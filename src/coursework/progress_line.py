@@ -9,7 +9,7 @@ import click
 
 @contextmanager
 def steps() -> Iterator[Callable[[str], None]]:
-    """Give a function that is told each step; a terminal shows the present one with a spinner.
+    """Yield a function that is told each step; a terminal shows the current one with a spinner.
 
     What is told goes to standard error, so that `--json` stays readable by programs.
     """

@@ -9,13 +9,14 @@ from coursework.containers.runs import open_run
 from coursework.images import ensure_images
 from coursework.modules.catalogue import Module
 from coursework.submissions.files import Submission
+from tests.clone import own
 
-MODULE = Module("98-checks", "T", "P", ("o",), (), 5, ("busybox:1.37",))
+MODULE = Module(own("98-checks"), "T", "P", ("o",), (), 5, ("busybox:1.37",))
 
 
 @pytest.fixture
 def session_of(engine, tmp_path):
-    """Give a function that opens a run on files; all that it makes is removed afterwards."""
+    """Return a function that opens a run on files; all that it makes is removed afterwards."""
     ensure_images(engine, MODULE.images)
     with open_run(MODULE.slug) as run:
         opened = []

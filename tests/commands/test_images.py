@@ -16,7 +16,7 @@ _COURSE = Path(sys.executable).with_name("course")
 
 @pytest.fixture
 def images(engine):
-    """Give a function that runs `course images`: exit code, output, errors."""
+    """Return a function that runs `course images`: exit code, output, errors."""
 
     def run(*arguments):
         done = subprocess.run(
@@ -57,6 +57,15 @@ def test_what_is_there_is_not_made_again(engine, images):
         0,
         "✓ nothing to do: the images are there and up to date\n",
         "",
+    )
+
+
+def test_what_is_left_out_is_not_made(images):
+    """Who leaves out all of them makes nothing, whatever is absent."""
+    words = [word for name in known_images() for word in ("--except", name)]
+    assert images("make", *words)[:2] == (
+        0,
+        "✓ nothing to do: the images are there and up to date\n",
     )
 
 

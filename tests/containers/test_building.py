@@ -15,14 +15,15 @@ from coursework.containers.cleaning import clean
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.trouble import CourseError
+from tests.clone import own
 
 pytestmark = pytest.mark.engine
-MODULE = "98-building"
+MODULE = own("98-building")
 
 
 @pytest.fixture
 def built(engine):
-    """Give a function that builds a Dockerfile; its images are removed afterwards."""
+    """Return a function that builds a Dockerfile; its images are removed afterwards."""
     ensure_images(engine, ["busybox:1.37"])
     yield lambda text, **more: build_image(
         engine, {"Dockerfile": text.encode()}, module=MODULE, **more
@@ -88,7 +89,7 @@ def test_a_limit_of_time_stops_the_build(engine, built):
 
 
 def command_lines():
-    """Give what each process of this machine was started with."""
+    """Return what each process of this machine was started with."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -118,7 +119,7 @@ from coursework.containers.building import build_image
 from coursework.engine import Engine
 files = {"Dockerfile": f"FROM busybox:1.37\\nRUN {sys.argv[2]}\\n".encode()}
 show = lambda line: print(line, flush=True)
-build_image(Engine("host", sys.argv[1]), files, module="98-building", on_line=show)
+build_image(Engine("host", sys.argv[1]), files, module=sys.argv[3], on_line=show)
 """
 
 
@@ -127,7 +128,7 @@ def test_ctrl_c_ends_a_build_at_once(engine, built):
     del built
     mark = f"sleep 32{os.getpid()}"
     process = subprocess.Popen(
-        [sys.executable, "-c", _BUILD, engine.docker_host, mark],
+        [sys.executable, "-c", _BUILD, engine.docker_host, mark, MODULE],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     with process:

@@ -9,15 +9,16 @@ from coursework.containers.building import build_image
 from coursework.containers.cleaning import clean
 from coursework.containers.saved import TooLarge, take_apart
 from coursework.images import ensure_images
+from tests.clone import own
 
 pytestmark = pytest.mark.engine
-MODULE = "98-saved"
+MODULE = own("98-saved")
 BASES = ("busybox:1.37", "an-image:that-is-not-here")
 
 
 @pytest.fixture
 def image_of(engine):
-    """Give a function that builds files; its images are removed afterwards."""
+    """Return a function that builds files; its images are removed afterwards."""
     ensure_images(engine, ["busybox:1.37"])
     yield lambda files: build_image(
         engine, {name: text.encode() for name, text in files.items()}, module=MODULE

@@ -21,7 +21,7 @@ from coursework.trouble import CourseError
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    """Give a running lab of an empty folder."""
+    """Return a running lab of an empty folder."""
     environment = dict(os.environ)
     with Lab(tmp_path / "work", environment, free_port(), tmp_path / "lab.log") as running:
         running.wait_until_usable()

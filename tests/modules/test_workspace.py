@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from coursework.layout import Layout
-from coursework.modules.workspace import start_modules
+from coursework.modules.workspace import last_change, reset_module, start_modules
 from coursework.trouble import CourseError
 from tests.grading.test_grade import TINY
 
@@ -26,7 +26,7 @@ print("hello")
 
 @pytest.fixture
 def clone(tmp_path):
-    """Give a clone whose module has a lesson and an exercise."""
+    """Return a clone whose module has a lesson and an exercise."""
     shutil.copytree(TINY.root, tmp_path / "clone")
     layout = Layout(tmp_path / "clone")
     layout.lesson("90-tiny").parent.mkdir(parents=True, exist_ok=True)
@@ -110,3 +110,49 @@ def test_a_read_only_work_folder_is_said(clone):
     (clone.root / "work").mkdir(mode=0o500)
     with pytest.raises(CourseError, match="cannot be written"):
         start_modules(clone)
+
+
+def test_a_reset_puts_the_original_back_and_keeps_the_learners(clone):
+    """What the learner wrote is beside it, byte for byte; what was not changed stays."""
+    start_modules(clone)
+    mine = clone.work("90-tiny") / "exercise.ipynb"
+    original = mine.read_bytes()
+    mine.write_text("my work", "utf-8")
+    (done,) = reset_module(clone, "90-tiny")
+    assert mine.read_bytes() == original
+    assert done.kept
+    assert done.kept.read_text("utf-8") == "my work"
+    assert done.kept.name.startswith("exercise.yours-")
+    assert reset_module(clone, "90-tiny") == []
+
+
+def test_a_reset_of_one_file_leaves_the_others(clone):
+    """One name resets one file; one that is gone comes back; an unknown name is told."""
+    start_modules(clone)
+    folder = clone.work("90-tiny")
+    (folder / "exercise.ipynb").write_text("my work", "utf-8")
+    (folder / "Dockerfile").unlink()
+    assert [r.path.name for r in reset_module(clone, "90-tiny", "Dockerfile")] == ["Dockerfile"]
+    assert (folder / "exercise.ipynb").read_text("utf-8") == "my work"
+    with pytest.raises(CourseError, match=r"no file server\.py"):
+        reset_module(clone, "90-tiny", "server.py")
+
+
+def test_two_resets_in_one_second_keep_both_versions(clone):
+    """No version of the learner's takes the place of another."""
+    start_modules(clone)
+    mine = clone.work("90-tiny") / "exercise.ipynb"
+    kept = []
+    for text in ("first", "second", "third"):
+        mine.write_text(text, "utf-8")
+        kept += [r.kept for r in reset_module(clone, "90-tiny") if r.kept]
+    assert [path.read_text("utf-8") for path in kept] == ["first", "second", "third"]
+
+
+def test_the_last_change_is_the_learners(clone):
+    """Laying a module out is no change; what is written afterwards is."""
+    assert last_change(clone, "90-tiny") == 0
+    start_modules(clone)
+    assert last_change(clone, "90-tiny") == 0
+    (clone.work("90-tiny") / "server.py").write_text("print()", "utf-8")
+    assert last_change(clone, "90-tiny") > 0

@@ -24,7 +24,7 @@ HALF_RIGHT = RIGHT.read_text("utf-8").replace('b"hello"', 'b"<b>hi</b>"')
 
 @pytest.fixture(scope="module")
 def term(released, engine, tmp_path_factory):
-    """Give a classroom after a whole round trip of three learners."""
+    """Return a classroom after a whole round trip of three learners."""
     root = tmp_path_factory.mktemp("term") / "clone"
     shutil.copytree(released.root, root)
     room = Classroom(root, {"DOCKER_HOST": engine.docker_host})
@@ -41,7 +41,7 @@ def term(released, engine, tmp_path_factory):
 
 
 def tampered(room, canary):
-    """Give a half right answer that tries to be more."""
+    """Return a half right answer that tries to be more."""
     notebook = room.answered(HALF_RIGHT)
     graded = cell(notebook, "check-greets")
     graded["source"] = "3"

@@ -12,7 +12,7 @@ from coursework.setup.environment import Environment, prepare
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Give a small project that needs nothing."""
+    """Return a small project that needs nothing."""
     (tmp_path / "requirements.lock").write_text("", encoding="ascii")
     (tmp_path / "pyproject.toml").write_text("[project]\nname='x'\n", encoding="ascii")
     return tmp_path

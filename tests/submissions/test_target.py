@@ -13,7 +13,7 @@ from tests.grading.test_grade import TINY
 
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
-    """Give a clone with one module that has been begun."""
+    """Return a clone with one module that has been begun."""
     shutil.copytree(TINY.root, tmp_path / "clone")
     layout = Layout(tmp_path / "clone")
     work = layout.work("90-tiny")

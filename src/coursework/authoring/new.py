@@ -107,7 +107,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 @contextmanager
 def _stage(layout: Layout) -> Iterator[Layout]:
-    """Give a clone of its own to lay the module in; it is gone afterwards."""
+    """Make a clone to lay the module in; it is gone afterwards."""
     layout.state.mkdir(exist_ok=True)
     stage = Layout(Path(tempfile.mkdtemp(prefix="new-", dir=layout.state)))
     try:

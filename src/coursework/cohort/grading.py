@@ -58,7 +58,7 @@ class Progress:
 
 
 def graded_by(layout: Layout, module: Module) -> str:
-    """Give what changes when a module's checks, given files or images do."""
+    """Return what changes when a module's checks, given files or images do."""
     recipes = known_images()
     digest = hashlib.sha256()
     for name in (*module.images, *module.check_images, *module.cluster_images):
@@ -75,7 +75,7 @@ def graded_by(layout: Layout, module: Module) -> str:
 def left_to_grade(
     cohort: Cohort, submissions: Sequence[HandedIn], *, force: bool
 ) -> list[HandedIn]:
-    """Give the submissions without a final result for what they hold now."""
+    """Return the submissions without a final result for what they hold now."""
     if force:
         return list(submissions)
     by = graded_by(cohort.layout, cohort.module)

@@ -48,7 +48,7 @@ def open_sandboxes(
     Raises:
         CourseError: no sandbox can run here.
     """
-    if module.cluster_images and (why := rootless.lacks(outer)):
+    if module.cluster_images and (why := rootless.unsupported_reason(outer)):
         tell(f"! the cluster has root in its container here: {why}")
     # Manifests are judged in a namespace of a cluster: nothing of theirs is built here.
     if (trusted and not module.sandbox) or module.cluster_images:

@@ -26,7 +26,7 @@ def pack(files: Mapping[str, str | bytes], *, mode: int = 0o644, owner: int = 0)
 
 
 def read_file(container: Any, path: str) -> bytes:
-    """Give a file of a container of ours, whether it runs or not.
+    """Return a file of one of our containers, whether it runs or not.
 
     Args:
         container: the SDK's object.

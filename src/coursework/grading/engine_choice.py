@@ -10,10 +10,10 @@ from coursework.trouble import CourseError
 
 
 @contextmanager
-def graded_in(
+def engine_for(
     layout: Layout, module: Module, outer: Engine, tell: Callable[[str], None]
 ) -> Iterator[Engine]:
-    """Give the engine in which one answer to a module is graded.
+    """Yield the engine in which one answer to a module is graded.
 
     Args:
         layout: the clone with the module's right answers; they warm the build cache.
@@ -25,7 +25,7 @@ def graded_in(
         CourseError: the module wants a sandbox, and none can be had here.
 
     Example:
-        >>> with graded_in(layout, module, start_engine(), print) as engine:
+        >>> with engine_for(layout, module, start_engine(), print) as engine:
         ...     report = grade(module, files, layout=layout, engine=engine)
 
     """

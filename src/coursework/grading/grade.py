@@ -42,7 +42,7 @@ class Watcher:
 
 
 def _laid_files(layout: Layout, slug: str, written: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Give the folder that is built: starter files, then written ones, then given ones again."""
+    """Return the folder that is built: starter files, then written ones, then given ones again."""
     starter, given = _folder_files(layout.starter(slug)), _folder_files(layout.given(slug))
     return {**starter, **written, **given}
 
@@ -56,7 +56,7 @@ def _folder_files(folder: Path) -> dict[str, bytes]:
 
 
 def _base_images(dockerfile: bytes, known: tuple[str, ...]) -> list[str]:
-    """Give those of the course's images that a Dockerfile names."""
+    """Return the course's images that a Dockerfile names."""
     text = dockerfile.decode(errors="replace")
     return [name for name in known if name in text]
 
@@ -206,7 +206,7 @@ def _untouched_interpreter(seed: int) -> Iterator[None]:
 
 
 def list_checks(layout: Layout, slug: str) -> tuple[CheckResult, ...]:
-    """Give a module's checks in order, as results that are all skipped.
+    """Return a module's checks in order, as results that are all skipped.
 
     Raises:
         CourseError: the checks' file cannot be loaded.

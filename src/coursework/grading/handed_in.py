@@ -68,7 +68,7 @@ def read_submission(notebook: Path | bytes, slug: str, checks: Sequence[str]) ->
 
 
 def refused(check: CheckResult, error: SubmissionError) -> CheckResult:
-    """Give the result of a check for a submission that cannot be read."""
+    """Return the result of a check for a submission that cannot be read."""
     saw = "\n".join(text for text in (error.what, error.why) if text)
     return replace(
         check, verdict="failed", looked_for="a notebook whose files can be read", saw=saw,

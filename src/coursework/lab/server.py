@@ -122,7 +122,7 @@ class Lab:
             time.sleep(0.05)
 
     def wait(self) -> int:
-        """Wait until it ends by itself and give its exit code."""
+        """Wait until it ends by itself and return its exit code."""
         return self._server.wait()
 
     def _answers(self) -> bool:

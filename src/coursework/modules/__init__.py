@@ -1,1 +1,1 @@
-"""The course's modules: the catalogue, their files and a learner's copy of them."""
+"""The course's modules: the catalogue, their files, and a learner's way through them."""

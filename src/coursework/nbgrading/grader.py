@@ -32,7 +32,7 @@ _MORE_THAN_ANY_CLASS = 100_000
 def _bench(
     layout: Layout, module: Module, outer: Engine, tell: Callable[[str], None], *, trusted: bool
 ) -> tuple[Judge, Worker]:
-    """Give who judges in this process, and the process that grades; both end with it."""
+    """Return the judge of this process; it and the process that grades end with this one."""
     stack = ExitStack()
     # Not atexit: threads remove the sandboxes, and by then they take no more work.
     threading._register_atexit(stack.close)  # type: ignore[attr-defined]  # noqa: SLF001
@@ -55,7 +55,7 @@ class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]
     ).tag(config=True)
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
-        """Give the notebook with reports in the place of outputs.
+        """Return the notebook with reports in place of outputs.
 
         Raises:
             CourseError: the grader itself is in trouble; nothing is written into the gradebook.

@@ -14,7 +14,7 @@ _LINE_CHARACTERS = 30
 
 
 def roadmap_svg(catalogue: Catalogue) -> str:
-    """Give the map as one line of SVG; each box links to its lesson, seen from the site's root."""
+    """Return the map as one line of SVG; each box links to its lesson from the site's root."""
     corners: dict[str, tuple[int, int]] = {}
     headings: list[str] = []
     bottom = 0

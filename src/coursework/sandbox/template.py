@@ -49,7 +49,7 @@ class Template:
 def prepare_template(
     outer: Engine, run: Run, module: Module, answers: Answers, proxy: Proxy, tell: Tell
 ) -> Template:
-    """Give a module's template; it is made where there is none, or an old one only.
+    """Return a module's template; it is made where there is none, or an old one only.
 
     Args:
         outer: the engine that sandboxes run in.
@@ -153,5 +153,5 @@ class _Blocks:
         self._blocks = blocks
 
     def read(self, _: int) -> bytes:
-        """Give the next block; empty at the end."""
+        """Return the next block; empty at the end."""
         return next(self._blocks, b"")

@@ -11,7 +11,7 @@ TROUBLE = 2
 
 
 def refuse_old(version: tuple) -> str:  # type: ignore[type-arg]
-    """Give what to tell an old Python; empty where it is new enough."""
+    """Return what to tell an old Python; empty where it is new enough."""
     if tuple(version[:2]) >= OLDEST:
         return ""
     here = ".".join(str(number) for number in version[:3])
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def fail(message: str) -> int:
-    """Say what is wrong and give the exit code for it."""
+    """Say what is wrong and return the exit code for it."""
     sys.stderr.write(f"✗ {message}\n")
     return TROUBLE
 

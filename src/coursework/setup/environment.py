@@ -37,7 +37,7 @@ class Environment:
         self.own_uv = root / ".course" / "uv"
 
     def fingerprint(self) -> str:
-        """Give what the environment was made from, as one number."""
+        """Return the digest of everything the environment was made from."""
         digest = hashlib.sha256(f"{sys.version}\n{self.root}\n".encode())
         for name in ("requirements.lock", "pyproject.toml"):
             digest.update((self.root / name).read_bytes())

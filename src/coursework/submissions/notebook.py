@@ -24,7 +24,7 @@ _CHECK_ID = re.compile(r"check-[a-z0-9-]+")
 
 
 def written_files(sources: Iterable[str]) -> dict[str, bytes]:
-    """Give the files that code cells with these sources would write, in order.
+    """Return the files that code cells with these sources would write, in order.
 
     Args:
         sources: the text of each code cell.
@@ -61,7 +61,10 @@ def _magic_arguments(arguments: str) -> tuple[bool, str]:
 
 
 def _parsed(data: bytes, name: str) -> dict[str, Any]:
-    fix = "open it in JupyterLab and save it again, or take a fresh copy with: course start"
+    fix = (
+        "open it in JupyterLab and save it again, or put the original back, with yours beside it:"
+        " course reset NN exercise.ipynb"
+    )
     if len(data) > LIMIT_NOTEBOOK_BYTES:
         raise SubmissionError(
             f"{name} has {len(data):,} bytes; at most {LIMIT_NOTEBOOK_BYTES:,} are read.",
@@ -92,7 +95,9 @@ def _cell_source(cell: object, name: str, number: int) -> str:
         source = "".join(source)
     if not isinstance(source, str):
         raise SubmissionError(
-            f"{name}: cell {number} is damaged.", why="its source is no text", fix="course start"
+            f"{name}: cell {number} is damaged.",
+            why="its source is no text",
+            fix="course reset NN exercise.ipynb",
         )
     return source
 
@@ -106,7 +111,7 @@ def _nbgrader(cell: object) -> dict[str, Any]:
 
 
 def check_cell_id(check: str) -> str:
-    """Give the id of the notebook's cell that a check's points belong to."""
+    """Return the id of the notebook cell that holds a check's points."""
     return f"check-{check.replace('_', '-')}"
 
 
@@ -148,7 +153,7 @@ class NotebookCell:
 
 
 def read_notebook_cells(path: Path) -> tuple[NotebookCell, ...]:
-    """Give the cells of a saved notebook; nothing in it is run.
+    """Return the cells of a saved notebook; nothing in it is run.
 
     Raises:
         SubmissionError: the notebook cannot be read or is damaged.
@@ -194,7 +199,7 @@ def read_notebook(path: Path, *, checks: Sequence[str] = ()) -> Submission:
 
 
 def read_handed_in(path: Path) -> bytes:
-    """Give the bytes of a file that somebody else put there: no link, no device, no pipe.
+    """Return the bytes of a file that somebody else put there: no link, no device, no pipe.
 
     Raises:
         SubmissionError: it is none of ours to read.

@@ -53,7 +53,7 @@ class Answer:
 
 
 def answers_of(subject: Subject) -> list[Answer]:
-    """Give all answers of a module: its own first, then those that nobody wrote for it.
+    """Return all answers of a module: its own first, then those that nobody wrote for it.
 
     Raises:
         CourseError: the exercise cannot be derived.
@@ -71,7 +71,7 @@ def answers_of(subject: Subject) -> list[Answer]:
 
 
 def _mutated(subject: Subject) -> Iterator[Answer]:
-    """Give the solution with each mistake in it; one that no longer applies is a finding."""
+    """Return the solution with each mistake in it; one that no longer applies is a finding."""
     for mistake in subject.mistakes:
         with suppress(DiffError):
             yield Answer(f"{WRONG}/{mistake.name}", mistake.answer, mistake.path)
@@ -93,7 +93,7 @@ def _laid(folder: Path) -> dict[str, bytes]:
 
 
 def _junk(subject: Subject) -> Iterator[Answer]:
-    """Give programs that nobody wrote for this module, each with an image of its own."""
+    """Return programs that nobody wrote for this module, each with an image of its own."""
     layout, slug = subject.layout, subject.slug
     laid = {**folder_files(layout.starter(slug)), **folder_files(layout.given(slug))}
     kept = {name: data for name, data in laid.items() if name not in _OF_THE_IMAGE}
@@ -109,16 +109,16 @@ class BareLayout(Layout):
     """A clone whose modules give no files: an answer is built as it is."""
 
     def given(self, slug: str) -> Path:
-        """Give a folder that is not there."""
+        """Return a folder that does not exist."""
         return self.state / "nothing" / slug
 
     def starter(self, slug: str) -> Path:
-        """Give a folder that is not there."""
+        """Return a folder that does not exist."""
         return self.state / "nothing" / slug
 
 
 def warming_answers(layout: Layout, module: Module) -> list[dict[str, bytes]]:
-    """Give folders whose builds leave the steps of a module's right answers in a cache.
+    """Return folders whose builds leave the steps of a module's right answers in a cache.
 
     What the answers themselves say is left out: who looks through the cache finds no solution.
 

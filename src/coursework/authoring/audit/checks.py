@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject, told
+from coursework.authoring.audit.subject import Subject, one_line
 from coursework.authoring.derive import folder_files
 from coursework.authoring.diffs import DiffError
 from coursework.authoring.mistakes import ENDING
@@ -84,7 +84,7 @@ def mistakes_apply(subject: Subject) -> Iterator[Finding]:
         try:
             what = "what is built is the solution all the same" if mistake.changes_nothing else ""
         except DiffError as error:
-            what = told(error)
+            what = one_line(error)
         if what:
             command = f"course wrong {subject.slug} {mistake.name} --into /tmp/mistake"
             yield subject.finding(mistake.path, "stale-mistake", what, command)

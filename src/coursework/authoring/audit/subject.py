@@ -104,7 +104,7 @@ class Subject:
         }
 
     def finding(self, file: Path, rule: str, what: str, command: str = "") -> Finding:
-        """Give a finding about one of the module's files."""
+        """Return a finding about one of the module's files."""
         name = file.relative_to(self.layout.root).as_posix()
         return Finding(self.slug, name, rule, what, command or f"course audit {self.slug} --quick")
 
@@ -126,15 +126,15 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
         try:
             read_cells(path)
         except SourceError as error:
-            yield subject.finding(path, "unreadable-text", told(error))
+            yield subject.finding(path, "unreadable-text", one_line(error))
     try:
         _ = subject.checks
     except CourseError as error:
-        yield subject.finding(subject.checks_file, "unloadable-checks", told(error))
+        yield subject.finding(subject.checks_file, "unloadable-checks", one_line(error))
 
 
-def told(error: CourseError) -> str:
-    """Give what an error says in one line."""
+def one_line(error: CourseError) -> str:
+    """Return an error's message as one line."""
     return " · ".join(filter(None, [error.what, " ".join(error.why.split())[-300:]]))
 
 
