@@ -3,7 +3,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -30,6 +30,8 @@ EARLY_MS = 20
 # Between the server's last byte and the check's clock.
 LATE_MS = 500
 LOGGED_WITHIN_S = 5.0
+
+WAIT_HINT = "GET /api/slow waits SLOW_MS milliseconds by a timer, which holds nobody else up."
 
 Fields = dict[str, str]
 
@@ -351,6 +353,7 @@ def hang_up(server: Server, random: Random) -> str:
     raise Failure(
         "GET /healthz is answered while GET /api/slow waits",
         f"GET /api/slow was answered first, in each of {ATTEMPTS} attempts",
+        hint=WAIT_HINT,
     )
 
 
@@ -358,7 +361,7 @@ def expect_wait(wait_ms: int, reply: Reply) -> None:
     """Look that a slow reply did not come too soon."""
     reply.expect(200)
     if reply.elapsed_s * 1000 < wait_ms - EARLY_MS:
-        reply.fail(f"a reply after {wait_ms} ms", f"after {reply.elapsed_s * 1000:.0f} ms")
+        fail_wait(reply, wait_ms)
 
 
 def expect_short_wait(server: Server, wait_ms: int, limit_ms: int) -> None:
@@ -367,7 +370,13 @@ def expect_short_wait(server: Server, wait_ms: int, limit_ms: int) -> None:
         reply = SLOW.to(server)
         if reply.elapsed_s * 1000 < limit_ms:
             return
-    reply.fail(f"a reply after {wait_ms} ms", f"after {reply.elapsed_s * 1000:.0f} ms")
+    fail_wait(reply, wait_ms)
+
+
+def fail_wait(reply: Reply, wait_ms: int) -> NoReturn:
+    """Tell when a slow reply should have come."""
+    saw = f"{reply.status} after {reply.elapsed_s * 1000:.0f} ms"
+    fail(f"200 after {wait_ms} ms", saw, command=reply.command, hint=WAIT_HINT)
 
 
 @points(
