@@ -2,7 +2,9 @@
 
 import pytest
 
-from coursework.checks.session import Session, Task
+from coursework.checks.builder import Builder
+from coursework.checks.run import CheckRun, Task
+from coursework.checks.services import Services
 from coursework.containers.building import Limits
 from coursework.containers.cleaning import clean
 from coursework.containers.runs import open_run
@@ -15,21 +17,27 @@ MODULE = Module(own("98-checks"), "T", "P", ("o",), (), 5, ("busybox:1.37",))
 
 
 @pytest.fixture
-def session_of(engine, tmp_path):
+def run_of(engine, tmp_path):
     """Return a function that opens a run on files; all that it makes is removed afterwards."""
     ensure_images(engine, MODULE.images)
     with open_run(MODULE.slug) as run:
         opened = []
 
-        def open_session(files):
+        def open_on(files):
             told = {name: text.encode() for name, text in files.items()}
             submission = Submission(told, MODULE.slug)
             nobody = lambda _: None  # noqa: E731 - nobody listens
             task = Task(MODULE, submission, tmp_path, 7, Limits(), nobody, nobody)
-            opened.append(Session(engine, run, task))
+            opened.append(CheckRun(task, Services(engine, run)))
             return opened[-1]
 
-        yield open_session
-        for session in opened:
-            session.close(keep_failed=False)
+        yield open_on
+        for each in opened:
+            each.close()
     clean(engine.client, MODULE.slug)
+
+
+@pytest.fixture
+def image_of(run_of):
+    """Return a function that builds an image of files."""
+    return lambda files: Builder(run_of(files)).first_image()

@@ -7,15 +7,18 @@ import psycopg
 import pytest
 
 from coursework.checks.failure import Failure
+from coursework.checks.postgres import Postgres
 from coursework.images import ensure_images
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def postgres(engine, session_of):
+def postgres(engine, run_of):
     ensure_images(engine, ["course/database:1"])
-    return session_of({}).postgres
+    beside = Postgres(run_of({}))
+    yield beside
+    beside.close()
 
 
 @pytest.fixture

@@ -4,15 +4,18 @@ import pytest
 import redis
 
 from coursework.checks.failure import Failure
+from coursework.checks.store import Store
 from coursework.images import ensure_images
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def store(engine, session_of):
+def store(engine, run_of):
     ensure_images(engine, ["redis:8.0"])
-    return session_of({}).store
+    beside = Store(run_of({}))
+    yield beside
+    beside.close()
 
 
 @pytest.fixture
