@@ -11,6 +11,8 @@ from coursework.checks.points import Check, describe
 from coursework.checks.run import CheckRun
 from coursework.checks.verdict import CheckResult, Verdict
 
+_RUN = pytest.StashKey[CheckRun]()
+
 
 class CheckPlugin:
     """Order and verdicts of one run.
@@ -29,10 +31,9 @@ class CheckPlugin:
         self.trouble = ""
         self.escaped: BaseException | None = None
 
-    @pytest.fixture(scope="session")
-    def check_run(self) -> CheckRun:
-        """Return what the checks of this run share."""
-        return self._run
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Hand the fixtures their run."""
+        config.stash[_RUN] = self._run
 
     # --- order --------------------------------------------------------------------------------
 
@@ -146,6 +147,12 @@ def _hints(check: Check, error: BaseException | None) -> tuple[str, str]:
         return error.hint, ""
     first, second, *_ = (*check.hints, "", "")
     return first, second
+
+
+@pytest.fixture(scope="session")
+def check_run(request: pytest.FixtureRequest) -> CheckRun:
+    """Return what the checks of this run share."""
+    return request.config.stash[_RUN]
 
 
 @pytest.fixture(scope="module", autouse=True)
