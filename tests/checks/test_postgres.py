@@ -13,10 +13,11 @@ from coursework.images import ensure_images
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture
-def postgres(engine, run_of):
+@pytest.fixture(scope="module")
+def postgres(engine, shared_run):
+    """Return a server for all of them: each has databases of its own."""
     ensure_images(engine, ["course/database:1"])
-    beside = Postgres(run_of({}))
+    beside = Postgres(shared_run)
     yield beside
     beside.close()
 
