@@ -219,7 +219,7 @@ def list_checks(layout: Layout, slug: str) -> tuple[Check, ...]:
 
 # Collecting takes a third of a second, and rules ask for the same checks several times.
 @lru_cache(maxsize=128)
-def _listed(layout: Layout, slug: str, text: bytes) -> tuple[CheckResult, ...]:
+def _listed(layout: Layout, slug: str, text: bytes) -> tuple[Check, ...]:
     del text
     collector = _Collector()
     _pytest(layout, slug, [collector], 0, "--collect-only")
