@@ -30,6 +30,7 @@ from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Ran, Sandbox, SandboxClient
 from coursework.checks.server import Finished, Image, Server, Start
 from coursework.checks.wire import Connection
+from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
 from coursework.submission import Submission
@@ -49,6 +50,7 @@ __all__ = [
     "Held",
     "Image",
     "Layer",
+    "Link",
     "Lint",
     "Meanwhile",
     "Namespace",

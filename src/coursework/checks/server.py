@@ -11,6 +11,7 @@ from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
 from coursework.checks.retype import curl_command
 from coursework.checks.wire import Address, Connection
+from coursework.containers.archive import Link
 from coursework.containers.container import Container, Settings
 from coursework.containers.saved import SavedImage
 from coursework.containers.steps import Step
@@ -49,11 +50,11 @@ class Start:
 
     Args:
         env: environment variables.
-        files: content by absolute path; no two starts share one.
+        files: content or `Link` by absolute path; no two starts share one.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    files: Mapping[str, str | bytes | Link] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -365,7 +366,7 @@ class Image:
         self,
         *,
         env: Mapping[str, str] | None = None,
-        files: Mapping[str, str | bytes] | None = None,
+        files: Mapping[str, str | bytes | Link] | None = None,
         port: int = 3000,
         args: Sequence[str] = (),
         ready_within_s: float = 5.0,
@@ -376,7 +377,7 @@ class Image:
 
         Args:
             env: environment variables.
-            files: content by absolute path, laid into the container before it starts.
+            files: content or `Link` by absolute path, laid into the container before it starts.
             port: the port it listens on inside its container.
             args: arguments behind the image's entry point.
             ready_within_s: seconds until it must accept connections.
@@ -396,7 +397,7 @@ class Image:
         self,
         *,
         env: Mapping[str, str] | None = None,
-        files: Mapping[str, str | bytes] | None = None,
+        files: Mapping[str, str | bytes | Link] | None = None,
         args: Sequence[str] = (),
         within_s: float = 10.0,
     ) -> Finished:
@@ -404,7 +405,7 @@ class Image:
 
         Args:
             env: environment variables.
-            files: content by absolute path, laid into the container before it starts.
+            files: content or `Link` by absolute path, laid into the container before it starts.
             args: arguments behind the image's entry point.
             within_s: seconds until it must have ended.
 
