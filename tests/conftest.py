@@ -15,7 +15,7 @@ from coursework.images import ensure_images
 from tests.clone import clone_with_tiny
 from tests.learners import Class
 
-CLUSTER_MODULE = Module("97-cluster", "T", ("o",), (), 5, (), cluster_images=("busybox:1.37",))
+CLUSTER_MODULE = Module("97-cluster", "T", "P", ("o",), (), 5, (), cluster_images=("busybox:1.37",))
 # One of their own: that of the person who runs the tests is left alone.
 CLUSTER_NAME = "course-cluster-test"
 

@@ -10,6 +10,7 @@ ENTRY = """
 [[module]]
 slug = "{slug}"
 title = "T"
+part = "P"
 objectives = ["o"]
 requires = []
 minutes = 5
@@ -32,7 +33,7 @@ def test_modules_come_in_course_order():
 
 def test_all_images_of_a_module_are_each_named_once():
     """Whoever prepares a machine for a module needs what answers, lesson and checks start."""
-    module = Module("01-a", "T", ("o",), (), 5, ("a:1",), ("b:1", "a:1"), ("c:1",))
+    module = Module("01-a", "T", "P", ("o",), (), 5, ("a:1",), ("b:1", "a:1"), ("c:1",))
     assert module.all_images == ("a:1", "b:1", "c:1")
 
 

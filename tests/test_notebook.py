@@ -16,7 +16,7 @@ from tests.test_grading import CASES, TINY
 pytestmark = pytest.mark.engine
 RIGHT = (CASES / "right" / "server.py").read_text("utf-8")
 WRITE = f"%%writefile server.py\n{RIGHT}"
-IMPORT = "from coursework.notebook import check"
+IMPORT = "from coursework.notebook import check, hint"
 
 
 @pytest.fixture
@@ -131,3 +131,18 @@ def test_an_interrupt_leaves_nothing_behind(folder, engine):
     assert time.monotonic() - started < 30
     names = [c.name for c in engine.client.containers.list(all=True, ignore_removed=True)]
     assert not any(n.startswith("90-tiny") for n in names)
+
+
+def test_hint_shows_both_hints_and_the_section(folder):
+    """hint("greets") shows where to look, nearly the code, and the lesson's section."""
+    shown = run(folder, IMPORT, 'hint("greets")')[-1]
+    assert "Compare the body byte by byte." in shown
+    assert "The greeting ends without a newline." in shown
+    assert "“Greeting”" in shown
+
+
+def test_hint_names_the_checks_where_there_is_no_such_one(folder):
+    """A wrong name is told with the right ones, and nothing of it is run as HTML."""
+    shown = run(folder, IMPORT, 'hint("<b>greet")')[-1]
+    assert "90-tiny has no check named &#x27;&lt;b&gt;greet&#x27;" in shown
+    assert "its checks: greets, takes_port, echoes" in shown

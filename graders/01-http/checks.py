@@ -15,8 +15,16 @@ def server(image: Image) -> Server:
 
 @points(
     1,
-    hint="Encode the body first, then take len() of the bytes; end every line of the head with"
-    " \\r\\n.",
+    hints=(
+        (
+            "Look at the raw reply with the command above, piped into od -c: how does "
+            "each line end, and how many bytes does the body have?"
+        ),
+        (
+            "Encode the body first and take len() of the bytes; end every line of the "
+            "head with \\r\\n."
+        ),
+    ),
     link="Two ways to say where a body ends",
 )
 def check_counts_bytes(server: Server, random: Random) -> None:
@@ -34,8 +42,13 @@ def check_counts_bytes(server: Server, random: Random) -> None:
 
 @points(
     2,
-    hint="recv() gives what has arrived, not a request: read on until the empty line, then until"
-    " the body is whole.",
+    hints=(
+        ("One recv() is not one request: bytes arrive in whatever pieces the network likes."),
+        (
+            "Keep a buffer. Call recv() until it contains \\r\\n\\r\\n, then until the body "
+            "is as long as the head promised."
+        ),
+    ),
     link="A packet is not a request",
 )
 def check_reads_whole_requests(server: Server, random: Random) -> None:
@@ -54,7 +67,16 @@ def check_reads_whole_requests(server: Server, random: Random) -> None:
 
 @points(
     2,
-    hint="Read requests in a loop, and keep the bytes behind one request for the next.",
+    hints=(
+        (
+            "A connection may carry several requests, and one packet may carry several of "
+            "them at once."
+        ),
+        (
+            "Loop over requests on the same connection, and keep any bytes left over "
+            "after one request as the start of the next."
+        ),
+    ),
     link="One connection, many requests",
 )
 def check_keeps_connections(server: Server, random: Random) -> None:
@@ -71,8 +93,13 @@ def check_keeps_connections(server: Server, random: Random) -> None:
 
 @points(
     2,
-    hint="A body is bytes: never decode it, never look for an end inside it; chunk sizes are"
-    " hexadecimal.",
+    hints=(
+        "A body is bytes, and only its framing says where it ends.",
+        (
+            "Never decode the body or search it for an end; read each chunk's size with "
+            "int(line, 16), then exactly that many bytes and one \\r\\n."
+        ),
+    ),
     link="Two ways to say where a body ends",
 )
 def check_reads_both_framings(server: Server, random: Random) -> None:
@@ -89,8 +116,16 @@ def check_reads_both_framings(server: Server, random: Random) -> None:
 
 @points(
     1,
-    hint="What can be understood in two ways is refused with 400 and the connection closed; a"
-    " reply to HEAD ends with its head.",
+    hints=(
+        (
+            "Go through the contract's list of refusals, one request at a time: which one "
+            "gets the wrong status, or a body it shouldn't have?"
+        ),
+        (
+            "Check for a missing Host and for both framings before you look at the path, "
+            "answer 400 and close; for HEAD send the same head as for GET and no body."
+        ),
+    ),
     link="When two servers read one request differently",
 )
 def check_refuses_ambiguity(server: Server, random: Random) -> None:
@@ -116,8 +151,13 @@ def check_refuses_ambiguity(server: Server, random: Random) -> None:
 
 @points(
     2,
-    hint="While recv() waits for one client nobody else is served: give each connection a thread,"
-    " or use asyncio.",
+    hints=(
+        "While recv() waits for one client, no other client is served.",
+        (
+            "Give each connection a thread (threading.Thread(target=serve, "
+            "args=(connection,), daemon=True).start()), or use asyncio.start_server."
+        ),
+    ),
     link="What it costs in production",
 )
 def check_serves_while_others_wait(server: Server, random: Random) -> None:

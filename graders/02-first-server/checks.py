@@ -81,7 +81,16 @@ def moved_server(image: Image, file: str, port: int) -> Server:
 
 @points(
     2,
-    hint="res.json(value) makes the text and sets its type; res.send(text) says text/html.",
+    hints=(
+        (
+            "Compare status, Content-Type and body of your reply with the contract, "
+            "character by character."
+        ),
+        (
+            "Express: res.json(value) writes the text and sets the type, while "
+            "res.send(text) says text/html. FastAPI: return the dict itself."
+        ),
+    ),
     link="Answering in JSON",
 )
 def check_quick_start(server: Server) -> None:
@@ -91,7 +100,13 @@ def check_quick_start(server: Server) -> None:
 
 @points(
     2,
-    hint="Read process.env.PORT once, and use this one value for listening and for the log line.",
+    hints=(
+        "Both the port you listen on and the port in the log line come from PORT.",
+        (
+            "Read it once (process.env.PORT ?? 3000, or os.environ.get('PORT', '3000')) "
+            "and use that one value for listening and for the log line."
+        ),
+    ),
     link="Settings come from the environment",
 )
 def check_reads_environment(moved_server: Server, port: int) -> None:
@@ -105,7 +120,13 @@ def check_reads_environment(moved_server: Server, port: int) -> None:
 
 @points(
     2,
-    hint="Read the file that SHOWS_FILE names, and sort by starts_at before you answer.",
+    hints=(
+        ("The shows come from the file named by SHOWS_FILE, whatever it contains this time."),
+        (
+            "Parse the file when the server starts, and sort by starts_at: shows.sort((a, "
+            "b) => a.starts_at < b.starts_at ? -1 : 1), or sorted(shows, key=…)."
+        ),
+    ),
     link="Data from a file",
 )
 def check_serves_the_file(server: Server, shows: list[Show]) -> None:
@@ -115,8 +136,13 @@ def check_serves_the_file(server: Server, shows: list[Show]) -> None:
 
 @points(
     3,
-    hint="One slow computation on the event loop holds up everybody: await crypto.scrypt"
-    " (Node), or run it in a thread.",
+    hints=(
+        "One slow computation on the event loop holds up everybody else.",
+        (
+            "Node: await promisify(crypto.scrypt)(…) instead of scryptSync. Python: a "
+            "plain def endpoint, or asyncio.to_thread(hashlib.scrypt, …)."
+        ),
+    ),
     link="The same hash beside the loop",
 )
 def check_stays_responsive(server: Server, random: Random) -> None:
@@ -181,8 +207,16 @@ def ask_for_users(server: Server) -> Reply:
 
 @points(
     1,
-    hint="Read and test the file before you listen; else console.error one line with SHOWS_FILE"
-    " in it, and process.exit(1).",
+    hints=(
+        (
+            "Start your image without SHOWS_FILE, and with a broken file: what does it "
+            "print, and with which exit code does it end?"
+        ),
+        (
+            "Read and test the file before you listen; if that fails, print one line "
+            "naming SHOWS_FILE to stderr and exit with code 1."
+        ),
+    ),
     link="Fail at the start, and say why",
 )
 def check_fails_loudly(image: Image, file: str, shows: list[Show], meanwhile: Meanwhile) -> None:

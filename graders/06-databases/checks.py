@@ -170,8 +170,17 @@ def migrations(
 
 @points(
     1,
-    hint="Price, balance and bookings stand in the database: ask it each time, give each query a"
-    " time limit, and listen to the pool's error event.",
+    hints=(
+        (
+            "Prices, balances and bookings live in the database, which others may change "
+            "at any time: don't keep copies."
+        ),
+        (
+            "Ask the database in each request, give every query and every connection a "
+            "time limit, and handle the pool's error event so a lost connection doesn't "
+            "end the server."
+        ),
+    ),
     link="When the database is away",
 )
 def check_books_a_seat(office: BoxOffice, neighbour: BoxOffice, postgres: Postgres) -> None:
@@ -241,7 +250,13 @@ def wait_until_back(office: BoxOffice, user: str) -> None:
 
 @points(
     2,
-    hint="Between looking and inserting, somebody else inserts: let a unique constraint decide.",
+    hints=(
+        "Between your look and your insert, somebody else inserts.",
+        (
+            "UNIQUE (show_id, seat) on bookings; insert without looking first, and answer "
+            "409 when PostgreSQL reports error 23505."
+        ),
+    ),
     link="A constraint settles the race",
 )
 def check_sells_a_seat_once(office: BoxOffice, neighbour: BoxOffice) -> None:
@@ -320,8 +335,14 @@ def told(counts: dict[int, int]) -> str:
 
 @points(
     2,
-    hint="Do not compute the balance in your program: UPDATE … SET balance_cents = balance_cents -"
-    " price, with a condition or a CHECK that it stays above zero.",
+    hints=(
+        "A balance you read a moment ago may be wrong by the time you write it back.",
+        (
+            "Let one statement do it: UPDATE wallets SET balance_cents = balance_cents - "
+            "$1 WHERE user_name = $2 AND balance_cents >= $1; no row changed means "
+            "no_funds."
+        ),
+    ),
     link="A balance that cannot go below zero",
 )
 def check_never_overdraws(office: BoxOffice, neighbour: BoxOffice) -> None:
@@ -337,7 +358,10 @@ def check_never_overdraws(office: BoxOffice, neighbour: BoxOffice) -> None:
 
 @points(
     2,
-    hint="BEGIN, both writes and COMMIT on one connection; on any error ROLLBACK.",
+    hints=(
+        ("What has happened in the database if the connection ends between your two writes?"),
+        ("BEGIN, both writes and COMMIT on one and the same connection; ROLLBACK on any error."),
+    ),
     link="All or nothing",
 )
 def check_all_or_nothing(office: BoxOffice) -> None:
@@ -385,8 +409,13 @@ def cut_off(database: Database, crowd: Crowd[int, Reply]) -> None:
 
 @points(
     1,
-    hint="Never put a value into the text of a statement: write $1 (Node) or %s (psycopg), and"
-    " hand the value over beside it.",
+    hints=(
+        (
+            "A name may contain a quote. Where does your program put it into the text of "
+            "a statement?"
+        ),
+        ("Write $1 (Node) or %s (psycopg) in the statement, and pass the value beside it."),
+    ),
     link="Values are not text",
 )
 def check_treats_input_as_data(office: BoxOffice) -> None:
@@ -417,8 +446,16 @@ def check_treats_input_as_data(office: BoxOffice) -> None:
 
 @points(
     2,
-    hint="Take one lock for the whole run, note each applied name in a table, and put the migration"
-    " and its note into one transaction.",
+    hints=(
+        (
+            "Run ./migrate twice, then twice at the same time, then with a file that "
+            "fails half-way: which of these leaves something wrong behind?"
+        ),
+        (
+            "Take pg_advisory_lock for the whole run, record each applied name in a "
+            "table, and put a migration and its record into one transaction."
+        ),
+    ),
     link="Migrations",
 )
 def check_migrates_safely(migrations: Story[None]) -> None:

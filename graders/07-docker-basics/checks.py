@@ -137,8 +137,13 @@ def leaving(image: Image, meanwhile: Meanwhile) -> Story[int]:
 
 @points(
     2,
-    hint="ARG APP_VERSION takes the argument during the build. Write it into a LABEL, and into an"
-    " ENV for the program.",
+    hints=(
+        ("A build argument exists only while the image is built. Where do you store it?"),
+        (
+            "ARG APP_VERSION, then LABEL org.opencontainers.image.version=$APP_VERSION "
+            "for people and ENV APP_VERSION=$APP_VERSION for the program."
+        ),
+    ),
     link="A version that is baked in",
 )
 def check_bakes_the_version(
@@ -154,8 +159,13 @@ def check_bakes_the_version(
 
 @points(
     1,
-    hint='Arguments take the place of CMD and are added to ENTRYPOINT: ENTRYPOINT ["node",'
-    ' "server.js"].',
+    hints=(
+        "Arguments after the image's name replace CMD, and are added to ENTRYPOINT.",
+        (
+            'ENTRYPOINT ["node", "server.js"] (or ["python", "server.py"]), so that '
+            "--version becomes its argument."
+        ),
+    ),
     link="Arguments",
 )
 def check_takes_arguments(image: Image, server: Server) -> None:
@@ -173,8 +183,16 @@ def check_takes_arguments(image: Image, server: Server) -> None:
 
 @points(
     2,
-    hint='Docker signals process 1. Let it be the program itself: ENTRYPOINT ["node", "server.js"],'
-    " and in a script exec.",
+    hints=(
+        (
+            "Docker signals process 1. Look at which program that is: docker exec NAME "
+            "cat /proc/1/cmdline."
+        ),
+        (
+            'Write the entrypoint in exec form, ENTRYPOINT ["node", "server.js"], with no '
+            "shell and no npm in between; in a start script, exec the program."
+        ),
+    ),
     link="Who is process 1",
 )
 def check_stops_when_asked(leaving: Story[int]) -> None:
@@ -185,7 +203,13 @@ def check_stops_when_asked(leaving: Story[int]) -> None:
 
 @points(
     2,
-    hint="VOLUME /data in the Dockerfile, and the program must write there: see DATA_DIR.",
+    hints=(
+        "What a container writes into its own layer goes away with the container.",
+        (
+            "VOLUME /data in the Dockerfile, and let the program write there: it does so "
+            "unless DATA_DIR says otherwise."
+        ),
+    ),
     link="Data that stays",
 )
 def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -> None:
@@ -206,8 +230,16 @@ def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -
 
 @points(
     2,
-    hint="Remove the old container before docker run, publish at 127.0.0.1:8080:3000, and pass"
-    " BANNER on with --env BANNER.",
+    hints=(
+        (
+            "Run ops.sh up twice and look at docker ps and docker inspect lantern: does "
+            "everything match the contract?"
+        ),
+        (
+            "docker rm --force lantern before docker run, --publish 127.0.0.1:8080:3000, "
+            "--restart unless-stopped, and --env BANNER to pass the variable on."
+        ),
+    ),
     link="Start and replace by script",
 )
 def check_runs_by_script(server: Server, machine: Machine, random: Random) -> None:
@@ -252,8 +284,14 @@ def expect_as_agreed(container: Mapping[str, Any]) -> None:
 
 @points(
     1,
-    hint="Save what is in the volume: a helper with the same --volume and tar. docker export and"
-    " docker commit leave volumes out.",
+    hints=(
+        "docker export and docker commit leave volumes out.",
+        (
+            'docker run --rm --volume lantern-data:/data "$IMAGE or a helper" tar -C '
+            "/data -cf - . writes the archive to stdout; tar -C /data -xf - reads it "
+            "back."
+        ),
+    ),
     link="Back up and restore",
     needs=("keeps_data_outside",),
 )

@@ -123,8 +123,13 @@ def confined(image: Image) -> Server:
 
 @points(
     2,
-    hint="Build in one stage, and copy from it into a last one what runs. Deleting in a later step"
-    " leaves the file in the earlier layer.",
+    hints=(
+        "A file deleted in a later step is still in the earlier layer.",
+        (
+            "Build in one stage, and COPY --from=… only what runs into a last stage; list "
+            "everything private in .dockerignore."
+        ),
+    ),
     link="What ships and what stays behind",
 )
 def check_leaks_nothing(server: Server, saved: SavedImage, salt: Salt, release: str) -> None:
@@ -142,8 +147,13 @@ def check_leaks_nothing(server: Server, saved: SavedImage, salt: Salt, release: 
 
 @points(
     2,
-    hint="RUN --mount=type=secret,id=registry_token npm run build: the file is there during this"
-    " step and in no layer. Do not copy it, print it or pass it as an argument.",
+    hints=(
+        ("A secret is safe only while it never becomes part of a layer, an argument or a log."),
+        (
+            "RUN --mount=type=secret,id=registry_token npm run build: the file exists "
+            "during this step only. Don't copy it or print it."
+        ),
+    ),
     link="A secret that leaves no trace",
 )
 def check_keeps_the_secret(
@@ -162,7 +172,10 @@ def check_keeps_the_secret(
 
 @points(
     2,
-    hint="USER 1000, a number; and let the program write below /tmp: ENV CACHE_DIR=/tmp/lantern.",
+    hints=(
+        "Which user runs the program, and which folders does the program write to?",
+        ("USER 1000 (a number), and ENV CACHE_DIR=/tmp/lantern so that it writes below /tmp."),
+    ),
     link="Without root, and with little else",
 )
 def check_drops_privileges(confined: Server, saved: SavedImage) -> None:
@@ -177,7 +190,13 @@ def check_drops_privileges(confined: Server, saved: SavedImage) -> None:
 
 @points(
     2,
-    hint="COPY the two package files alone, install, and COPY the sources after that.",
+    hints=(
+        "A step is run again when anything it copied has changed.",
+        (
+            "COPY package.json package-lock.json ./ first, RUN npm ci next, and COPY the "
+            "sources after that."
+        ),
+    ),
     link="Order for the cache",
 )
 def check_caches_dependencies(
@@ -238,8 +257,13 @@ def told(step: Step) -> str:
 
 @points(
     1,
-    hint="Let the probe ask GET /api/health and wait for the answer: a server that hangs still"
-    " accepts connections.",
+    hints=(
+        "A server that hangs still accepts connections, and its process still exists.",
+        (
+            "HEALTHCHECK --interval=1s --timeout=1s with a command that asks GET "
+            "/api/health on $PORT and waits for the answer."
+        ),
+    ),
     link="Alive is not well",
 )
 def check_reports_health(hung: Story[None], saved: SavedImage) -> None:
@@ -256,7 +280,17 @@ def check_reports_health(hung: Story[None], saved: SavedImage) -> None:
 
 @points(
     1,
-    hint="ARG REVISION in the last stage, LABEL from it, and a version behind each FROM.",
+    hints=(
+        (
+            "Look at docker inspect for the labels, at each FROM for its version, and at "
+            "what hadolint says."
+        ),
+        (
+            "ARG REVISION in the last stage and LABEL "
+            "org.opencontainers.image.revision=$REVISION from it; a version after each "
+            "FROM."
+        ),
+    ),
     link="An image that says what it is",
 )
 def check_says_what_it_is(saved: SavedImage, builder: Builder, salt: Salt) -> None:

@@ -145,7 +145,16 @@ def wait_for_both(namespace: Namespace) -> None:
 
 @points(
     2,
-    hint="An init container that waits for the tables keeps the server from ending without them.",
+    hints=(
+        (
+            "Who is ready first, the database, the migration or web? Look at kubectl get "
+            "pods and at the RESTARTS column."
+        ),
+        (
+            "Give web an init container that waits until the tables exist, and the Job "
+            "one that waits for the database."
+        ),
+    ),
     link="Work that ends: Job",
 )
 def check_comes_up_in_one_apply(shop: Namespace) -> None:
@@ -171,7 +180,13 @@ def check_comes_up_in_one_apply(shop: Namespace) -> None:
 @points(
     2,
     needs=("comes_up_in_one_apply",),
-    hint="valueFrom.configMapKeyRef gives a variable, a volume of kind configMap gives files.",
+    hints=(
+        (
+            "Compare what web answers with kubectl get configmap -o yaml. How does each "
+            "value get into the pod?"
+        ),
+        ("valueFrom.configMapKeyRef makes a variable; a volume of kind configMap makes files."),
+    ),
     link="Settings: ConfigMap",
 )
 def check_reads_its_config(shop: Namespace, random: Random) -> None:
@@ -189,7 +204,10 @@ def check_reads_its_config(shop: Namespace, random: Random) -> None:
 @points(
     2,
     needs=("comes_up_in_one_apply",),
-    hint="A claim of the StatefulSet, mounted where PGDATA lies, outlives the pod.",
+    hints=(
+        "What outlives a pod, and where does PostgreSQL write?",
+        ("volumeClaimTemplates in the StatefulSet, mounted at the folder that contains PGDATA."),
+    ),
     link="Data that stays: StatefulSet",
 )
 def check_keeps_data(shop: Namespace, random: Random) -> None:
@@ -230,7 +248,13 @@ def pod_id(namespace: Namespace, name: str) -> str:
 @points(
     2,
     needs=("comes_up_in_one_apply",),
-    hint="A Service finds its pods by their labels, and kube-proxy spreads new connections.",
+    hints=(
+        "kubectl get endpointslices shows which pods a Service leads to.",
+        (
+            "The Service's selector must match the labels of web's pods and of no other "
+            "pods, and its port must lead to the container's."
+        ),
+    ),
     link="A name that stays",
 )
 def check_is_found_by_name(shop: Namespace) -> None:
@@ -304,7 +328,16 @@ def asking(namespace: Namespace) -> Iterator[Asked]:
 @points(
     1,
     needs=("comes_up_in_one_apply",),
-    hint="RollingUpdate with a readiness probe starts the new ones first; history keeps the old.",
+    hints=(
+        (
+            "When does Kubernetes count a new pod as ready, and how many old ones may go "
+            "before that?"
+        ),
+        (
+            "A readinessProbe that asks web itself, strategy RollingUpdate with "
+            "maxUnavailable: 0, and a revision history that isn't switched off."
+        ),
+    ),
     link="A new version, and back",
 )
 def check_rolls_and_undoes(shop: Namespace) -> None:
@@ -328,7 +361,13 @@ def check_rolls_and_undoes(shop: Namespace) -> None:
 @points(
     1,
     needs=("comes_up_in_one_apply",),
-    hint="The address of the database may take the password from a variable: $(PASSWORD).",
+    hints=(
+        "Look through everything you apply: where else does the password appear?",
+        (
+            "valueFrom.secretKeyRef gives PASSWORD to a container, and a later variable "
+            "may use it: postgres://user:$(PASSWORD)@db/lantern."
+        ),
+    ),
     link="Settings that nobody shall read: Secret",
 )
 def check_keeps_the_secret(objects: Story[list[Json]], other_password: Story[None]) -> None:

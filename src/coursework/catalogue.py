@@ -23,6 +23,7 @@ class Module:
     Args:
         slug: folder name everywhere, such as `02-first-server`.
         title: the heading a learner sees.
+        part: the part of the course that it belongs to; menu and map are grouped by it.
         objectives: what the learner can do afterwards, each a phrase after "can".
         requires: slugs of modules to take before.
         minutes: time for lesson and exercise together.
@@ -36,6 +37,7 @@ class Module:
 
     slug: str
     title: str
+    part: str
     objectives: tuple[str, ...]
     requires: tuple[str, ...]
     minutes: int
@@ -58,6 +60,11 @@ class Catalogue:
     """All modules in course order."""
 
     modules: tuple[Module, ...]
+
+    def parts(self) -> list[tuple[str, list[Module]]]:
+        """Return the name of each part with its modules, in course order."""
+        grouped = itertools.groupby(self.modules, key=lambda module: module.part)
+        return [(part, list(modules)) for part, modules in grouped]
 
     def find(self, name: str) -> Module:
         """Find a module by its slug, its number or its name without the number.

@@ -239,7 +239,8 @@ class _Collector:
                     verdict="skipped",
                     points=0,
                     max_points=marks.points,
-                    hint=marks.hint,
+                    hint=marks.hints[0] if marks.hints else "",
+                    next_hint=marks.hints[1] if marks.hints[1:] else "",
                     link=marks.link,
                 )
             )

@@ -1,4 +1,4 @@
-"""The one word that notebooks use: `check`."""
+"""The words that notebooks use: `check` and `hint`."""
 
 import os
 import re
@@ -41,6 +41,32 @@ def check(name: str | None = None) -> None:
         show(trouble_html(error))
     except KeyboardInterrupt:
         show(step_html("stopped; what was started is removed"))
+
+
+def hint(name: str) -> None:
+    """Show the hints of a check: where to look, then nearly the code.
+
+    Args:
+        name: of the check.
+
+    Example:
+        >>> hint("quick_start")
+
+    """
+    from IPython.display import HTML, display  # noqa: PLC0415 - only a kernel has it
+
+    from coursework.layout import find_layout  # noqa: PLC0415 - loaded when first asked
+    from coursework.report.hints import hints_of  # noqa: PLC0415 - as above
+    from coursework.report.notebook import hints_html, trouble_html  # noqa: PLC0415 - as above
+    from coursework.target import find_target  # noqa: PLC0415 - as above
+
+    try:
+        layout = find_layout()
+        slug = find_target(layout, str(_this_notebook())).module.slug
+        html = hints_html(hints_of(layout, slug, name))
+    except CourseError as error:
+        html = trouble_html(error)
+    display(HTML(html))  # type: ignore[no-untyped-call]
 
 
 def _checked(name: str | None, on_step: Any) -> Any:

@@ -18,7 +18,7 @@ kernelspec:
 # Exercise
 
 ```{code-cell} python
-from coursework.notebook import check
+from coursework.notebook import check, hint
 ```
 
 """

@@ -16,6 +16,7 @@ def test_it_is_listed_at_its_place_and_requires_the_one_before(clone):
     assert [m.slug for m in modules] == ["10-alpha", "15-web-sockets", "20-beta"]
     assert modules[1].title == 'Sockets, "open" and shut'
     assert modules[1].requires == ("10-alpha",)
+    assert modules[1].part == modules[0].part
     after = [part.strip() for part in clone.catalogue.read_text("utf-8").split("[[module]]")]
     assert after[:2] + after[3:] == entries
 

@@ -10,7 +10,7 @@ from coursework.containers.runs import open_run
 from coursework.images import ensure_images
 from coursework.submission import Submission
 
-MODULE = Module("98-checks", "T", ("o",), (), 5, ("busybox:1.37",))
+MODULE = Module("98-checks", "T", "P", ("o",), (), 5, ("busybox:1.37",))
 
 
 @pytest.fixture

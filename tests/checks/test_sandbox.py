@@ -15,7 +15,7 @@ from coursework.trouble import CourseError
 
 pytestmark = pytest.mark.engine
 
-MODULE = Module("96-sandbox", "T", ("o",), (), 5, ("busybox:1.37",), sandbox=True)
+MODULE = Module("96-sandbox", "T", "P", ("o",), (), 5, ("busybox:1.37",), sandbox=True)
 FILES = {
     "Dockerfile": b"FROM busybox:1.37\nVOLUME /data\n",
     "ops.sh": b"""\

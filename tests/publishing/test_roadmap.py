@@ -6,8 +6,8 @@ from coursework.catalogue import Catalogue, Module
 from coursework.publishing.roadmap import roadmap_svg
 
 
-def module(slug, *requires, title="A title"):
-    return Module(slug, title, ("do",), requires, 10, ())
+def module(slug, *requires, title="A title", part="Tools"):
+    return Module(slug, title, part, ("do",), requires, 10, ())
 
 
 def boxes(svg):
@@ -26,6 +26,19 @@ def test_each_module_is_a_link_below_all_that_it_requires():
         for before in m.requires:
             assert places[f"{before}/"][1] < places[f"{m.slug}/"][1]
     assert svg.count("<path") == 4
+
+
+def test_each_part_begins_below_the_one_before_and_says_its_name():
+    modules = (module("01-a"), module("02-b", "01-a"), module("03-c", part="Rush & co"),
+               module("04-d", "01-a", part="Rush & co"))  # fmt: skip
+    svg = roadmap_svg(Catalogue(modules))
+    places = boxes(svg)
+    headings = re.findall(r'<text class="part" x="0" y="(\d+)">([^<]*)<', svg)
+    assert [name for _, name in headings] == ["Tools", "Rush &amp; co"]
+    heights = {name: int(y) for y, name in headings}
+    assert heights["Tools"] < places["01-a/"][1]
+    assert places["02-b/"][1] < heights["Rush &amp; co"] < places["03-c/"][1]
+    assert places["03-c/"][1] == places["04-d/"][1]
 
 
 def test_no_two_boxes_overlap():

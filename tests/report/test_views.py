@@ -42,6 +42,14 @@ def test_a_failure_has_its_five_lines():
     assert [label for label, _ in details(result("failed", saw="404"))] == ["saw"]
 
 
+def test_a_next_hint_is_asked_for_by_the_words_of_the_place():
+    """A notebook calls a function, a terminal types a command; passed checks have none."""
+    failed = report(result("failed", hint="c", next_hint="d"), result("passed", next_hint="d"))
+    assert terminal(failed).count("next hint: course hint 90-tiny quick_start") == 1
+    assert "next hint: hint(&quot;quick_start&quot;)" in report_html(failed)
+    assert "next hint" not in terminal(report(result("failed", hint="c")))
+
+
 def test_a_command_is_never_folded():
     """A long command stays on one line, for pasting."""
     command = "curl " + "x" * 300

@@ -20,6 +20,7 @@ ROOMS = ("course", "solutions", "graders", "exercises")
 _SLUG = re.compile(r"\d\d-[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LIMIT_SLUG_CHARACTERS = 40
 _ENDING = ".in"
+_FIRST_PART = "Part one"
 _CATALOGUE_ENTRY = "catalogue_entry.toml.in"
 
 
@@ -85,12 +86,16 @@ def _words(layout: Layout, slug: str, title: str | None) -> dict[str, str]:
     title = slug[3:].replace("-", " ").capitalize() if title is None else title.strip()
     if not title or not title.isprintable():
         raise CourseError(f"{title!r} is no title.", fix=f'course new {slug} --title "Web sockets"')
-    before = [m.slug for m in load_catalogue(layout).modules if m.slug < slug]
+    modules = load_catalogue(layout).modules
+    before = [m for m in modules if m.slug < slug]
+    # A module usually continues the part of the one before it.
+    part = [*before[-1:], *modules[:1]][0].part if modules else _FIRST_PART
     return {
         "slug": slug,
         "title": title,
         "title_as_toml": json.dumps(title, ensure_ascii=False),
-        "requires": f'"{before[-1]}"' if before else "",
+        "part_as_toml": json.dumps(part, ensure_ascii=False),
+        "requires": f'"{before[-1].slug}"' if before else "",
     }
 
 

@@ -8,7 +8,7 @@ from coursework.submission import SubmissionError, written_files
 from coursework.trouble import CourseError
 
 _CHECK = re.compile(r"check\((?:\"([a-z0-9_]+)\"|'([a-z0-9_]+)')?\)")
-_IMPORT = "from coursework.notebook import check"
+_IMPORT = "from coursework.notebook import check, hint"
 _BEGIN, _END = "BEGIN SOLUTION", "END SOLUTION"
 
 

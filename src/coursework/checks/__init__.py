@@ -22,6 +22,7 @@ from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure, fail
 from coursework.checks.load import Crowd, at_once
+from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
@@ -57,6 +58,7 @@ __all__ = [
     "Postgres",
     "Ran",
     "Random",
+    "Record",
     "Reply",
     "Sandbox",
     "SandboxClient",

@@ -10,7 +10,7 @@ class Failure(AssertionError):  # noqa: N818 - a verdict, not an error
         looked_for: what the contract asks.
         saw: what came instead.
         command: what to type to see it again.
-        hint: the way out of a known mistake; the check's own hint where empty.
+        hint: the way out of a known mistake; the check's own hints where empty.
     """
 
     def __init__(self, looked_for: str, saw: str, *, command: str = "", hint: str = "") -> None:

@@ -97,6 +97,7 @@ class CheckPlugin:
         failure = error if isinstance(error, Failure) else None
         saw = failure.saw if failure else str(error) if failed else repr(error)
         shown = verdict in ("failed", "error")
+        hint, next_hint = _hints(marks, error) if failed else ("", "")
         result = CheckResult(
             name=name,
             title=_title(item),
@@ -107,7 +108,8 @@ class CheckPlugin:
             saw=saw if shown else "",
             command=self._session.command(failure) if failed else "",
             log=self._session.log(failure) if shown else "",
-            hint=((failure.hint if failure else "") or marks.hint) if failed else "",
+            hint=hint,
+            next_hint=next_hint,
             # The lesson's section explains what the check asks, not why nothing came up.
             link=marks.link if failed and not isinstance(failure, StartFailure) else "",
             reason=reason,
@@ -139,6 +141,14 @@ def _name(item: pytest.Item) -> str:
 
 def _marks(item: pytest.Item) -> Marks:
     return marks_of(getattr(item, "function", None))
+
+
+def _hints(marks: Marks, error: BaseException | None) -> tuple[str, str]:
+    """Return the hints of what failed: a check's own speak of answers, not of builds and starts."""
+    if isinstance(error, Failure) and (error.hint or isinstance(error, StartFailure)):
+        return error.hint, ""
+    first, second, *_ = (*marks.hints, "", "")
+    return first, second
 
 
 def _title(item: pytest.Item) -> str:

@@ -14,24 +14,24 @@ class Marks:
     """What `@points` says of a check."""
 
     points: int
-    hint: str = ""
+    hints: tuple[str, ...] = ()
     link: str = ""
     needs: tuple[str, ...] = ()
 
 
 def points(
-    count: int, *, hint: str = "", link: str = "", needs: tuple[str, ...] = ()
+    count: int, *, hints: tuple[str, ...] = (), link: str = "", needs: tuple[str, ...] = ()
 ) -> Callable[[Check], Check]:
     """Make a function a check that is worth points.
 
     Args:
         count: points for passing.
-        hint: one sentence that leads out of the usual mistake.
+        hints: where to look; then, for a learner who asks again, nearly the code.
         link: the heading of the lesson's section that explains it.
         needs: names of checks without which this one has nothing to look at.
 
     Example:
-        >>> @points(2, hint="res.json() sets the type as well.", link="Answering in JSON")
+        >>> @points(2, hints=("Look at the Content-Type.", "res.json() sets the type as well."))
         ... def check_quick_start(server):
         ...     '''GET /api/users answers {"message": "Backend ready!"}'''
         ...     server.get("/api/users").expect(200, exactly={"message": "Backend ready!"})
@@ -39,7 +39,7 @@ def points(
     """
 
     def mark(function: Check) -> Check:
-        function.course_marks = Marks(count, hint, link, tuple(needs))  # type: ignore[attr-defined]
+        function.course_marks = Marks(count, tuple(hints), link, tuple(needs))  # type: ignore[attr-defined]
         return function
 
     return mark

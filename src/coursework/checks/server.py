@@ -9,6 +9,7 @@ from typing import Protocol
 from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
+from coursework.checks.log import Record, having, records_in
 from coursework.checks.retype import curl_command
 from coursework.checks.wire import Address, Connection
 from coursework.containers.archive import Link
@@ -148,6 +149,50 @@ class Server(Client):
     def logs(self) -> str:
         """Give what the server has printed, the last 200 lines."""
         return self.container.log()
+
+    def log_records(
+        self,
+        fields: Mapping[str, object] | None = None,
+        *,
+        at_least: int = 0,
+        within_s: float = 5.0,
+    ) -> list[Record]:
+        """Return the JSON objects on standard output, one a line; other lines are left out.
+
+        Args:
+            fields: only records in which each of these fields has this value.
+            at_least: wait until there are that many of them.
+            within_s: seconds to wait.
+
+        Raises:
+            Failure: there are fewer when the time is over.
+
+        Example:
+            >>> reply = server.get("/api/shows")
+            >>> [record] = server.log_records({"id": reply.headers["X-Request-Id"]}, at_least=1)
+
+        """
+        self._ready()
+        command = f"docker logs {self.container.name}"
+        self._starter.note_use(self, command)
+        deadline = Deadline(within_s, self.container.processor_seconds)
+        while True:
+            is_late = deadline.has_passed()
+            printed = self.container.log(stderr=False, lines="all")
+            records = records_in(printed)
+            found = having(records, fields or {})
+            if len(found) >= at_least:
+                return found
+            if is_late:
+                what = ", ".join(f'"{name}": {value!r}' for name, value in (fields or {}).items())
+                last = printed.strip().splitlines()[-1:] or ["nothing"]
+                raise Failure(
+                    f"{at_least} JSON line{'s'[: at_least > 1]} on standard output"
+                    + (f" with {what}" if what else ""),
+                    f"{len(found)} among {len(records)}; the last line: {last[0][:200]}",
+                    command=command,
+                )
+            time.sleep(2 * _POLL_S)
 
     def wait_for_health(self, wanted: str, *, within_s: float) -> None:
         """Wait until the engine calls the server `healthy` or `unhealthy`, by its HEALTHCHECK.

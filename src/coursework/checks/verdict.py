@@ -22,7 +22,8 @@ class CheckResult:
         saw: what came instead; for an error, what went wrong on our side.
         command: what to type to see it again.
         log: last lines that the server or the build printed.
-        hint: the way out.
+        hint: where to look.
+        next_hint: nearly the code, for a learner who asks for it; empty where there is none.
         link: heading of the lesson's section.
         reason: why it was skipped.
         duration_s: seconds, without build and start.
@@ -38,6 +39,7 @@ class CheckResult:
     command: str = ""
     log: str = ""
     hint: str = ""
+    next_hint: str = ""
     link: str = ""
     reason: str = ""
     duration_s: float = 0.0

@@ -170,10 +170,12 @@ class Container:
             time.sleep(0.01)
         return self.exit_code()
 
-    def log(self, *, stdout: bool = True, stderr: bool = True) -> str:
-        """Give the last lines that it printed."""
+    def log(
+        self, *, stdout: bool = True, stderr: bool = True, lines: int | str = _LOG_LINES
+    ) -> str:
+        """Return the last lines it printed; with `lines="all"`, everything the engine kept."""
         try:
-            raw = self._container.logs(stdout=stdout, stderr=stderr, tail=_LOG_LINES)
+            raw = self._container.logs(stdout=stdout, stderr=stderr, tail=lines)
         except (NotFound, APIError):
             return ""
         return bytes(raw).decode(errors="replace")

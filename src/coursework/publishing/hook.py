@@ -10,7 +10,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from coursework.catalogue import load_catalogue
+from coursework.catalogue import Module, load_catalogue
 from coursework.layout import Layout
 from coursework.publishing.pages import exercise_path, lesson_path, module_pages
 from coursework.publishing.roadmap import roadmap_svg
@@ -29,14 +29,18 @@ def _layout(config: MkDocsConfig) -> Layout:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Give the navigation: home, the modules in course order, then what mkdocs.yml lists."""
-    modules: list[Any] = [
-        {f"{m.slug[:2]} · {m.title}": [lesson_path(m), exercise_path(m)]}
-        for m in load_catalogue(_layout(config)).modules
+    """Return the navigation: home, the modules part by part, then what mkdocs.yml lists."""
+    parts: list[Any] = [
+        {part: [_entry(module) for module in modules]}
+        for part, modules in load_catalogue(_layout(config)).parts()
     ]
     first, *rest = config.nav or []
-    config.nav = [first, *modules, *rest]
+    config.nav = [first, *parts, *rest]
     return config
+
+
+def _entry(module: Module) -> dict[str, list[str]]:
+    return {f"{module.slug[:2]} · {module.title}": [lesson_path(module), exercise_path(module)]}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

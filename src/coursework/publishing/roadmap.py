@@ -1,4 +1,4 @@
-"""The map of all modules: a picture whose boxes are links, drawn from the catalogue alone."""
+"""The map of all modules: a picture whose boxes are links, part by part, from the catalogue."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -8,54 +8,56 @@ from coursework.catalogue import Catalogue, Module
 
 _WIDTH, _HEIGHT = 300, 96
 _GAP_X, _GAP_Y = 24, 44
+_HEADING = 52
 _COLUMNS = 2
 _LINE_CHARACTERS = 30
 
 
 def roadmap_svg(catalogue: Catalogue) -> str:
     """Give the map as one line of SVG; each box links to its lesson, seen from the site's root."""
-    places = _places(catalogue)
-    columns = 1 + max((column for column, _ in places.values()), default=0)
-    rows = 1 + max((row for _, row in places.values()), default=0)
-    width = columns * (_WIDTH + _GAP_X) - _GAP_X + 4
-    height = rows * (_HEIGHT + _GAP_Y) - _GAP_Y + 4
-    drawn = [*_lines(catalogue, places), *(_box(m, places[m.slug]) for m in catalogue.modules)]
+    corners: dict[str, tuple[int, int]] = {}
+    headings: list[str] = []
+    bottom = 0
+    for part, modules in catalogue.parts():
+        headings.append(f'<text class="part" x="0" y="{bottom + 30}">{escape(part)}</text>')
+        corners |= _corners(modules, bottom + _HEADING)
+        bottom = max(corners[m.slug][1] for m in modules) + _HEIGHT + _GAP_Y
+    width = max((x for x, _ in corners.values()), default=0) + _WIDTH + 4
+    height = max(bottom - _GAP_Y, 0) + 4
+    boxes = (_box(m, corners[m.slug]) for m in catalogue.modules)
+    drawn = [*_lines(catalogue, corners), *headings, *boxes]
     return (
         f'<svg class="roadmap" viewBox="-2 -2 {width} {height}" style="max-width: {width}px"'
         f' role="img" aria-label="Map of the modules">{"".join(drawn)}</svg>'
     )
 
 
-def _places(catalogue: Catalogue) -> dict[str, tuple[int, int]]:
-    """Give column and row of each module: below all that it requires."""
+def _corners(modules: list[Module], top: int) -> dict[str, tuple[int, int]]:
+    """Return the corner of each box of a part: below all boxes of the part that it requires."""
     depths: dict[str, int] = {}
-    for module in catalogue.modules:
+    for module in modules:
         depths[module.slug] = 1 + max((depths.get(r, 0) for r in module.requires), default=0)
-    places: dict[str, tuple[int, int]] = {}
-    row = 0
+    corners: dict[str, tuple[int, int]] = {}
     for depth in sorted(set(depths.values())):
         level = [slug for slug, of in depths.items() if of == depth]
         for number, slug in enumerate(level):
-            places[slug] = (number % _COLUMNS, row + number // _COLUMNS)
-        row += -(-len(level) // _COLUMNS)
-    return places
+            row, column = divmod(number, _COLUMNS)
+            corners[slug] = (column * (_WIDTH + _GAP_X), top + row * (_HEIGHT + _GAP_Y))
+        top = max(y for _, y in corners.values()) + _HEIGHT + _GAP_Y
+    return corners
 
 
-def _lines(catalogue: Catalogue, places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+def _lines(catalogue: Catalogue, corners: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     for module in catalogue.modules:
-        x, y = _corner(places[module.slug])
+        x, y = corners[module.slug]
         for slug in module.requires:
-            from_x, from_y = _corner(places[slug])
+            from_x, from_y = corners[slug]
             start = f"{from_x + _WIDTH // 2} {from_y + _HEIGHT}"
             yield f'<path d="M{start} L{x + _WIDTH // 2} {y}"/>'
 
 
-def _corner(place: tuple[int, int]) -> tuple[int, int]:
-    return place[0] * (_WIDTH + _GAP_X), place[1] * (_HEIGHT + _GAP_Y)
-
-
-def _box(module: Module, place: tuple[int, int]) -> str:
-    x, y = _corner(place)
+def _box(module: Module, corner_of_box: tuple[int, int]) -> str:
+    x, y = corner_of_box
     title = textwrap.wrap(f"{module.slug[:2]} · {module.title}", _LINE_CHARACTERS)[:3]
     texts = [
         f'<text x="{x + 14}" y="{y + 26 + 21 * n}">{escape(t)}</text>' for n, t in enumerate(title)

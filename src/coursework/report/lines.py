@@ -46,6 +46,21 @@ def _hint(result: CheckResult) -> str:
     return ": ".join(p for p in (hint.rstrip(" .:") if where else hint, where) if p)
 
 
+def asks_for_hints(report: Report, form: str) -> str:
+    """Return a line that says how to ask for the next hint of each failed check; may be empty.
+
+    Args:
+        report: of one run.
+        form: what to type, with `{module}` and `{name}` in it.
+    """
+    asks = [
+        form.format(module=report.module, name=check.name)
+        for check in report.checks
+        if check.verdict == "failed" and check.next_hint
+    ]
+    return f"next hint: {'  or  '.join(asks)}" if asks else ""
+
+
 def summary(report: Report) -> str:
     """Give the closing line: points, and where the time went."""
     timings = report.timings

@@ -1,9 +1,10 @@
 """A report for the notebook: plain HTML without script, in the colours of the reader's theme."""
 
+from collections.abc import Sequence
 from html import escape
 
 from coursework.checks.verdict import CheckResult, Report
-from coursework.report.lines import MARKS, details, heading, printable, summary
+from coursework.report.lines import MARKS, asks_for_hints, details, heading, printable, summary
 from coursework.trouble import CourseError
 
 # JupyterLab's own variables follow its theme; the fallbacks are readable on light and dark.
@@ -46,11 +47,20 @@ def report_html(report: Report) -> str:
         f'<div style="color: {_COLOURS["skipped"]}">⚠ {escape(printable(w))}</div>'
         for w in report.warnings
     )
+    asks = asks_for_hints(report, 'hint("{name}")')
+    if asks:
+        warnings += f'<div style="opacity: 0.7">{escape(asks)}</div>'
     colour = _COLOURS["passed"] if report.exit_code == 0 else "inherit"
     ending = (
         f'<div style="margin-top: 0.6em; color: {colour}"><b>{escape(summary(report))}</b></div>'
     )
     return f'<div style="{_BOX}">{results}{warnings}{ending}</div>'
+
+
+def hints_html(hints: Sequence[str]) -> str:
+    """Return the hints of one check as a list; every text in it is escaped."""
+    items = "".join(f"<li>{escape(printable(text))}</li>" for text in hints)
+    return f'<ul style="{_BOX}">{items}</ul>'
 
 
 def step_html(text: str) -> str:

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.text import Text
 
 from coursework.checks.verdict import CheckResult, Report
-from coursework.report.lines import MARKS, details, heading, printable, summary
+from coursework.report.lines import MARKS, asks_for_hints, details, heading, printable, summary
 
 _STYLES = {"passed": "green", "failed": "red", "skipped": "yellow", "error": "magenta"}
 _LABEL_WIDTH = 12
@@ -28,5 +28,7 @@ def print_ending(console: Console, report: Report) -> None:
     """Print what follows the results: warnings and the sum."""
     for warning in report.warnings:
         console.print(Text(f"⚠ {printable(warning)}", "yellow"), soft_wrap=True)
+    if asks := asks_for_hints(report, "course hint {module} {name}"):
+        console.print(Text(asks, "dim"), soft_wrap=True)
     style = "green" if report.exit_code == 0 else "bold"
     console.print(Text(f"\n{summary(report)}", style))

@@ -10,6 +10,7 @@ import pytest
 
 from coursework.authoring import audit
 from coursework.authoring.audit import Subject, audit_places, audit_structure
+from coursework.authoring.new import new_module
 from coursework.authoring.source import read_cells, reference_files
 from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
@@ -70,6 +71,13 @@ def swap_entries(layout: Layout) -> None:
     layout.catalogue.write_text(head + entries, "utf-8")
 
 
+def part_between(layout: Layout) -> None:
+    new_module(layout, "15-between")
+    head, other, last = layout.catalogue.read_text("utf-8").rsplit("[[module]]", 2)
+    other = other.replace('part = "', 'part = "Another, not ')
+    layout.catalogue.write_text(f"{head}[[module]]{other}[[module]]{last}", "utf-8")
+
+
 def link_answer(layout: Layout) -> None:
     (layout.root / RIGHT / "link.py").symlink_to("server.py")
 
@@ -104,6 +112,7 @@ BREAKS = (
     one("requires what comes later", "later-requirement", CATALOGUE,
         replaced(CATALOGUE, "requires = []", f'requires = ["{BETA}"]')),
     one("entries in no order", "catalogue-order", CATALOGUE, swap_entries),
+    one("part taken up again", "scattered-part", CATALOGUE, part_between),
     one("folder without an entry", "unknown-folder", "graders/30-gone",
         written("graders/30-gone/checks.py", "")),
     one("file beside the modules", "unknown-file", "course/notes.txt",
@@ -141,7 +150,7 @@ BREAKS = (
     one("check without a cell", "check-cells", EXERCISE, replaced(
         EXERCISE, '```{code-cell} python\ncheck("greets")\n```', "")),
     one("no cell that imports", "import-cell", EXERCISE,
-        replaced(EXERCISE, "from coursework.notebook import check", "import this")),
+        replaced(EXERCISE, "from coursework.notebook import check, hint", "import this")),
     one("no closing cell", "closing-cell", EXERCISE,
         replaced(EXERCISE, "```{code-cell} python\ncheck()\n```", "")),
     one("one right answer only", "no-right-answer", f"graders/{ALPHA}/right",

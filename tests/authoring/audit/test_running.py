@@ -17,7 +17,7 @@ WRONG = f"graders/{ALPHA}/wrong/greets/greeting_typed_in"
 ASKED = 'server.get("/hello").expect(200, exactly={"message": greeting})'
 SECOND_CHECK = '''
 
-@points(0, hint="any text")
+@points(0, hints=("any text",))
 def check_answers(server: Server) -> None:
     """GET /hello answers 200"""
     server.get("/hello").expect(200, json={"message": "never this"})

@@ -8,6 +8,7 @@ from coursework.authoring.derive import folder_files
 from coursework.authoring.source import reference_files
 
 _POINTS_OF_A_MODULE = 10
+_HINTS = 2
 
 
 def points_sum_to_ten(subject: Subject) -> Iterator[Finding]:
@@ -22,15 +23,14 @@ def points_sum_to_ten(subject: Subject) -> Iterator[Finding]:
 def checks_speak(subject: Subject) -> Iterator[Finding]:
     """Find checks that a learner could not read: no title, no hint, no points."""
     for check in subject.checks:
-        for rule, text in (
-            ("check-without-docstring", check.title),
-            ("check-without-hint", check.hint),
-        ):
-            if not text.strip():
-                what = f"check_{check.name} has none; learners read it"
-                yield subject.finding(subject.checks_file, rule, what)
+        if not check.title.strip():
+            what = f"check_{check.name} has none; learners read it"
+            yield subject.finding(subject.checks_file, "check-without-docstring", what)
+        if len(check.hints) < _HINTS:
+            what = f"check_{check.name} has {len(check.hints)} of 2: where to look, nearly the code"
+            yield subject.finding(subject.checks_file, "check-without-hint", what)
         if check.points < 1:
-            what = f"check_{check.name} is worth nothing; decorate it with @points(2, hint=…)"
+            what = f"check_{check.name} is worth nothing; decorate it with @points(2, hints=(…, …))"
             yield subject.finding(subject.checks_file, "check-without-points", what)
 
 
@@ -55,7 +55,7 @@ def cells_are_the_checks(subject: Subject) -> Iterator[Finding]:
         what = f"it calls {', '.join(called) or 'none'}; checks.py has {', '.join(wanted)}"
         yield subject.finding(source, "check-cells", what)
     if not code or not code[0].is_import:
-        what = "its first code cell is not: from coursework.notebook import check"
+        what = "its first code cell is not: from coursework.notebook import check, hint"
         yield subject.finding(source, "import-cell", what)
     if not code or code[-1].check != "":
         yield subject.finding(source, "closing-cell", "its last code cell is not: check()")

@@ -34,6 +34,15 @@ def stands_in_order(subject: Subject) -> Iterator[Finding]:
         yield subject.finding(subject.layout.catalogue, "catalogue-order", what)
 
 
+def part_is_whole(subject: Subject) -> Iterator[Finding]:
+    """Find an entry that takes up a part again after another part began."""
+    parts = [part for part, modules in load_catalogue(subject.layout).parts()]
+    module = subject.module
+    if parts.count(module.part) > 1:
+        what = f"{subject.slug} belongs to {module.part!r}, whose modules are not all in a row"
+        yield subject.finding(subject.layout.catalogue, "scattered-part", what)
+
+
 def images_exist(subject: Subject) -> Iterator[Finding]:
     """Find images that no folder of images/ makes."""
     from coursework.images.recipe import load_recipes  # noqa: PLC0415 - loads the engine's client

@@ -12,6 +12,7 @@ from coursework.trouble import CourseError
 RULES: tuple[Rule, ...] = (
     entry.requires_earlier_modules,
     entry.stands_in_order,
+    entry.part_is_whole,
     entry.images_exist,
     entry.dockerfiles_use_listed_images,
     places.unknown_files,

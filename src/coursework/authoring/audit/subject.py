@@ -22,7 +22,7 @@ class CheckFacts:
         name: without `check_`.
         title: its docstring.
         points: for passing.
-        hint: of its @points.
+        hints: of its @points, without empty ones.
         link: a heading of the lesson; may be empty.
         needs: names of checks that must have passed.
     """
@@ -30,7 +30,7 @@ class CheckFacts:
     name: str
     title: str
     points: int
-    hint: str
+    hints: tuple[str, ...]
     link: str
     needs: tuple[str, ...]
 
@@ -69,7 +69,14 @@ class Subject:
 
         needs = _needs(self.checks_file)
         return tuple(
-            CheckFacts(c.name, c.title, c.max_points, c.hint, c.link, needs.get(c.name, ()))
+            CheckFacts(
+                c.name,
+                c.title,
+                c.max_points,
+                tuple(filter(None, (c.hint, c.next_hint))),
+                c.link,
+                needs.get(c.name, ()),
+            )
             for c in list_checks(self.layout, self.slug)
         )
 

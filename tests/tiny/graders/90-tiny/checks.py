@@ -17,13 +17,17 @@ def elsewhere(image: Image) -> Server:
     return image.start(env={"PORT": "4000"}, port=4000, ready_within_s=4.0, memory="64m")
 
 
-@points(3, hint="The greeting ends without a newline.", link="Greeting")
+@points(
+    3,
+    hints=("Compare the body byte by byte.", "The greeting ends without a newline."),
+    link="Greeting",
+)
 def check_greets(server: Server) -> None:
     """GET / answers hello"""
     server.get("/", timeout_s=2).expect(200, type="text/plain", body="hello")
 
 
-@points(2, hint="Read the port from the environment.")
+@points(2, hints=("Read the port from the environment.",))
 def check_takes_port(elsewhere: Server) -> None:
     """it listens on $PORT and says so"""
     elsewhere.get("/", timeout_s=2).expect(200)
