@@ -21,4 +21,4 @@ check: environment
 	@.venv/bin/mypy
 
 environment:
-	@PYTHONPATH=src $(PYTHON) -m coursework.bootstrap
+	@PYTHONPATH=src $(PYTHON) -m coursework.setup.bootstrap

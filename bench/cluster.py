@@ -18,10 +18,10 @@ import statistics
 import sys
 import time
 
-from coursework.catalogue import CLUSTER_IMAGE
 from coursework.cluster import Node
 from coursework.engine import Engine, start_engine
 from coursework.images import ensure_images
+from coursework.modules.catalogue import CLUSTER_IMAGE
 
 NAME = "course-cluster-bench"
 # What a cluster lacks, in the order in which it gets it, and the figure of having it.

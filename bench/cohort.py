@@ -40,7 +40,6 @@ import nbformat
 from coursework.authoring.audit.answers import RIGHT, SOLUTION, WRONG, Answer, answers_of
 from coursework.authoring.audit.answers import warming_answers as laid_warming_answers
 from coursework.authoring.audit.subject import Subject
-from coursework.catalogue import Module, load_catalogue
 from coursework.checks.deadline import ProcessorTime, processor_time
 from coursework.cohort.class_report import write_pages
 from coursework.cohort.gradebook import write_gradebook
@@ -49,6 +48,7 @@ from coursework.cohort.results import Result, Results
 from coursework.cohort.source import HandedIn
 from coursework.engine import Engine, start_engine
 from coursework.layout import Layout, find_layout
+from coursework.modules.catalogue import Module, load_catalogue
 from coursework.sandbox import Fleet, open_fleet
 
 MODULE = "02-first-server"
@@ -129,7 +129,7 @@ class Seen:
 
 
 def submissions(layout: Layout, module: Module, count: int) -> list[Submitted]:
-    """Give so many submissions, every fourth of them hostile."""
+    """Return so many submissions, every fourth of them hostile."""
     kinds = (SOLUTION, RIGHT, WRONG)
     answers = [a for a in answers_of(Subject(layout, module)) if a.kind in kinds]
     blank = nbformat.reads(layout.exercise(MODULE).read_text("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
@@ -149,7 +149,7 @@ def submissions(layout: Layout, module: Module, count: int) -> list[Submitted]:
 
 
 def different(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Give an answer that no other one is equal to."""
+    """Return an answer that no other one is equal to."""
     for name, sign in (("server.js", "//"), ("server.py", "#")):
         if name in files:
             files[name] += f"\n{sign} {random.randbytes(8).hex()}\n".encode()  # noqa: S311
@@ -157,7 +157,7 @@ def different(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def notebook(blank: Any, files: dict[str, bytes]) -> bytes:
-    """Give the exercise's notebook with these files in the place of its own."""
+    """Return the exercise's notebook with these files in the place of its own."""
     new = nbformat.from_dict(blank)  # type: ignore[no-untyped-call]
     cells = [c for c in new.cells if not c.source.startswith("%%writefile")]
     written = [
@@ -294,7 +294,7 @@ class Memory:
 
 
 def busy_share(before: ProcessorTime | None, after: ProcessorTime | None) -> float:
-    """Give how much of the processors' time was used between two looks."""
+    """Return how much of the processors' time was used between two looks."""
     if before is None or after is None:
         return 0.0
     return 1 - (after.idle - before.idle) / max(1, after.total - before.total)
@@ -346,7 +346,7 @@ def measure(count: int, jobs: int) -> tuple[dict[str, float], Seen]:
 
 
 def medians(results: list[Result], seen: Seen) -> dict[str, float]:
-    """Give the medians of what gradings took, in all and part by part."""
+    """Return the medians of what gradings took, in all and part by part."""
     rows = [
         {"took_s": seen.took_s[r.learner], **r.report.timings}
         | {f"check_{c.name}_s": c.duration_s for c in r.report.checks}

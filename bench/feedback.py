@@ -20,14 +20,14 @@ from pathlib import Path
 import requests
 
 from coursework.authoring.source import read_cells, reference_files
-from coursework.catalogue import load_catalogue
 from coursework.checks.verdict import Report
 from coursework.containers.building import write_context
 from coursework.containers.runs import LABEL_RUN
 from coursework.engine import Engine, start_engine
-from coursework.grading import grade
+from coursework.grading.grade import grade
 from coursework.images import ensure_images
 from coursework.layout import Layout, find_layout
+from coursework.modules.catalogue import load_catalogue
 
 MODULE = "02-first-server"
 CHECK = "quick_start"
@@ -35,7 +35,7 @@ SHOWS = '[{"id": 1, "title": "Hamlet", "starts_at": "2027-03-01T19:30:00Z", "pri
 
 
 def changed(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Give the answer with one line that was never there before."""
+    """Return the answer with one line that was never there before."""
     return {**files, "server.js": files["server.js"] + f"// {time.time_ns()}\n".encode()}
 
 

@@ -4,7 +4,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from coursework.catalogue import Module
 from coursework.checks.cluster import Cluster
 from coursework.cluster import Node, rootless
 from coursework.cluster.images import load_images
@@ -12,6 +11,7 @@ from coursework.cluster.namespace import remove_ended_namespaces
 from coursework.containers.runs import open_run
 from coursework.engine import Engine, start_engine
 from coursework.images import ensure_images
+from coursework.modules.catalogue import Module
 from tests.clone import clone_with_tiny
 from tests.learners import Class
 
@@ -32,22 +32,24 @@ class Notes:
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    """Give an engine that answers; the private one is started where there is none."""
+    """Return an engine that answers; the private one is started where there is none."""
     return start_engine()
 
 
 @pytest.fixture(scope="session")
 def node(engine):
-    """Give a cluster that is ready, the same for all tests."""
+    """Return a cluster that is ready, the same for all tests."""
     with _ready(engine, Node(engine, CLUSTER_NAME)) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def judging_node(engine):
-    """Give the cluster in which submissions are judged: without root, where that can be had."""
+    """Return the cluster in which submissions are judged: without root, where that can be had."""
     name = f"{CLUSTER_NAME}-judging"
-    with _ready(engine, Node(engine, name, rootless=not rootless.lacks(engine))) as made:
+    with _ready(
+        engine, Node(engine, name, rootless=not rootless.unsupported_reason(engine))
+    ) as made:
         yield made
 
 
@@ -65,13 +67,13 @@ def _ready(engine, made):
 
 @pytest.fixture
 def notes():
-    """Give what a run would remember."""
+    """Return what a run would remember."""
     return Notes()
 
 
 @pytest.fixture
 def cluster(node, notes):
-    """Give the cluster as a check holds it; its namespaces are removed afterwards."""
+    """Return the cluster as a check holds it; its namespaces are removed afterwards."""
     with open_run(CLUSTER_MODULE.slug) as run:
         made = Cluster(
             node, notes, prefix=f"check-{run.run_id}", labels=run.labels, files={"k8s/a": b""}
@@ -83,12 +85,12 @@ def cluster(node, notes):
 
 @pytest.fixture
 def namespace(cluster):
-    """Give an empty namespace."""
+    """Return an empty namespace."""
     return cluster.create_namespace()
 
 
 @pytest.fixture(scope="session")
 def cohort(engine, tmp_path_factory):
-    """Give a class of the tiny module, without submissions."""
+    """Return a class of the tiny module, without submissions."""
     ensure_images(engine, ["python:3.13-slim"])
     return Class(clone_with_tiny(tmp_path_factory.mktemp("cohort") / "clone"), engine)

@@ -5,12 +5,12 @@ from typing import Any
 
 from coursework.authoring.audit.answers import warming_answers
 from coursework.authoring.derive import derive_exercise
-from coursework.catalogue import load_catalogue
 from coursework.cohort.grading import Cohort, Progress, grade_cohort, left_to_grade
 from coursework.cohort.results import Results
 from coursework.cohort.source import find_submissions
 from coursework.containers.building import Limits
 from coursework.containers.runs import LABEL_MODULE, LABEL_RUN, is_alive
+from coursework.modules.catalogue import load_catalogue
 from coursework.sandbox import SandboxLimits, open_fleet
 from tests.clone import ROOT
 
@@ -30,7 +30,7 @@ class Class:
         self._released = derive_exercise(layout, slug)["exercise.ipynb"]
 
     def notebook(self, **files):
-        """Give a notebook that writes these files: `server_py`, `ops_sh`, `Dockerfile`."""
+        """Return a notebook that writes these files: `server_py`, `ops_sh`, `Dockerfile`."""
         notebook = json.loads(self._released)
         for name, text in files.items():
             place = name.replace("_", ".")
@@ -61,18 +61,18 @@ class Class:
 
 
 def code_cell(source) -> dict[str, Any]:
-    """Give a cell of a notebook."""
+    """Return a cell of a notebook."""
     return {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None,
             "source": source}  # fmt: skip
 
 
 def points(result):
-    """Give a result's points by check; None where it was not judged."""
+    """Return a result's points by check; None where it was not judged."""
     return {c.name: None if c.verdict == "error" else c.points for c in result.report.checks}
 
 
 def left_behind(engine, slug=SLUG):
-    """Give the names of containers and networks that ended gradings of a module left."""
+    """Return the names of containers and networks that ended gradings of a module left."""
     of_class = {"label": f"{LABEL_MODULE}={slug}"}
     containers = engine.client.containers.list(all=True, ignore_removed=True, filters=of_class)
     found = [(c.name, c.labels) for c in containers]

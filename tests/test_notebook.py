@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from coursework.images import ensure_images
 from coursework.layout import Layout, find_layout
-from tests.test_grading import CASES, TINY
+from tests.grading.test_grade import CASES, TINY
 
 pytestmark = pytest.mark.engine
 RIGHT = (CASES / "right" / "server.py").read_text("utf-8")
@@ -21,7 +21,7 @@ IMPORT = "from coursework.notebook import check, hint"
 
 @pytest.fixture
 def folder(engine, tmp_path, monkeypatch):
-    """Give a module's work folder in a clone; kernels started here reach the engine."""
+    """Return a module's work folder in a clone; kernels started here reach the engine."""
     shutil.copytree(TINY.root, tmp_path / "clone")
     layout = Layout(tmp_path / "clone")
     # The images are those of the real clone, which the engine has.

@@ -183,7 +183,7 @@ def check_serves_while_others_wait(server: Server, random: Random) -> None:
 def request(
     method: str, path: str, body: bytes = b"", fields: dict[str, str] | None = None
 ) -> bytes:
-    """Give the bytes of a request."""
+    """Return the bytes of a request."""
     framing = {"Content-Length": str(len(body))} if method == "POST" else {}
     lines = {"Host": "lantern.test", **framing, **(fields or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
@@ -191,7 +191,7 @@ def request(
 
 
 def chunked_request(chunks: list[bytes]) -> bytes:
-    """Give a note whose body comes in chunks, with extensions and a trailer to ignore."""
+    """Return a note whose body comes in chunks, with extensions and a trailer to ignore."""
     sizes = [f"{len(c):X}" if n % 2 else f"{len(c):x};part={n}" for n, c in enumerate(chunks)]
     parts = [f"{s}\r\n".encode() + c + b"\r\n" for s, c in zip(sizes, chunks, strict=True)]
     head = b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -199,7 +199,7 @@ def chunked_request(chunks: list[bytes]) -> bytes:
 
 
 def unclear_requests() -> list[bytes]:
-    """Give requests that a server must not guess about."""
+    """Return requests that a server must not guess about."""
     both = {"Transfer-Encoding": "chunked"}
     return [
         b"GET / HTTP/1.1\r\n\r\n",
@@ -211,7 +211,7 @@ def unclear_requests() -> list[bytes]:
 
 
 def percent_encoded(text: str) -> str:
-    """Give a text with every byte encoded, in digits of either case."""
+    """Return a text with every byte encoded, in digits of either case."""
     return "".join(f"%{b:02X}" if n % 2 else f"%{b:02x}" for n, b in enumerate(text.encode()))
 
 

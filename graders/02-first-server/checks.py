@@ -182,14 +182,14 @@ def rush(server: Server, names: list[str]) -> tuple[list[Reply], list[Reply]]:
 
 
 def retype_rush(port: int) -> str:
-    """Give the line that makes the same rush in a terminal."""
+    """Return the line that makes the same rush in a terminal."""
     url = f"http://localhost:{port}/api"
     code = f"curl -s -o /dev/null '{url}/ticket-code?name='$n"
     return f"for n in $(seq {CODES_AT_ONCE}); do {code} & done; time curl -i {url}/users; wait"
 
 
 def ticket_code(name: str) -> str:
-    """Give the code that the contract asks for."""
+    """Return the code that the contract asks for."""
     return hashlib.scrypt(
         name.encode(), salt=b"lantern", n=32768, r=8, p=1, dklen=32, maxmem=64 * 1024 * 1024
     ).hex()
@@ -232,7 +232,7 @@ def check_fails_loudly(image: Image, file: str, shows: list[Show], meanwhile: Me
 
 
 def bad_starts(file: str, shows: list[Show]) -> dict[str, Start]:
-    """Give starts with a SHOWS_FILE that holds no shows, by what is wrong with it."""
+    """Return starts with a SHOWS_FILE that holds no shows, by what is wrong with it."""
     starts = {"no such file": Start({"SHOWS_FILE": FILE})}
     for number, (case, text) in enumerate(broken_files(file, shows).items()):
         place = f"/data/{number}/shows.json"
@@ -241,7 +241,7 @@ def bad_starts(file: str, shows: list[Show]) -> dict[str, Start]:
 
 
 def broken_files(file: str, shows: list[Show]) -> dict[str, str]:
-    """Give files that no server should start with, by what is wrong with them."""
+    """Return files that no server should start with, by what is wrong with them."""
     first, *others = shows
     without_price = {name: value for name, value in first.items() if name != "price_cents"}
     values = {

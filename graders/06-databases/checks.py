@@ -74,7 +74,7 @@ class BoxOffice:
         return user
 
     def new_seat(self) -> str:
-        """Give a seat of the middle rows; the others are for what must not meet it."""
+        """Return a seat of the middle rows; the others are for what must not meet it."""
         return f"{self.random.pick('BCDE')}{self.random.integer(1, 10)}"
 
     def buy(self, show_id: int, seat: str, user: str, *, timeout_s: float = 20.0) -> Reply:
@@ -108,7 +108,7 @@ class BoxOffice:
 
 
 def wallet_path(user: str) -> str:
-    """Give the path of a user's wallet."""
+    """Return the path of a user's wallet."""
     return f"/api/wallets/{quote(user, safe='')}"
 
 
@@ -241,7 +241,7 @@ def answers_503_while_away(office: BoxOffice, postgres: Postgres, user: str, sho
 
 
 def wait_until_back(office: BoxOffice, user: str) -> None:
-    """Give the server some attempts to notice that its database is back."""
+    """Return the server some attempts to notice that its database is back."""
     for _ in range(20):
         if (reply := office.wallet(user)).status == 200:
             return
@@ -329,7 +329,7 @@ def expect_counts(replies: list[Reply], wanted: dict[int, int]) -> None:
 
 
 def told(counts: dict[int, int]) -> str:
-    """Give counts by status as a sentence."""
+    """Return counts by status as a sentence."""
     return ", ".join(f"{count} times {status}" for status, count in counts.items())
 
 

@@ -10,9 +10,9 @@ from coursework.checks import (
     Client,
     Deadline,
     Failure,
+    Finished,
     Image,
     Meanwhile,
-    Ran,
     Random,
     Sandbox,
     Server,
@@ -45,7 +45,7 @@ class Machine:
         self.empty = sandbox.empty
         self.docker = sandbox.docker
 
-    def ops(self, *words: str, stdin: bytes = b"", banner: str | None = None) -> Ran:
+    def ops(self, *words: str, stdin: bytes = b"", banner: str | None = None) -> Finished:
         """Run the answer's script."""
         env = {} if banner is None else {"BANNER": banner}
         ran = self._sandbox.run("ops.sh", *words, stdin=stdin, env=env)
@@ -60,7 +60,7 @@ class Machine:
         return self.docker("run", "--detach", where, *options, NAME).strip()
 
     def board(self, port: int = PORT) -> Client:
-        """Give a notice board on this machine, once it answers."""
+        """Return a notice board on this machine, once it answers."""
         board, deadline = self._sandbox.server(port), Deadline(SERVES_WITHIN_S)
         while True:
             try:
@@ -73,12 +73,12 @@ class Machine:
                 return board
 
     def users_of_the_volume(self) -> list[str]:
-        """Give the names of all containers with the notes, also of those that have ended."""
+        """Return the names of all containers with the notes, also of those that have ended."""
         found = self.docker("ps", "--all", "--filter=volume=lantern-data", "--format={{.Names}}")
         return found.split()
 
     def facts(self, container: str) -> dict[str, Any]:
-        """Give what `docker inspect` tells of a container."""
+        """Return what `docker inspect` tells of a container."""
         return dict(json.loads(self.docker("inspect", container))[0])
 
     def in_volume(self, command: str) -> str:
@@ -89,7 +89,7 @@ class Machine:
 
 @pytest.fixture(scope="session")
 def versions(random: Random) -> list[str]:
-    """Give two versions that nobody can know beforehand."""
+    """Return two versions that nobody can know beforehand."""
     return [f"{random.integer(2, 90)}.{random.integer(1, 90)}-{random.word()}" for _ in range(2)]
 
 
@@ -302,7 +302,7 @@ def check_backs_up(machine: Machine, random: Random) -> None:
     notes = [f"{random.text()}\n{word}" for word in random.words(3)]
     for note in notes:
         machine.board().post("/api/notes", json={"text": note}).expect(201)
-    if not (archive := machine.ops("backup").stdout):
+    if not (archive := machine.ops("backup").output):
         fail("a backup on standard output", "nothing")
     machine.empty()
     machine.ops("restore", stdin=archive)

@@ -51,19 +51,19 @@ class Salt:
     canaries: dict[str, str]
 
     def files(self, release: str) -> dict[str, str]:
-        """Give the files that the folder holds beside the given ones, and the release."""
+        """Return the files that the folder holds beside the given ones, and the release."""
         salted = {path: f"# {word}\n" for path, word in self.canaries.items()}
         return {**salted, "src/release.ts": source_of(release)}
 
 
 def source_of(release: str) -> str:
-    """Give src/release.ts of a release."""
+    """Return src/release.ts of a release."""
     return f"export const release = '{release}';\n"
 
 
 @pytest.fixture(scope="session")
 def salt(random: Random) -> Salt:
-    """Give words that nobody can know beforehand, and the files that hold them."""
+    """Return words that nobody can know beforehand, and the files that hold them."""
     paths = (".env", ".git/config", "tests/server.test.js", "node_modules/express/laptop.js")
     words = {path: f"canary-{random.hex(24)}" for path in paths}
     return Salt(f"token-{random.hex(32)}", random.hex(40), words)
@@ -71,7 +71,7 @@ def salt(random: Random) -> Salt:
 
 @pytest.fixture(scope="session")
 def release(random: Random) -> str:
-    """Give the name of the release that is built."""
+    """Return the name of the release that is built."""
     return f"release-{random.hex(12)}"
 
 
@@ -82,7 +82,7 @@ def image(builder: Builder, salt: Salt, release: str) -> Image:
 
 
 def options(salt: Salt) -> dict[str, dict[str, str]]:
-    """Give the secret and the argument of the contract."""
+    """Return the secret and the argument of the contract."""
     return {"secrets": {SECRET: salt.token}, "args": {"REVISION": salt.revision}}
 
 
@@ -230,28 +230,28 @@ def watch(
 
 
 def with_new_version(lock: str) -> str:
-    """Give another version to our own package: what npm installs is the same, the file is not."""
+    """Return another version to our own package: what npm installs is the same, the file is not."""
     # No value of the run's seed: a lock file that was built before would come from the cache.
     return lock.replace('"version": "1.0.0"', f'"version": "1.0.{time.time_ns()}"', 1)
 
 
 def installs(steps: Sequence[Step]) -> list[Step]:
-    """Give the steps that install packages."""
+    """Return the steps that install packages."""
     return [step for step in steps if INSTALLS.search(step.instruction)]
 
 
 def decided(steps: Sequence[Step]) -> list[Step]:
-    """Give those of which is known whether they come from the cache."""
+    """Return those of which is known whether they come from the cache."""
     return [step for step in installs(steps) if step.is_decided]
 
 
 def run_again(steps: Sequence[Step]) -> list[Step]:
-    """Give those that do not."""
+    """Return those that do not."""
     return [step for step in decided(steps) if not step.cached]
 
 
 def told(step: Step) -> str:
-    """Give a step in one line."""
+    """Return a step in one line."""
     return step.instruction[:80]
 
 

@@ -83,7 +83,7 @@ def sells_with(namespace: Namespace, objects: list[Json], password: str) -> None
 
 
 def secret_of(objects: list[Json]) -> Json:
-    """Give the Secret of the contract."""
+    """Return the Secret of the contract."""
     named = [o for o in objects if o["kind"] == "Secret" and o["metadata"]["name"] == "db-secret"]
     if not named:
         fail("a Secret db-secret in k8s/", f"{', '.join(sorted(o['kind'] for o in objects))}")
@@ -91,7 +91,7 @@ def secret_of(objects: list[Json]) -> Json:
 
 
 def password_of(secret: Json) -> str:
-    """Give the password that a manifest of a Secret holds."""
+    """Return the password that a manifest of a Secret holds."""
     if "password" in (plain := secret.get("stringData") or {}):
         return str(plain["password"])
     data = secret.get("data") or {}
@@ -123,7 +123,7 @@ def wait_for_pages(namespace: Namespace, wanted: Json, looked_for: str) -> None:
             return
         if deadline.has_passed():
             seen = "; ".join(f"{name}: {page}" for name, page in sorted(pages.items()))
-            fail(looked_for, seen, command=namespace.kubectl("describe", "pods"))
+            fail(looked_for, seen, command=namespace.kubectl_command("describe", "pods"))
         time.sleep(POLL_S)
 
 
@@ -138,7 +138,7 @@ def wait_for_both(namespace: Namespace) -> None:
             fail(
                 f"answers from both pods of web at web.{namespace.name}",
                 f"answers from {', '.join(sorted(answered))} alone",
-                command=namespace.kubectl("describe", "service", "web"),
+                command=namespace.kubectl_command("describe", "service", "web"),
             )
         time.sleep(POLL_S)
 
@@ -162,7 +162,11 @@ def check_comes_up_in_one_apply(shop: Namespace) -> None:
     web = shop.wait_for_rollout("deployments", "web", within_s=UP_WITHIN_S)
     replicas = web["spec"]["replicas"]
     if replicas != REPLICAS:
-        fail("2 replicas of web", f"{replicas}", command=shop.kubectl("get", "deployment", "web"))
+        fail(
+            "2 replicas of web",
+            f"{replicas}",
+            command=shop.kubectl_command("get", "deployment", "web"),
+        )
     buy(shop, "C4").expect(201)
     seats(shop).expect(200, json={"seats": ["C4"]})
     shop.wait_for_job("migrate", within_s=UP_WITHIN_S)
@@ -173,7 +177,7 @@ def check_comes_up_in_one_apply(shop: Namespace) -> None:
             fail(
                 "web pods that were never restarted",
                 f"pod {name} was restarted, {restarts} times",
-                command=shop.kubectl("logs", name, "--previous"),
+                command=shop.kubectl_command("logs", name, "--previous"),
             )
 
 
@@ -240,7 +244,7 @@ def holds(reply: Reply, seat: str) -> bool:
 
 
 def pod_id(namespace: Namespace, name: str) -> str:
-    """Give what tells a pod from the next one of its name; empty while there is none."""
+    """Return what tells a pod from the next one of its name; empty while there is none."""
     found = [p for p in namespace.all_of("pods") if p["metadata"]["name"] == name]
     return str(found[0]["metadata"]["uid"]) if found else ""
 
@@ -264,7 +268,7 @@ def check_is_found_by_name(shop: Namespace) -> None:
             fail(
                 "a database that is reached inside the cluster alone",
                 f"service {service['metadata']['name']} is a {service['spec']['type']}",
-                command=shop.kubectl("get", "services"),
+                command=shop.kubectl_command("get", "services"),
             )
     wait_for_both(shop)
     gone = shop.pods_of("deployments", "web")[0]["metadata"]["name"]
@@ -276,7 +280,7 @@ def check_is_found_by_name(shop: Namespace) -> None:
                 fail(
                     f"2 ready pods of web again within {REPLACED_WITHIN_S} s of a deletion",
                     f"{len(ready)}: {', '.join(sorted(ready))}",
-                    command=shop.kubectl("get", "pods"),
+                    command=shop.kubectl_command("get", "pods"),
                 )
             time.sleep(POLL_S)
     if asked.failures:
@@ -284,7 +288,7 @@ def check_is_found_by_name(shop: Namespace) -> None:
 
 
 def ready_pods(namespace: Namespace) -> set[str]:
-    """Give the names of the web pods that are ready."""
+    """Return the names of the web pods that are ready."""
     return {pod["metadata"]["name"] for pod in namespace.ready_pods_of("deployments", "web")}
 
 
@@ -349,7 +353,7 @@ def check_rolls_and_undoes(shop: Namespace) -> None:
         fail(
             "at least one ready endpoint of web at each moment of the rollout",
             "a moment with none",
-            command=shop.kubectl("get", "endpointslices", "--watch"),
+            command=shop.kubectl_command("get", "endpointslices", "--watch"),
         )
     wait_for_pages(shop, {"version": "2"}, "version 2 from each pod")
     shop.roll_back("web")

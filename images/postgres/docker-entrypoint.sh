@@ -1,11 +1,20 @@
 #!/bin/bash
 # Makes the data folder at the first start, then becomes the server.
-# It reads the variables of the official image that the course uses: POSTGRES_PASSWORD, POSTGRES_USER, POSTGRES_DB.
+# It reads the variables of the official image that the course uses: POSTGRES_PASSWORD, POSTGRES_USER, POSTGRES_DB;
+# each may instead name a file, such as a secret: POSTGRES_PASSWORD_FILE.
 set -eu
 
 # `docker run postgres:17 -c work_mem=8MB`: options alone are the server's.
 if [ "${1#-}" != "$1" ]; then set -- postgres "$@"; fi
 if [ "$1" != postgres ]; then exec "$@"; fi
+
+for name in POSTGRES_PASSWORD POSTGRES_USER POSTGRES_DB; do
+  from="${name}_FILE"
+  [ -n "${!from:-}" ] || continue
+  if [ -n "${!name:-}" ]; then echo "error: both $name and $from are set" >&2; exit 1; fi
+  export "$name"="$(< "${!from}")"
+  unset "$from"
+done
 
 # A folder below a volume is not there at first.
 mkdir -p -m 700 "$PGDATA"

@@ -55,7 +55,7 @@ class Layout:
 
 
 def user_cache() -> Path:
-    """Give the folder, shared by all clones of this user, for engines and image layers."""
+    """Return the folder, shared by all clones of this user, for engines and image layers."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "http-to-kubernetes"
 

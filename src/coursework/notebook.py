@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coursework.submission import SubmissionError, written_files
+from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import written_files
 from coursework.trouble import CourseError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -36,7 +37,8 @@ def check(name: str | None = None) -> None:
         area.update(HTML(html))  # type: ignore[no-untyped-call]
 
     try:
-        show(report_html(_checked(name, lambda text: show(step_html(text)))))
+        report, next_step = _checked(name, lambda text: show(step_html(text)))
+        show(report_html(report, next_step))
     except CourseError as error:
         show(trouble_html(error))
     except KeyboardInterrupt:
@@ -58,7 +60,7 @@ def hint(name: str) -> None:
     from coursework.layout import find_layout  # noqa: PLC0415 - loaded when first asked
     from coursework.report.hints import hints_of  # noqa: PLC0415 - as above
     from coursework.report.notebook import hints_html, trouble_html  # noqa: PLC0415 - as above
-    from coursework.target import find_target  # noqa: PLC0415 - as above
+    from coursework.submissions.target import find_target  # noqa: PLC0415 - as above
 
     try:
         layout = find_layout()
@@ -69,13 +71,13 @@ def hint(name: str) -> None:
     display(HTML(html))  # type: ignore[no-untyped-call]
 
 
-def _checked(name: str | None, on_step: Any) -> Any:
+def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
     from coursework.engine import start_engine  # noqa: PLC0415 - loaded at the first check
-    from coursework.grading import Watcher, grade  # noqa: PLC0415
+    from coursework.grading.engine_choice import engine_for  # noqa: PLC0415
+    from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
     from coursework.layout import find_layout  # noqa: PLC0415
-    from coursework.report.record import save_report  # noqa: PLC0415
-    from coursework.sandbox.of_module import graded_in  # noqa: PLC0415
-    from coursework.target import find_target  # noqa: PLC0415
+    from coursework.modules.progress import record_report  # noqa: PLC0415
+    from coursework.submissions.target import find_target  # noqa: PLC0415
 
     if name is not None and not _NAME.fullmatch(name):
         raise CourseError(
@@ -86,7 +88,7 @@ def _checked(name: str | None, on_step: Any) -> Any:
     target = find_target(layout, str(notebook))
     saved = target.read().files
     files, unsaved = _files_on_disk(notebook.parent, saved, _cells_that_ran())
-    with graded_in(layout, target.module, start_engine(on_step), on_step) as engine:
+    with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
         report = grade(
             target.module,
             files,
@@ -95,9 +97,8 @@ def _checked(name: str | None, on_step: Any) -> Any:
             only=(name,) if name else (),
             watcher=Watcher(on_step),
         )
-    if not name:
-        save_report(layout, report)
-    return replace(report, warnings=tuple(unsaved))
+    next_step = "" if name else record_report(layout, report)
+    return replace(report, warnings=tuple(unsaved)), next_step
 
 
 def _this_notebook() -> Path:
@@ -126,7 +127,7 @@ def _cells_that_ran() -> list[str]:
 def _files_on_disk(
     folder: Path, saved: Mapping[str, bytes], sources: list[str]
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Give the files that cells have written, as they are on disk, and what the notebook lacks."""
+    """Return the files that cells have written, as they are on disk, and warnings."""
     names = dict.fromkeys([*saved, *_names_written(sources)])
     files = {n: (folder / n).read_bytes() for n in names if (folder / n).is_file()}
     warnings = [

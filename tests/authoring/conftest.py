@@ -15,7 +15,7 @@ ALPHA, BETA = "10-alpha", "20-beta"
 
 @pytest.fixture(scope="session")
 def laid_out(tmp_path_factory) -> Layout:
-    """Give the clone that the others are copies of; nobody changes it."""
+    """Return the clone that the others are copies of; nobody changes it."""
     layout = Layout(tmp_path_factory.mktemp("laid-out") / "clone")
     layout.catalogue.parent.mkdir(parents=True)
     layout.catalogue.write_text("# The modules.\n", "utf-8")
@@ -27,7 +27,7 @@ def laid_out(tmp_path_factory) -> Layout:
 
 @pytest.fixture
 def clone(laid_out, tmp_path) -> Layout:
-    """Give a clone with two modules to change at will."""
+    """Return a clone with two modules to change at will."""
     shutil.copytree(laid_out.root, tmp_path / "clone")
     return Layout(tmp_path / "clone")
 
@@ -47,5 +47,5 @@ def build(layout: Layout, slug: str = ALPHA) -> None:
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """Give all files below a folder."""
+    """Return all files below a folder."""
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}

@@ -26,14 +26,14 @@ CLOSING = '```{code-cell} python\ncheck("greets")\n```\n\n```{code-cell} python\
 
 
 def writes(clone, *cells):
-    """Give the exercise these cells; derive it and give its notebook."""
+    """Return the exercise these cells; derive it and give its notebook."""
     text = "".join(f"```{{code-cell}} python\n{cell}\n```\n\n" for cell in cells)
     clone.solution(ALPHA).write_text(HEAD + text + CLOSING, "utf-8")
     return json.loads(derive_exercise(clone, ALPHA)["exercise.ipynb"])
 
 
 def refused(clone, *cells):
-    """Give what the derivation refuses these cells with."""
+    """Return what the derivation refuses these cells with."""
     with pytest.raises(SourceError) as error:
         writes(clone, *cells)
     return str(error.value)

@@ -3,7 +3,7 @@
 import pytest
 
 from coursework.authoring.new import new_module
-from coursework.catalogue import load_catalogue
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 from tests.authoring.conftest import ALPHA, tree
 

@@ -2,20 +2,20 @@
 
 import pytest
 
-from coursework.catalogue import Module
 from coursework.checks.session import Session, Task
 from coursework.containers.building import Limits
 from coursework.containers.cleaning import clean
 from coursework.containers.runs import open_run
 from coursework.images import ensure_images
-from coursework.submission import Submission
+from coursework.modules.catalogue import Module
+from coursework.submissions.files import Submission
 
 MODULE = Module("98-checks", "T", "P", ("o",), (), 5, ("busybox:1.37",))
 
 
 @pytest.fixture
 def session_of(engine, tmp_path):
-    """Give a function that opens a run on files; all that it makes is removed afterwards."""
+    """Return a function that opens a run on files; all that it makes is removed afterwards."""
     ensure_images(engine, MODULE.images)
     with open_run(MODULE.slug) as run:
         opened = []

@@ -31,7 +31,7 @@ spec: {selector: {app: web}, ports: [{port: 80, targetPort: 3000}]}
 
 
 def answer(text, name="all.yaml"):
-    """Give one file of manifests as an answer has it."""
+    """Return one file of manifests as an answer has it."""
     return {f"k8s/{name}": text.encode()}
 
 

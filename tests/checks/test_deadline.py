@@ -8,7 +8,7 @@ from coursework.checks.deadline import Deadline, ProcessorTime, processor_time
 
 
 def machine(*readings):
-    """Give what reads these times one after another, the last one again and again."""
+    """Return what reads these times one after another, the last one again and again."""
     left = list(readings)
     return lambda: left.pop(0) if len(left) > 1 else left[0]
 

@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from coursework.catalogue import Module
 from coursework.checks.failure import Failure
 from coursework.checks.session import Session, Task
 from coursework.containers.building import Limits
 from coursework.containers.runs import open_run
+from coursework.modules.catalogue import Module
 from coursework.sandbox import open_fleet
-from coursework.submission import Submission
+from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 pytestmark = pytest.mark.engine
@@ -34,7 +34,7 @@ esac
 
 @pytest.fixture(scope="module")
 def session(engine, tmp_path_factory):
-    """Give a run in a sandbox of its own."""
+    """Return a run in a sandbox of its own."""
     nobody = lambda _: None  # noqa: E731 - nobody listens
     with open_fleet(engine, MODULE, (), nobody, ahead=1, wanted=1) as fleet:
         _, inner = fleet.take()
@@ -50,7 +50,7 @@ def session(engine, tmp_path_factory):
 
 @pytest.fixture
 def sandbox(session):
-    """Give the instrument, and an engine without anything of an earlier test."""
+    """Return the instrument, and an engine without anything of an earlier test."""
     session.sandbox.empty()
     return session.sandbox
 
@@ -58,7 +58,7 @@ def sandbox(session):
 def test_a_script_has_arguments_variables_and_input(session, sandbox):
     """It gives back bytes as they were, and what it says is the report's log."""
     ran = sandbox.run("ops.sh", "tell", "it's", stdin=b"\0\xff" * 100_000, env={"BANNER": "a  b"})
-    assert (ran.exit_code, ran.stdout) == (3, b"\0\xff" * 100_000)
+    assert (ran.exit_code, ran.output) == (3, b"\0\xff" * 100_000)
     assert ran.stderr == "it's a  b ops.sh\n"
     assert session.log(None) == "it's a  b ops.sh"
     assert session.command(None) == """BANNER='a  b' sh ops.sh tell 'it'"'"'s' < FILE"""

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def note(node, namespace):
-    """Give a ConfigMap."""
+    """Return a ConfigMap."""
     manifest = {"metadata": {"name": "note"}, "data": {"text": "old"}}
     return node.api().create("configmaps", manifest, namespace=namespace.name)
 

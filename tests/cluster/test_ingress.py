@@ -59,7 +59,7 @@ spec:
 
 @pytest.fixture
 def ask(node):
-    """Give what asks the cluster's Ingress from this machine: status and body."""
+    """Return what asks the cluster's Ingress from this machine: status and body."""
 
     def get(host, path):
         connection = http.client.HTTPConnection(

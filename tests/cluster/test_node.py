@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def other(engine):
-    """Give another cluster beside the tests' own, deleted afterwards."""
+    """Return another cluster beside the tests' own, deleted afterwards."""
     made = Node(engine, f"{CLUSTER_NAME}-other")
     made.delete()
     yield made
@@ -71,7 +71,7 @@ def test_two_stand_side_by_side_and_one_that_is_killed_comes_back_with_its_data(
 
 
 def deployments_of(node):
-    """Give the names of the system's Deployments."""
+    """Return the names of the system's Deployments."""
     found = node.api().list("deployments", namespace="kube-system")
     return {deployment["metadata"]["name"] for deployment in found}
 

@@ -42,7 +42,7 @@ spec:
 
 @pytest.fixture
 def shop(namespace):
-    """Give a namespace with a server, and two pods that can ask it."""
+    """Return a namespace with a server, and two pods that can ask it."""
     text = SERVICE + "---\n" + POD % ("web", "web", SERVE)
     text += "".join(POD % (name, name, "exec sleep 600") for name in ("friend", "stranger"))
     namespace.apply({"k8s/all.yaml": text.encode()})
@@ -52,13 +52,13 @@ def shop(namespace):
 
 
 def running(namespace):
-    """Give the pods that run."""
+    """Return the pods that run."""
     return [p for p in namespace.all_of("pods") if p["status"].get("phase") == "Running"]
 
 
 @pytest.fixture
 def reaches(node, shop):
-    """Give what tells whether a pod gets an answer of the server."""
+    """Return what tells whether a pod gets an answer of the server."""
 
     def ask(pod):
         wget = ["wget", "-q", "-O", "-", "-T", "2", f"http://web.{shop.name}.svc.cluster.local."]

@@ -35,8 +35,8 @@ spec:
 
 @pytest.fixture
 def node(engine, judging_node):
-    """Give the cluster in which submissions are judged."""
-    if why := rootless.lacks(engine):
+    """Return the cluster in which submissions are judged."""
+    if why := rootless.unsupported_reason(engine):
         pytest.skip(f"no node without root: {why}")
     return judging_node
 

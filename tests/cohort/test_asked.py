@@ -15,7 +15,7 @@ AUTUMN = Asked("/in/autumn", "06-databases", "/out/autumn", "sqlite:////autumn.d
 
 @pytest.fixture
 def layout(tmp_path):
-    """Give a clone in which two sources were graded, autumn's last."""
+    """Return a clone in which two sources were graded, autumn's last."""
     made = Layout(tmp_path)
     remember(made, SPRING)
     remember(made, AUTUMN)

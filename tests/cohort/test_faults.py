@@ -20,7 +20,7 @@ pytestmark = pytest.mark.engine
 HALF = RIGHT.replace('b"hello"', 'b"<b>hi</b>"')
 ANSWERS = {"ada": RIGHT, "bob": HALF, "dee": RIGHT}
 _HALF_EARNS = {**POINTS, "greets": 0, "serves_many": 0}
-# What a run has that nothing disturbs: see test_grading.
+# What a run has that nothing disturbs: see test_grade.
 EARNED = {"ada": POINTS, "bob": _HALF_EARNS, "dee": POINTS}
 
 
@@ -70,11 +70,11 @@ class Grading:
         return found
 
     def results(self):
-        """Give the results by learner."""
+        """Return the results by learner."""
         return {r.learner: r for r in self._results.all()}
 
     def names(self):
-        """Give what stands in the folder of results."""
+        """Return what stands in the folder of results."""
         return sorted(path.name for path in self._results.folder.iterdir())
 
 
@@ -158,7 +158,7 @@ def test_a_disk_that_fills_up_is_emptied_and_the_class_graded_on(cohort, tmp_pat
 
 @contextmanager
 def small_disk(folder):
-    """Give a folder on a disk of its own that holds little."""
+    """Return a folder on a disk of its own that holds little."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

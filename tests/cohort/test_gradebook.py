@@ -33,21 +33,21 @@ def result(learner, *checks):
 
 
 def held(url, learner):
-    """Give what a gradebook holds of a learner, in any of its courses: check → points, by hand."""
+    """Return what a gradebook holds of a learner, in any course: check → points, by hand."""
     with Gradebook(url) as book:
         grades = book.find_submission_notebook("exercise", SLUG, learner).grades
         return {g.name: (g.auto_score, g.manual_score, g.needs_manual_grade) for g in grades}
 
 
 def counted(url):
-    """Give how many rows each table of a gradebook has."""
+    """Return how many rows each table of a gradebook has."""
     with Gradebook(url) as book:
         return {t.name: book.db.query(t).count() for t in Base.metadata.sorted_tables}
 
 
 @pytest.fixture(scope="module")
 def server(engine):
-    """Give a PostgreSQL server, as anybody starts one."""
+    """Return a PostgreSQL server, as anybody starts one."""
     ensure_images(engine, ["postgres:17"])
     data = "/var/lib/postgresql/data"
     settings = Settings("postgres:17", {"POSTGRES_PASSWORD": PASSWORD}, port=5432, in_memory=[data])
@@ -77,7 +77,7 @@ def as_owner(container):
 
 @pytest.fixture
 def url(server):
-    """Give the address of an empty database, without a driver's name, as a person writes it."""
+    """Return the address of an empty database, without a driver's name, as a person writes it."""
     name = f"grades_{next(_DATABASES)}"
     with closing(as_owner(server)) as owner:
         owner.execute(f"CREATE DATABASE {name}".encode())

@@ -24,7 +24,7 @@ HALF = RIGHT.replace('b"hello"', 'b"<b>hi</b>"')
 
 @pytest.fixture(scope="module")
 def term(cohort, tmp_path_factory):
-    """Give a class of three after it was graded: right, half right, damaged."""
+    """Return a class of three after it was graded: right, half right, damaged."""
     folder = tmp_path_factory.mktemp("term")
     cohort.hand_in(folder / "in", "ada", cohort.notebook(server_py=RIGHT))
     cohort.hand_in(folder / "in", "bob", cohort.notebook(server_py=HALF))

@@ -8,7 +8,8 @@ import zipfile
 import pytest
 
 from coursework.cohort.source import answered_module, find_submissions, identifier
-from coursework.submission import LIMIT_NOTEBOOK_BYTES, SubmissionError
+from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import LIMIT_NOTEBOOK_BYTES
 from coursework.trouble import CourseError
 
 SLUG = "02-first-server"

@@ -11,14 +11,14 @@ import pytest
 
 from coursework.images import ensure_images
 from coursework.layout import Layout
-from tests.test_grading import CASES, TINY
+from tests.grading.test_grade import CASES, TINY
 
 COURSE = Path(sys.executable).parent / "course"
 
 
 @pytest.fixture
 def clone(engine, tmp_path):
-    """Give a clone whose tiny module was answered with the right server."""
+    """Return a clone whose tiny module was answered with the right server."""
     ensure_images(engine, ["python:3.13-slim"])
     shutil.copytree(TINY.root, tmp_path / "clone")
     layout = Layout(tmp_path / "clone")
@@ -39,7 +39,7 @@ def save(layout, server):
 
 @pytest.fixture
 def course(clone, engine):
-    """Give a function that starts the command line in the clone."""
+    """Return a function that starts the command line in the clone."""
 
     def start(*arguments):
         return subprocess.Popen(
@@ -56,7 +56,7 @@ def course(clone, engine):
 
 @pytest.fixture
 def finished(course):
-    """Give a function that runs the command line to its end: exit code, output, errors."""
+    """Return a function that runs the command line to its end: exit code, output, errors."""
 
     def run(*arguments):
         process = course(*arguments)

@@ -19,7 +19,7 @@ SLUG = "87-author"
 
 @pytest.fixture
 def author(tmp_path):
-    """Give a clone with one new module."""
+    """Return a clone with one new module."""
     layout = Layout(tmp_path / "clone")
     layout.catalogue.parent.mkdir(parents=True)
     layout.catalogue.write_text("", "utf-8")

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from tests.commands.conftest import save
-from tests.test_grading import CASES, SCHEMA
+from tests.grading.test_grade import CASES, SCHEMA
 
 pytestmark = pytest.mark.engine
 RIGHT = (CASES / "right" / "server.py").read_text("utf-8")

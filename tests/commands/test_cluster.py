@@ -17,7 +17,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def typed(node, monkeypatch, tmp_path):
-    """Give what types a command at the tests' own cluster, with files of its own."""
+    """Return what types a command at the tests' own cluster, with files of its own."""
     monkeypatch.setattr(Node.__init__, "__defaults__", (node.name,))
     monkeypatch.setattr(command_line, "kubeconfig", lambda: tmp_path / "kubeconfig")
     monkeypatch.setattr(command_line, "programs", lambda: tmp_path)

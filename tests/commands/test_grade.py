@@ -13,7 +13,7 @@ from tests.learners import RIGHT, SLUG
 
 @pytest.fixture
 def typed(cohort, monkeypatch):
-    """Give what types the command in a clone with the tiny module."""
+    """Return what types the command in a clone with the tiny module."""
     monkeypatch.chdir(cohort.layout.root)
     assert find_layout().root == cohort.layout.root
     return lambda *words: CliRunner().invoke(grade.command, words)

@@ -13,7 +13,7 @@ from tests.learners import SLUG
 
 @pytest.fixture
 def typed(engine, tmp_path, monkeypatch):
-    """Give what types the command in a clone of its own, and gives whom it graded."""
+    """Return what types the command in a clone of its own, and gives whom it graded."""
     assert engine
     layout = clone_with_tiny(tmp_path / "clone")
     monkeypatch.chdir(layout.root)

@@ -16,7 +16,7 @@ _COURSE = Path(sys.executable).with_name("course")
 
 @pytest.fixture
 def images(engine):
-    """Give a function that runs `course images`: exit code, output, errors."""
+    """Return a function that runs `course images`: exit code, output, errors."""
 
     def run(*arguments):
         done = subprocess.run(

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from coursework.engine import processes
-from coursework.lab import free_port
+from coursework.lab.server import free_port
 
 pytestmark = pytest.mark.engine
 
@@ -23,7 +23,7 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 
 @pytest.fixture
 def lab(clone, course):
-    """Give what starts a lab with options: its process, and its address with the token."""
+    """Return what starts a lab with options: its process, and its address with the token."""
     started = []
     lesson = clone.root / "course" / "90-tiny" / "lesson.md"
     lesson.parent.mkdir(parents=True, exist_ok=True)
@@ -44,13 +44,13 @@ def lab(clone, course):
 
 
 def descendants(pid):
-    """Give the numbers of all processes below one."""
+    """Return the numbers of all processes below one."""
     found = processes.children(pid)
     return [*found, *(deeper for child in found for deeper in descendants(child))]
 
 
 def told(pid):
-    """Give how a process was called, and its variables; nothing of one that is gone."""
+    """Return how a process was called, and its variables; nothing of one that is gone."""
     try:
         words, pairs = (
             Path(f"/proc/{pid}/{file}").read_text("utf-8").split("\0")

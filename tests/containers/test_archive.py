@@ -11,7 +11,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def container(engine):
-    """Give a container that never ran."""
+    """Return a container that never ran."""
     ensure_images(engine, ["busybox:1.37"])
     made = engine.client.containers.create("busybox:1.37")
     yield made

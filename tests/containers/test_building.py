@@ -22,7 +22,7 @@ MODULE = "98-building"
 
 @pytest.fixture
 def built(engine):
-    """Give a function that builds a Dockerfile; its images are removed afterwards."""
+    """Return a function that builds a Dockerfile; its images are removed afterwards."""
     ensure_images(engine, ["busybox:1.37"])
     yield lambda text, **more: build_image(
         engine, {"Dockerfile": text.encode()}, module=MODULE, **more
@@ -88,7 +88,7 @@ def test_a_limit_of_time_stops_the_build(engine, built):
 
 
 def command_lines():
-    """Give what each process of this machine was started with."""
+    """Return what each process of this machine was started with."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")

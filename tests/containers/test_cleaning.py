@@ -12,7 +12,7 @@ MODULE = "97-cleaning"
 
 @pytest.fixture
 def client(engine):
-    """Give the SDK's client of an engine that has the smallest image."""
+    """Return the SDK's client of an engine that has the smallest image."""
     ensure_images(engine, ["busybox:1.37"])
     return engine.client
 

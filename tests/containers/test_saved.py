@@ -17,7 +17,7 @@ BASES = ("busybox:1.37", "an-image:that-is-not-here")
 
 @pytest.fixture
 def image_of(engine):
-    """Give a function that builds files; its images are removed afterwards."""
+    """Return a function that builds files; its images are removed afterwards."""
     ensure_images(engine, ["busybox:1.37"])
     yield lambda files: build_image(
         engine, {name: text.encode() for name, text in files.items()}, module=MODULE

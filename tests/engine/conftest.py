@@ -36,7 +36,7 @@ def own_network() -> Iterator[None]:
 
 @pytest.fixture
 def private(own_network: None) -> Iterator[PrivateEngine]:
-    """Give a private engine that does not run yet; it is stopped afterwards."""
+    """Return a private engine that does not run yet; it is stopped afterwards."""
     del own_network
     if missing := [name for name in ("dockerd", "iptables") if not packages.find_program(name)]:
         pytest.skip(f"not installed: {', '.join(missing)}")

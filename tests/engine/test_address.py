@@ -15,7 +15,7 @@ from coursework.trouble import CourseError
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an empty Docker folder that counts as the user's."""
+    """Return an empty Docker folder that counts as the user's."""
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))

@@ -21,7 +21,7 @@ _THEIRS = {
 
 @pytest.fixture
 def users(tmp_path: Path) -> Path:
-    """Give a user's Docker folder."""
+    """Return a user's Docker folder."""
     folder = tmp_path / "users"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(_THEIRS), encoding="utf-8")

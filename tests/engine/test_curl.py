@@ -29,7 +29,7 @@ class _Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Give the port of a server that answers what it was asked."""
+    """Return the port of a server that answers what it was asked."""
     with HTTPServer(("127.0.0.1", 0), _Echo) as server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()

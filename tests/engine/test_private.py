@@ -137,7 +137,7 @@ def test_a_daemon_that_cannot_start_tells_why(private: PrivateEngine) -> None:
 
 @pytest.fixture
 def sleeping(private: PrivateEngine) -> Iterator[int]:
-    """Give the number of a container's process in a running private engine."""
+    """Return the number of a container's process in a running private engine."""
     private.start(silent)
     client = docker.DockerClient(base_url=private.docker_host)
     with tempfile.TemporaryFile() as nothing:

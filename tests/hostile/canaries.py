@@ -155,7 +155,7 @@ class Machine:
 
 
 def _processes_with(word):
-    """Give the numbers of all processes of the machine that were started with a word."""
+    """Return the numbers of all processes of the machine that were started with a word."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -5,5 +5,5 @@ import pytest
 
 @pytest.fixture(scope="session")
 def node(judging_node):
-    """Give that cluster in the place of the tests' own."""
+    """Return that cluster in the place of the tests' own."""
     return judging_node

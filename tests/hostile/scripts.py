@@ -31,7 +31,7 @@ exit 1
 
 
 def _attack(tries: str, code: str, seen: str) -> Hostile:
-    """Give a submission whose script attacks, and tells in words what it reached."""
+    """Return a submission whose script attacks, and tells in words what it reached."""
     return Hostile(tries, IMAGE, {"ops_sh": _ONCE.replace("@attack@", code.strip())}, seen=seen)
 
 

@@ -147,7 +147,7 @@ _SAY = RIGHT.replace('b"hello"', "json.dumps(found).encode()")
 
 
 def _raw(code: str) -> str:
-    """Give a server that answers each connection with what a piece of code sends on `c`."""
+    """Return a server that answers each connection with what a piece of code sends on `c`."""
     return (
         "import os, socket, time\n"
         's = socket.create_server(("0.0.0.0", int(os.environ.get("PORT", "3000"))), backlog=99)\n'

@@ -24,12 +24,12 @@ SECURITY = 'violates PodSecurity "baseline:latest"'
 
 
 def pod(spec="enableServiceLinks: false", container="tty: false", volume=""):
-    """Give a pod with something in it that it may not have."""
+    """Return a pod with something in it that it may not have."""
     return POD % (spec, container, volume)
 
 
 def rbac(kind, name, text):
-    """Give an object of the API's own rights."""
+    """Return an object of the API's own rights."""
     version = "rbac.authorization.k8s.io/v1"
     return f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}}}\n{text}\n"
 

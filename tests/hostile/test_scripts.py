@@ -22,7 +22,7 @@ _AT_ONCE = 3
 
 @pytest.fixture(scope="session")
 def room(engine, tmp_path_factory):
-    """Give a class of the module, without submissions."""
+    """Return a class of the module, without submissions."""
     made = Class(clone_with_tiny(tmp_path_factory.mktemp("basics") / "clone"), engine, SLUG)
     ensure_images(engine, [*made.module.images, *made.module.check_images])
     return made
@@ -30,7 +30,7 @@ def room(engine, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def neighbour(room):
-    """Give a sandbox that stands beside all others."""
+    """Return a sandbox that stands beside all others."""
     answers = warming_answers(room.layout, room.module)
     with open_fleet(
         room.engine, room.module, answers, lambda _: None, ahead=1, wanted=1, limits=SMALL
@@ -40,7 +40,7 @@ def neighbour(room):
 
 @pytest.fixture(scope="module")
 def batches(room, neighbour, tmp_path_factory):
-    """Give what grades the batch of a submission, once, and gives its folder and results."""
+    """Return what grades the batch of a submission, once, and gives its folder and results."""
     names = sorted(SCRIPTS)
     done = {}
 
@@ -85,7 +85,7 @@ def with_what_is_found(text, found):
 
 
 def verdicts(result):
-    """Give a result's checks by name."""
+    """Return a result's checks by name."""
     return {check.name: check for check in result.report.checks}
 
 

@@ -15,7 +15,7 @@ _AT_ONCE = 4
 
 @pytest.fixture(scope="session")
 def batches(cohort, tmp_path_factory):
-    """Give what grades the batch of a submission, once, and gives its folder and results."""
+    """Return what grades the batch of a submission, once, and gives its folder and results."""
     names = sorted(SUBMISSIONS)
     done = {}
 

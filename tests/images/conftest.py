@@ -10,6 +10,6 @@ __all__ = ["own_network", "private", "private_engine"]
 
 @pytest.fixture
 def private_engine(private):
-    """Give a second engine that runs and has no image yet."""
+    """Return a second engine that runs and has no image yet."""
     private.start(silent)
     return Engine("private", private.docker_host)

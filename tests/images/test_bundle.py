@@ -33,7 +33,7 @@ def build(engine, folder, dockerfile, *options):
 
 @pytest.fixture
 def bundle(engine, tmp_path):
-    """Give a bundle of one small image, with its file."""
+    """Return a bundle of one small image, with its file."""
     ensure_images(engine, ["busybox:1.37"])
     inventory = take_inventory(engine, known_images())
     file = tmp_path / "class.zip"

@@ -19,7 +19,7 @@ IMAGES = ["busybox:1.37", "node:24-slim", "python:3.13-slim"]
 
 @pytest.fixture
 def made(engine):
-    """Give an engine that has the images."""
+    """Return an engine that has the images."""
     ensure_images(engine, IMAGES)
     return engine
 

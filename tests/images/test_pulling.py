@@ -38,7 +38,7 @@ def asked_anew(monkeypatch):
 
 @pytest.fixture(scope="module")
 def registry(engine):
-    """Give the address of an empty registry that the engine reaches as localhost."""
+    """Return the address of an empty registry that the engine reaches as localhost."""
     ensure_images(engine, ["debian:trixie-slim"])
     image = docker(engine, "build", "-q", "-", text=_REGISTRY)
     container = docker(engine, "run", "-d", "--rm", "-p", "127.0.0.1::5000", image)
@@ -60,7 +60,7 @@ def answers(address):
 
 @pytest.fixture
 def clone(engine, registry, tmp_path, monkeypatch):
-    """Give a function that makes a recipe in a clone of its own, and removes its image."""
+    """Return a function that makes a recipe in a clone of its own, and removes its image."""
     (tmp_path / "course").mkdir()
     (tmp_path / "course" / "catalogue.toml").touch()
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,7 @@ from coursework.trouble import CourseError
 
 @pytest.fixture
 def clone(tmp_path):
-    """Give a copy of the parts that recipes are read from."""
+    """Return a copy of the parts that recipes are read from."""
     root = find_layout().root
     for name in ("images", "solutions", "graders"):
         shutil.copytree(root / name, tmp_path / "a" / name)
@@ -89,3 +89,11 @@ def test_a_need_that_nothing_makes_is_said(clone):
     with pytest.raises(CourseError, match="makes alpine:3") as error:
         digests(clone)
     assert "busybox:1.37" in error.value.why
+
+
+def test_the_sandboxes_compose_is_the_learners():
+    """What a check runs in a sandbox is what the locked environment brings."""
+    root = find_layout().root
+    pinned = (root / "images/sandbox/compose.txt").read_text("utf-8")
+    lock = (root / "requirements.lock").read_text("utf-8")
+    assert pinned.strip() in lock

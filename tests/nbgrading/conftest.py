@@ -12,7 +12,7 @@ import pytest
 
 from coursework.images import ensure_images
 from tests.clone import clone_with_tiny
-from tests.test_grading import TINY
+from tests.grading.test_grade import TINY
 
 ROOT = Path(__file__).parents[2]
 SLUG = "90-tiny"
@@ -47,7 +47,7 @@ class Classroom:
         return done
 
     def released(self) -> Any:
-        """Give the notebook that learners begin with."""
+        """Return the notebook that learners begin with."""
         return json.loads((self.folder / "release" / SLUG / "exercise.ipynb").read_bytes())
 
     def submit(self, learner: str, text: str) -> Path:
@@ -58,13 +58,13 @@ class Classroom:
         return path
 
     def answered(self, server: str) -> Any:
-        """Give the released notebook with a server written into its cell."""
+        """Return the released notebook with a server written into its cell."""
         notebook = self.released()
         cell(notebook, "write-server-py")["source"] = f"%%writefile server.py\n{server}"
         return notebook
 
     def grades(self, learner: str) -> Any:
-        """Give what the gradebook holds of a learner: check → (points, waits for a person)."""
+        """Return what the gradebook holds of a learner: check → (points, waits for a person)."""
         from nbgrader.api import Gradebook
 
         with Gradebook(f"sqlite:///{self.folder / 'gradebook.db'}") as book:
@@ -78,7 +78,7 @@ class Classroom:
             }
 
     def feedback(self, learner: str) -> str:
-        """Give the page that a learner reads."""
+        """Return the page that a learner reads."""
         return (self.folder / "feedback" / learner / SLUG / "exercise.html").read_text("utf-8")
 
 
@@ -92,7 +92,7 @@ def cell(notebook: Any, grade_id: str) -> Any:
 
 @pytest.fixture(scope="session")
 def released(engine, tmp_path_factory) -> Classroom:
-    """Give a clone whose module is released; the others are copies of it."""
+    """Return a clone whose module is released; the others are copies of it."""
     ensure_images(engine, ["python:3.13-slim"])
     root = tmp_path_factory.mktemp("released") / "clone"
     clone_with_tiny(root)
@@ -105,6 +105,6 @@ def released(engine, tmp_path_factory) -> Classroom:
 
 @pytest.fixture
 def classroom(released, engine, tmp_path) -> Classroom:
-    """Give a clone with a released module and no submissions."""
+    """Return a clone with a released module and no submissions."""
     shutil.copytree(released.root, tmp_path / "clone")
     return Classroom(tmp_path / "clone", {"DOCKER_HOST": engine.docker_host})

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import requests
 
-from coursework.lab import free_port
+from coursework.lab.server import free_port
 from tests.nbgrading.conftest import Classroom
 
 _TOKEN = "formgrader"  # noqa: S105 - of a server that ends with the test

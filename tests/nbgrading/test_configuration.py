@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from coursework.authoring.derive import derive_exercise
-from coursework.catalogue import load_catalogue
 from coursework.cohort.gradebook import default_address, write_gradebook
-from coursework.grading import grade
+from coursework.grading.grade import grade
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from tests.cohort.test_results import CHECK, REPORT, RESULT
 from tests.learners import left_behind
 from tests.nbgrading.conftest import RIGHT, SLUG, Classroom, cell
@@ -24,7 +24,7 @@ HALF_RIGHT = RIGHT.read_text("utf-8").replace('b"hello"', 'b"<b>hi</b>"')
 
 @pytest.fixture(scope="module")
 def term(released, engine, tmp_path_factory):
-    """Give a classroom after a whole round trip of three learners."""
+    """Return a classroom after a whole round trip of three learners."""
     root = tmp_path_factory.mktemp("term") / "clone"
     shutil.copytree(released.root, root)
     room = Classroom(root, {"DOCKER_HOST": engine.docker_host})
@@ -41,7 +41,7 @@ def term(released, engine, tmp_path_factory):
 
 
 def tampered(room, canary):
-    """Give a half right answer that tries to be more."""
+    """Return a half right answer that tries to be more."""
     notebook = room.answered(HALF_RIGHT)
     graded = cell(notebook, "check-greets")
     graded["source"] = "3"

@@ -28,7 +28,7 @@ def require_chromium() -> None:
 
 @contextmanager
 def phone() -> Iterator[WebDriver]:
-    """Give a browser with a window of 390 by 844 CSS pixels."""
+    """Return a browser with a window of 390 by 844 CSS pixels."""
     require_chromium()
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
@@ -47,13 +47,13 @@ def phone() -> Iterator[WebDriver]:
 
 
 def requested(driver: Any) -> list[str]:
-    """Give the address of each request that pages made since the last call."""
+    """Return the address of each request that pages made since the last call."""
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
     return [params["request"]["url"] for params in sent]
 
 
 def complaints(driver: Any) -> list[str]:
-    """Give what pages wrote to the console as errors."""
+    """Return what pages wrote to the console as errors."""
     entries = driver.get_log("browser")
     return [entry["message"] for entry in entries if entry["level"] == "SEVERE"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from coursework.authoring.new import new_module
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.publishing.building import build_site, run_changed_lessons
 from tests.authoring.conftest import ALPHA, BETA, edit
 
@@ -21,7 +21,7 @@ PICTURE = "\n## A picture\n\n```mermaid\nflowchart LR\n    reader --> page\n```\
 
 @pytest.fixture(scope="session")
 def published(engine, tmp_path_factory) -> Layout:
-    """Give a clone of two modules with its site in build/site."""
+    """Return a clone of two modules with its site in build/site."""
     layout = Layout(tmp_path_factory.mktemp("published") / "clone")
     layout.catalogue.parent.mkdir(parents=True)
     layout.catalogue.write_text("# The modules.\n", "utf-8")
@@ -47,7 +47,7 @@ def published(engine, tmp_path_factory) -> Layout:
 
 @pytest.fixture
 def clone(published, tmp_path) -> Layout:
-    """Give a copy of the clone to change at will; its lessons have run."""
+    """Return a copy of the clone to change at will; its lessons have run."""
     shutil.copytree(published.root, tmp_path / "clone", symlinks=True)
     return Layout(tmp_path / "clone")
 
@@ -59,7 +59,7 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def address(published):
-    """Give the address at which the site is served."""
+    """Return the address at which the site is served."""
     handler = functools.partial(_Silent, directory=published.root / "build" / "site")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)

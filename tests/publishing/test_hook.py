@@ -21,7 +21,7 @@ WITHIN_S = 20
 
 
 def texts(layout):
-    """Give the words of each file of the site, without tags."""
+    """Return the words of each file of the site, without tags."""
     pages = (layout.root / "build" / "site").rglob("*")
     return {
         str(path): html.unescape(re.sub(r"<[^>]+>", "", path.read_text("utf-8")))

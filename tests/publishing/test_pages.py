@@ -6,8 +6,8 @@ import pytest
 
 from coursework.authoring.solutions import solution_lines
 from coursework.authoring.source import read_cells
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.publishing.pages import exercise_page, lesson_page
 from coursework.trouble import CourseError
 from tests.authoring.conftest import tree

@@ -2,7 +2,7 @@
 
 import re
 
-from coursework.catalogue import Catalogue, Module
+from coursework.modules.catalogue import Catalogue, Module
 from coursework.publishing.roadmap import roadmap_svg
 
 
@@ -11,7 +11,7 @@ def module(slug, *requires, title="A title", part="Tools"):
 
 
 def boxes(svg):
-    """Give the place of each box by its link: x, y."""
+    """Return the place of each box by its link: x, y."""
     found = re.findall(r'<a href="([^"]*)"><rect x="(\d+)" y="(\d+)"', svg)
     return {link: (int(x), int(y)) for link, x, y in found}
 

@@ -19,7 +19,7 @@ PIP = "RUN pip download -q --no-deps --no-cache-dir --dest /tmp "
 
 @pytest.fixture(scope="module")
 def taken(cohort):
-    """Give a sandbox and its engine."""
+    """Return a sandbox and its engine."""
     answers = warming_answers(cohort.layout, cohort.module)
     with open_fleet(
         cohort.engine, cohort.module, answers, lambda _: None, ahead=1, wanted=1, limits=SMALL

@@ -8,7 +8,7 @@ _SLUG = re.compile(r'^slug = "(\d\d)-', re.MULTILINE)
 
 
 def with_entry(text: str, entry: str, number: str) -> str:
-    """Give the catalogue's text with an entry before the first one of a greater number.
+    """Return the catalogue's text with an entry before the first one of a greater number.
 
     Args:
         text: of the catalogue.
@@ -26,7 +26,7 @@ def with_entry(text: str, entry: str, number: str) -> str:
 
 
 def _with_comments_above(text: str, start: int) -> int:
-    """Give where the comment lines begin that stand right above an entry."""
+    """Return where the comment lines right above an entry begin."""
     while start > 0:
         previous = text.rfind("\n", 0, start - 1) + 1
         if not text[previous:start].startswith("#"):

@@ -17,7 +17,7 @@ class Comment:
     after: str = ""
 
     def line(self, text: str) -> str:
-        """Give a line of comment with this text."""
+        """Return a line of comment with this text."""
         return " ".join(part for part in (self.before, text, self.after) if part)
 
 
@@ -35,7 +35,7 @@ _BY_INTERPRETER = {"node": _SLASHES, "deno": _SLASHES, "bun": _SLASHES}
 
 
 def comment_of(file: str, first_line: str = "") -> Comment | None:
-    """Give the comment of a file's language; None for one that has none, such as JSON.
+    """Return the comment of a file's language; None for one that has none, such as JSON.
 
     Args:
         file: its path.

@@ -18,7 +18,7 @@ _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
 
 
 def derive_lesson(layout: Layout, slug: str) -> bytes:
-    """Give a lesson's notebook.
+    """Return a lesson's notebook.
 
     Raises:
         SourceError: the lesson cannot be read.
@@ -29,7 +29,7 @@ def derive_lesson(layout: Layout, slug: str) -> bytes:
 
 
 def derive_exercise(layout: Layout, slug: str) -> dict[str, bytes]:
-    """Give all files of exercises/NN-slug by relative path.
+    """Return all files of exercises/NN-slug by relative path.
 
     Raises:
         SourceError: the source cannot be read, or would hand out its solution.
@@ -47,7 +47,7 @@ def derive_exercise(layout: Layout, slug: str) -> dict[str, bytes]:
 
 
 def derive_source(layout: Layout, slug: str) -> dict[str, bytes]:
-    """Give all files of nbgrader's source version by relative path: the solution stays in.
+    """Return all files of nbgrader's source version by relative path: the solution stays in.
 
     Raises:
         SourceError: the source cannot be read, or would hand out its solution.
@@ -69,7 +69,7 @@ def is_ignored(path: Path) -> bool:
 
 
 def folder_files(folder: Path) -> dict[str, bytes]:
-    """Give an author's files of a folder by relative path.
+    """Return an author's files of a folder by relative path.
 
     Raises:
         SourceError: one of them is a link.
@@ -113,13 +113,13 @@ def _refuse_given_writes(layout: Layout, slug: str, cells: list[Cell]) -> None:
 
 
 def _points(layout: Layout, slug: str) -> Mapping[str, int]:
-    from coursework.grading import list_checks  # noqa: PLC0415 - loads the engine's client
+    from coursework.grading.grade import list_checks  # noqa: PLC0415 - loads the engine's client
 
     return {check.name: check.max_points for check in list_checks(layout, slug)}
 
 
 def _marks(source: Cell, cell_id: str, points: Mapping[str, int]) -> dict[str, Any]:
-    """Give the metadata by which nbgrader knows a cell, and JupyterLab keeps it."""
+    """Return the metadata by which nbgrader knows a cell, and JupyterLab keeps it."""
     if source.has_solution:
         return {"deletable": False, "nbgrader": _nbgrader(cell_id, solution=True)}
     kept = {"deletable": False, "editable": False}

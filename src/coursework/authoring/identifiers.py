@@ -13,13 +13,13 @@ _FENCED = re.compile(r"^(```+|~~~+).*?^\1", re.MULTILINE | re.DOTALL)
 
 
 def slug_of(text: str) -> str:
-    """Give lower-case ASCII words joined by hyphens."""
+    """Return lower-case ASCII words joined by hyphens."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LIMIT_CHARACTERS].strip("-")
 
 
 def _name(cell: Cell) -> str:
-    """Give a cell's own name; empty where it has none."""
+    """Return a cell's own name; empty where it has none."""
     if cell.kind != "code":
         heading = _HEADING.search(_FENCED.sub("", cell.text))
         return slug_of(heading[1]) if heading else ""
@@ -31,7 +31,7 @@ def _name(cell: Cell) -> str:
 
 
 def cell_ids(cells: Sequence[Cell]) -> list[str]:
-    """Give each cell's id: from its own name, else from the cell before it with a number."""
+    """Return each cell's id: from its own name, else from the cell before it with a number."""
     names = [_name(cell) for cell in cells]
     # Code cells are graded by their ids: a heading of the same name must not take one.
     firm = {n for n, cell in zip(names, cells, strict=True) if n and cell.kind == "code"}

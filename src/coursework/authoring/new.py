@@ -12,8 +12,8 @@ from pathlib import Path
 
 from coursework.authoring.build import compare, write
 from coursework.authoring.catalogue_text import with_entry
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 ROOMS = ("course", "solutions", "graders", "exercises")
@@ -107,7 +107,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 @contextmanager
 def _stage(layout: Layout) -> Iterator[Layout]:
-    """Give a clone of its own to lay the module in; it is gone afterwards."""
+    """Make a clone to lay the module in; it is gone afterwards."""
     layout.state.mkdir(exist_ok=True)
     stage = Layout(Path(tempfile.mkdtemp(prefix="new-", dir=layout.state)))
     try:

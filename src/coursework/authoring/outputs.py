@@ -27,7 +27,7 @@ def save_run(layout: Layout, slug: str, notebook: bytes) -> None:
 
 
 def last_run(layout: Layout, slug: str) -> dict[str, Any] | None:
-    """Give a lesson's notebook with the outputs of its last run; None where the lesson is newer."""
+    """Return a lesson's notebook with its last run's outputs; None where the lesson is newer."""
     try:
         content: dict[str, Any] = json.loads(_path(layout, slug).read_bytes())
     except (OSError, ValueError):

@@ -14,7 +14,7 @@ _TELLING_CHARACTERS = 20
 
 
 def without_solution(cell: Cell) -> Cell:
-    """Give the cell as the learner gets it.
+    """Return the cell as the learner gets it.
 
     Raises:
         SourceError: the marks do not pair, or stand where they would take the file's name away.
@@ -70,7 +70,7 @@ def _stubbed(file: str, body: list[str]) -> list[str]:
 
 
 def solution_lines(cell: Cell) -> Iterator[str]:
-    """Give the lines of the solution that would give it away if they stood elsewhere."""
+    """Return the lines of the solution that would give it away anywhere else."""
     inside = "solution" in cell.tags
     for line in cell.lines[1:]:
         if is_mark(line):

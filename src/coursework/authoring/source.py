@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursework.submission import SubmissionError, written_files
+from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import written_files
 from coursework.trouble import CourseError
 
 _CHECK = re.compile(r"check\((?:\"([a-z0-9_]+)\"|'([a-z0-9_]+)')?\)")
@@ -93,6 +94,6 @@ def read_cells(path: Path) -> list[Cell]:
 
 
 def reference_files(cells: list[Cell]) -> dict[str, bytes]:
-    """Give the files of the reference solution, without the marks around its parts."""
+    """Return the files of the reference solution, without the marks around its parts."""
     lines = (cell.lines for cell in cells if cell.kind == "code")
     return written_files("\n".join(x for x in text if not is_mark(x)) for text in lines)

@@ -7,6 +7,7 @@ It asks for fixtures by name:
 - `server`: a `Server` started from it; define a fixture of this name to give it variables or files;
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
+- `store`: a `Store`, a Redis beside the submission, in the background;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
@@ -21,6 +22,7 @@ from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure, fail
+from coursework.checks.finished import Finished
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
@@ -28,13 +30,14 @@ from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.reply import Headers, Reply
-from coursework.checks.sandbox import Ran, Sandbox, SandboxClient
-from coursework.checks.server import Finished, Image, Server, Start
+from coursework.checks.sandbox import Sandbox, SandboxClient
+from coursework.checks.server import Image, Server, Start
+from coursework.checks.store import Store
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
-from coursework.submission import Submission
+from coursework.submissions.files import Submission
 
 __all__ = [
     "Builder",
@@ -56,7 +59,6 @@ __all__ = [
     "Meanwhile",
     "Namespace",
     "Postgres",
-    "Ran",
     "Random",
     "Record",
     "Reply",
@@ -67,6 +69,7 @@ __all__ = [
     "Start",
     "StartFailure",
     "Step",
+    "Store",
     "Story",
     "Submission",
     "at_once",

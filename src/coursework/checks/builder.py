@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import Protocol
 
 from coursework.checks.failure import StartFailure
+from coursework.checks.finished import Finished
 from coursework.checks.retype import build_command
-from coursework.checks.server import Finished, Image, Starter
+from coursework.checks.server import Image, Starter
 from coursework.containers.building import BuildFailed, BuildStopped, Limits, build_image
 from coursework.containers.container import Settings
 from coursework.containers.steps import Step, read_steps
 from coursework.engine import Engine
-from coursework.submission import Submission
+from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 LINTER_IMAGE = "course/hadolint:1"
@@ -121,7 +122,7 @@ class Builder:
         secrets: Mapping[str, str] = _NONE,
         args: Mapping[str, str] = _NONE,
     ) -> list[Step]:
-        """Build until enough is seen, then stop; give the steps that the build came to.
+        """Build until enough is seen, then stop; return the steps that the build came to.
 
         Args:
             until: is asked again and again whether these steps are enough.
@@ -177,7 +178,7 @@ class Builder:
                 self.seconds += time.monotonic() - start
 
     def lint(self) -> list[Lint]:
-        """Give what hadolint finds in the Dockerfile, in the order of its lines.
+        """Return what hadolint finds in the Dockerfile, in the order of its lines.
 
         Raises:
             CourseError: hadolint itself is in trouble.

@@ -20,11 +20,11 @@ class Client(ABC):
 
     @abstractmethod
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
-        """Wait until requests can be sent, and give the command that sends this one again."""
+        """Wait until requests can be sent, and return the command that sends this one again."""
 
     @abstractmethod
     def _host(self) -> str:
-        """Give what the field Host says."""
+        """Return the value of the Host header."""
 
     @abstractmethod
     def _open(self, timeout_s: float) -> Connection:

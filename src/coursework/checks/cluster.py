@@ -120,7 +120,7 @@ class Namespace:
             raise Failure("manifests that the cluster accepts", _refusals(output), command=command)
 
     def rendered(self, *, folder: str = "k8s") -> list[Json]:
-        """Give the answer's objects as kubectl would send them, and send none.
+        """Return the answer's objects as kubectl would send them, and send none.
 
         Raises:
             Failure: they cannot be read.
@@ -151,7 +151,9 @@ class Namespace:
         words = ("rollout", "undo", f"deployment/{deployment}")
         code, output = self._run_as_user({}, "k8s", *words)
         if code:
-            raise Failure("a rollout undone", _refusals(output), command=self.kubectl(*words))
+            raise Failure(
+                "a rollout undone", _refusals(output), command=self.kubectl_command(*words)
+            )
 
     def _run_as_user(self, files: Mapping[str, bytes], folder: str, *words: str) -> tuple[int, str]:
         """Run kubectl in the node, as nobody there and as the namespace's user in the cluster."""
@@ -169,7 +171,7 @@ class Namespace:
     # --- what is there ------------------------------------------------------------------------
 
     def get(self, kind: str, name: str) -> Json:
-        """Give an object as `kubectl get -o json` does.
+        """Return an object as `kubectl get -o json` does.
 
         Args:
             kind: in the plural, such as `deployments`.
@@ -178,7 +180,7 @@ class Namespace:
         Raises:
             Failure: there is none.
         """
-        command = self.kubectl("get", kind, name)
+        command = self.kubectl_command("get", kind, name)
         self.note(command)
         try:
             return self.api.get(kind, name, namespace=self.name)
@@ -186,15 +188,15 @@ class Namespace:
             raise Failure(f"{_singular(kind)} {name}", error.message, command=command) from error
 
     def all_of(self, kind: str, labels: str = "") -> list[Json]:
-        """Give all objects of a kind, or those that have the labels, such as `app=web`."""
+        """Return all objects of a kind, or those that have the labels, such as `app=web`."""
         return self.api.list(kind, namespace=self.name, labels=labels)
 
     def pods_of(self, kind: str, name: str) -> list[Json]:
-        """Give the pods that a workload selects, without those that are ending."""
+        """Return the pods that a workload selects, without those that are ending."""
         return self._live_pods(self.get(kind, name))
 
     def ready_pods_of(self, kind: str, name: str) -> list[Json]:
-        """Give those of the pods that a workload selects which are ready, and not ending."""
+        """Return the pods that a workload selects and that are ready and not ending."""
         return [p for p in self.pods_of(kind, name) if is_true(p, "Ready")]
 
     def ready_endpoints(self, service: str) -> int:
@@ -237,7 +239,7 @@ class Namespace:
     # --- waiting ------------------------------------------------------------------------------
 
     def wait_for_rollout(self, kind: str, name: str, *, within_s: float) -> Json:
-        """Wait until every replica is of the newest template and ready; give the workload.
+        """Wait until every replica is of the newest template and ready; return the workload.
 
         Args:
             kind: `deployments` or `statefulsets`.
@@ -257,7 +259,7 @@ class Namespace:
         return ready >= int(workload["spec"].get("replicas", 1))
 
     def wait_for_job(self, name: str, *, within_s: float) -> Json:
-        """Wait until a Job is complete; give it.
+        """Wait until a Job is complete; return it.
 
         Raises:
             Failure: it is not there, or not complete in time; with why not.
@@ -278,21 +280,23 @@ class Namespace:
         name = workload["metadata"]["name"]
         why = explain(self.api, self.name, workload)
         shown = ("describe", "pod", why.pod) if why.pod else ("describe", _singular(kind), name)
-        failure = Failure(f"{_singular(kind)} {name} {what}", why.saw, command=self.kubectl(*shown))
+        failure = Failure(
+            f"{_singular(kind)} {name} {what}", why.saw, command=self.kubectl_command(*shown)
+        )
         failure.add_note("\n".join([*why.events, why.log]).strip())
         return failure
 
     # --- asking -------------------------------------------------------------------------------
 
     def server(self, service: str, *, port: int = 80) -> "ClusterClient":
-        """Give what asks a Service by its name, from another namespace of the cluster."""
+        """Return a client of a Service: it asks by name, from another namespace of the cluster."""
         name = f"{service}.{self.name}"
         # The whole name with its dot: nobody outside the cluster is asked for a shorter one.
         target = f"{name}.svc.cluster.local.:{port}"
         return ClusterClient(self._cluster.node, self, f"service/{service}", name, target)
 
     def pod_server(self, pod: Json, *, port: int) -> "ClusterClient":
-        """Give what asks one pod at its own address, past every Service."""
+        """Return a client of one pod, at the pod's own address, past every Service."""
         name, address = pod["metadata"]["name"], pod["status"].get("podIP", "")
         return ClusterClient(self._cluster.node, self, f"pod/{name}", name, f"{address}:{port}")
 
@@ -300,8 +304,8 @@ class Namespace:
         """Remember the command that shows what the running check looked at last."""
         self._cluster.notes.note_command(command)
 
-    def kubectl(self, *words: str) -> str:
-        """Give the kubectl command that a learner types to look here."""
+    def kubectl_command(self, *words: str) -> str:
+        """Return the kubectl command that a learner types to look here."""
         return shlex.join(["kubectl", "--namespace", self.name, *words])
 
 
@@ -319,7 +323,7 @@ class ClusterClient(Client):
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         ports = f"{_TYPED_PORT}:{self._target.rpartition(':')[2]}"
-        forward = self._namespace.kubectl("port-forward", self._resource, ports)
+        forward = self._namespace.kubectl_command("port-forward", self._resource, ports)
         curl = curl_command(method, path, headers, body, _TYPED_PORT)
         command = f"{forward} & sleep 1; {curl}; kill $!"
         self._namespace.note(command)
@@ -365,7 +369,7 @@ def _option(files: Mapping[str, bytes], folder: str) -> str:
 
 
 def _refusals(output: str) -> str:
-    """Give the lines in which kubectl says what was refused, without those around them."""
+    """Return the lines in which kubectl says what was refused, without those around them."""
     lines = output.splitlines()
     wrong = [
         line for line in lines if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)

@@ -13,62 +13,69 @@ from coursework.checks.randomness import Random
 from coursework.checks.sandbox import Sandbox
 from coursework.checks.server import Image, Server
 from coursework.checks.session import Session
-from coursework.submission import Submission
+from coursework.checks.store import Store
+from coursework.submissions.files import Submission
 
 SESSION = pytest.StashKey[Session]()
 
 
 @pytest.fixture(scope="session")
 def submission(request: pytest.FixtureRequest) -> Submission:
-    """Give the files that are checked."""
+    """Return the files that are checked."""
     return request.config.stash[SESSION].task.submission
 
 
 @pytest.fixture(scope="session")
 def random(request: pytest.FixtureRequest) -> Random:
-    """Give random values of this run."""
+    """Return random values of this run."""
     return request.config.stash[SESSION].random
 
 
 @pytest.fixture(scope="session")
 def builder(request: pytest.FixtureRequest) -> Builder:
-    """Give what builds the submission with other files, secrets and arguments."""
+    """Return a builder of the submission with other files, secrets and arguments."""
     return request.config.stash[SESSION].builder
 
 
 @pytest.fixture(scope="session")
 def meanwhile(request: pytest.FixtureRequest) -> Meanwhile:
-    """Give what starts a long story beside the checks."""
+    """Return a function that starts a long story beside the checks."""
     return request.config.stash[SESSION].meanwhile
 
 
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Postgres:
-    """Give a PostgreSQL server beside the submission."""
+    """Return a PostgreSQL server beside the submission."""
     return request.config.stash[SESSION].postgres
 
 
 @pytest.fixture(scope="session")
+def store(request: pytest.FixtureRequest) -> Store:
+    """Return a Redis beside the submission."""
+    return request.config.stash[SESSION].store
+
+
+@pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
-    """Give a Kubernetes beside the submission."""
+    """Return a Kubernetes beside the submission."""
     return request.config.stash[SESSION].cluster
 
 
 @pytest.fixture(scope="session")
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    """Give the engine that is the answer's own, where the catalogue says `sandbox = true`."""
+    """Return the answer's own engine, where the catalogue says `sandbox = true`."""
     return request.config.stash[SESSION].sandbox
 
 
 @pytest.fixture(scope="session")
 def image(request: pytest.FixtureRequest) -> Image:
-    """Give the submission's image, built once."""
+    """Return the submission's image, built once."""
     return request.config.stash[SESSION].built_image()
 
 
 @pytest.fixture(scope="module")
 def server(image: Image) -> Server:
-    """Give a server of the submission, with nothing set."""
+    """Return a server of the submission, with nothing set."""
     return image.start()
 
 

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Event
 
-from coursework.checks.server import Finished, Start
+from coursework.checks.finished import Finished
+from coursework.checks.server import Start
 from coursework.containers.container import Container
 from coursework.containers.execution import STDOUT, Execution
 from coursework.engine import Engine
@@ -62,8 +63,4 @@ def _finish(execution: Execution, within_s: float) -> Finished:
         part = stdout if kind == STDOUT else stderr
         part += piece
         del part[:-_LIMIT_BYTES]
-    return Finished(execution.exit_code(), _text(stdout), _text(stderr))
-
-
-def _text(output: bytearray) -> str:
-    return output.decode(errors="replace")
+    return Finished(execution.exit_code(), bytes(stdout), stderr.decode(errors="replace"))

@@ -58,7 +58,7 @@ class Crowd(Generic[Value, Result]):
         return not all(f.done() for f in self._futures)
 
     def results(self) -> list[Result]:
-        """Give each call's result, in the order of the values.
+        """Return each call's result, in the order of the values.
 
         Raises:
             Failure: the first one that a call raised.

@@ -7,7 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from coursework.checks.server import Finished, Server
+from coursework.checks.finished import Finished
+from coursework.checks.server import Server
 
 Result = TypeVar("Result")
 
@@ -29,7 +30,7 @@ _own: ContextVar[Attention | None] = ContextVar("what a story looked at", defaul
 
 
 def own_attention() -> Attention | None:
-    """Give what the story that runs here has looked at; None outside a story."""
+    """Return what the story that runs here has looked at; None outside a story."""
     return _own.get()
 
 
@@ -57,7 +58,7 @@ class Story(Generic[Result]):
             self._future.set_exception(error)
 
     def result(self) -> Result:
-        """Wait for its end, and give what it gives.
+        """Wait for its end, and return its result.
 
         Raises:
             Failure: that it met; the report shows what the story looked at.

@@ -31,7 +31,7 @@ class CheckPlugin:
         self.escaped: BaseException | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Give the fixtures their session."""
+        """Hand the fixtures their session."""
         config.stash[SESSION] = self._session
 
     # --- order --------------------------------------------------------------------------------

@@ -46,6 +46,6 @@ def points(
 
 
 def marks_of(function: object) -> Marks:
-    """Give a check's marks; a check without `@points` is worth nothing."""
+    """Return a check's marks; a check without `@points` is worth nothing."""
     marks = getattr(function, "course_marks", None)
     return marks if isinstance(marks, Marks) else Marks(0)

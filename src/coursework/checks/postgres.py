@@ -122,7 +122,7 @@ class Postgres:
             server.close()
 
     def session(self, database: str) -> "psycopg.Connection[Row]":
-        """Give the session of the superuser that looks at a database; see `connect`."""
+        """Return the session of the superuser that looks at a database; see `connect`."""
         if database not in self._sessions:
             self._sessions[database] = self.connect(database)
         return self._sessions[database]
@@ -189,7 +189,7 @@ class Database:
         self._starter = starter
 
     def rows(self, statement: str, *values: object) -> list[Row]:
-        """Run one statement as a transaction of its own, and give its rows by column name.
+        """Run one statement as a transaction of its own, and return its rows by column name.
 
         Args:
             statement: with %s for each value.
@@ -229,7 +229,7 @@ class Database:
                 held.release()
 
     def wait_for_waiting(self, at_least: int = 1, *, within_s: float = 3.0) -> list[int]:
-        """Wait until sessions of the answer wait for a lock, and give their process ids.
+        """Wait until sessions of the answer wait for a lock, and return their process ids.
 
         Args:
             at_least: so many of them.

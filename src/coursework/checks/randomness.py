@@ -20,7 +20,7 @@ class Random:
         self._given: set[str] = set()
 
     def word(self) -> str:
-        """Give a lower-case ASCII word of six letters, a new one each time."""
+        """Return a lower-case ASCII word of six letters, a new one each time."""
         while True:
             pairs = (self._random.choice(_CONSONANTS) + self._random.choice(_VOWELS)
                      for _ in range(3))  # fmt: skip
@@ -30,35 +30,35 @@ class Random:
                 return word
 
     def words(self, count: int) -> list[str]:
-        """Give that many different words."""
+        """Return that many different words."""
         return [self.word() for _ in range(count)]
 
     def text(self, letters: int = 12) -> str:
-        """Give text with letters beyond ASCII; each takes two to four bytes in UTF-8."""
+        """Return text with letters beyond ASCII; each takes two to four bytes in UTF-8."""
         return "".join(self._random.choice(_BEYOND_ASCII) for _ in range(letters))
 
     def integer(self, low: int, high: int) -> int:
-        """Give an integer from low to high, both included."""
+        """Return an integer from low to high, both included."""
         return self._random.randint(low, high)
 
     def port(self) -> int:
-        """Give a port that no server uses by habit."""
+        """Return a port that no server uses by habit."""
         return self._random.randint(20_000, 29_999)
 
     def bytes(self, count: int) -> bytes:
-        """Give that many random bytes."""
+        """Return that many random bytes."""
         return self._random.randbytes(count)
 
     def hex(self, digits: int = 16) -> str:
-        """Give that many hexadecimal digits."""
+        """Return that many hexadecimal digits."""
         return f"{self._random.getrandbits(digits * 4):0{digits}x}"
 
     def pick(self, items: Sequence[Item]) -> Item:
-        """Give one of the items."""
+        """Return one of the items."""
         return self._random.choice(items)
 
     def shuffled(self, items: Sequence[Item]) -> list[Item]:
-        """Give the items in another order than they came, where that is possible."""
+        """Return the items in another order than they came, where that is possible."""
         mixed = list(items)
         while len(mixed) > 1 and mixed == list(items):
             self._random.shuffle(mixed)

@@ -65,7 +65,7 @@ class Reply:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def json(self) -> Any:
-        """Give the body as JSON.
+        """Return the body as JSON.
 
         Raises:
             Failure: it is none.
@@ -145,7 +145,7 @@ class Reply:
         return " · ".join([str(self.status), self.type or "no content type", *shown, body])
 
     def _shown_as_json(self) -> str:
-        """Give a JSON body spaced like ours, so that both can be compared by eye."""
+        """Return a JSON body spaced like ours, so that both can be compared by eye."""
         value = self._json_or_none()
         return _shown(self.body) if value is None else _json_text(value)
 
@@ -161,12 +161,12 @@ class Reply:
 
 
 def _json_text(value: object) -> str:
-    """Give a JSON value as a learner would write it."""
+    """Return a JSON value as a learner would write it."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def _shown(body: bytes | str) -> str:
-    """Give a body as one readable line; what cannot be printed is escaped."""
+    """Return a body as one readable line; what cannot be printed is escaped."""
     if not body:
         return "no body"
     try:
@@ -211,7 +211,7 @@ class Parser:
         self._body = b""
 
     def feed(self, data: bytes) -> Reply | None:
-        """Take bytes, empty at the stream's end; give the reply once it is whole.
+        """Take bytes, empty at the stream's end; return the reply once it is whole.
 
         Raises:
             ValueError: what came is not HTTP; the message says why.

@@ -13,7 +13,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 def build_command(
     folder: Path, secrets: Mapping[str, str] = _NONE, args: Mapping[str, str] = _NONE
 ) -> str:
-    """Give the command that builds a learner's folder, from wherever a terminal is.
+    """Return the command that builds a learner's folder, from wherever a terminal is.
 
     Args:
         folder: with the Dockerfile.
@@ -28,7 +28,7 @@ def build_command(
 
 
 def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes, port: int) -> str:
-    """Give the curl command of one request.
+    """Return the curl command of one request.
 
     Args:
         method: such as GET.
@@ -57,7 +57,7 @@ def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes
 
 
 def wire_command(sent: bytes, port: int) -> str:
-    """Give the command that sends the same bytes to the published port and prints what comes."""
+    """Return the command that sends the same bytes to the published port and prints what comes."""
     listen = f"curl -s -m 2 telnet://localhost:{port}"
     return f"{_printf(sent)} | {listen}" if sent else f"{listen} </dev/null"
 

@@ -5,7 +5,6 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -13,8 +12,9 @@ from docker.errors import APIError
 
 from coursework.checks.client import Client
 from coursework.checks.failure import Failure
+from coursework.checks.finished import Finished
 from coursework.checks.retype import curl_command
-from coursework.checks.server import Finished, Image, Server
+from coursework.checks.server import Image, Server
 from coursework.checks.tunnel import open_tunnel
 from coursework.checks.wire import Address, Connection
 from coursework.containers.cleaning import remove_containers
@@ -62,21 +62,6 @@ class Notes(Protocol):
 
     def wait_until_calm(self) -> None:
         """Wait until no container is being started any more."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A script that has ended.
-
-    Args:
-        exit_code: as it ended.
-        stdout: what it wrote to standard output.
-        stderr: the end of what it wrote to standard error.
-    """
-
-    exit_code: int
-    stdout: bytes
-    stderr: str
 
 
 class Sandbox:
@@ -134,11 +119,11 @@ class Sandbox:
             raise _no_answer(str(error)) from error
 
     def _foreign(self, items: list[Any]) -> list[Any]:
-        """Give those that the run has not made."""
+        """Return the items that the run has not made."""
         return [i for i in items if (i.attrs["Labels"] or {}).get(LABEL_RUN) != self._run_id]
 
     def tag(self, image: Image, reference: str) -> str:
-        """Give an image of the answer a name, by which its scripts find it.
+        """Tag an image of the answer, so that its scripts find it.
 
         Args:
             image: from `image` or `builder`.
@@ -157,7 +142,7 @@ class Sandbox:
         stdin: bytes = b"",
         env: Mapping[str, str] = _NONE,
         within_s: float = 30.0,
-    ) -> Ran:
+    ) -> Finished:
         """Run a script of the answer by `sh`, in an empty folder of a machine with this engine.
 
         Args:
@@ -172,7 +157,7 @@ class Sandbox:
             CourseError: the sandbox does not answer.
 
         Example:
-            >>> archive = sandbox.run("ops.sh", "backup").stdout
+            >>> archive = sandbox.run("ops.sh", "backup").output
             >>> sandbox.run("ops.sh", "restore", stdin=archive)
 
         """
@@ -182,10 +167,10 @@ class Sandbox:
         words = ["sh", "-c", _RUN, f"{within_s:g}", script, *args]
         start = time.monotonic()
         ran = self._finish(words, told, stdin, within_s)
-        self._notes.note_use(Finished(ran.exit_code, "", ran.stderr), command)
+        self._notes.note_use(Finished(ran.exit_code, b"", ran.stderr), command)
         if ran.exit_code in _TOO_LATE and time.monotonic() - start >= within_s:
             raise Failure(f"an end within {within_s:g} s", "it still runs", command=command)
-        if len(ran.stdout) >= LIMIT_OUTPUT_BYTES:
+        if len(ran.output) >= LIMIT_OUTPUT_BYTES:
             limit = f"{LIMIT_OUTPUT_BYTES // 1024**2} MiB"
             raise Failure(f"less than {limit} of output", f"{limit} or more", command=command)
         return ran
@@ -199,7 +184,7 @@ class Sandbox:
         return text
 
     def docker(self, *arguments: str, within_s: float = _DOCKER_WITHIN_S) -> str:
-        """Call docker as the engine's owner, and give what it prints.
+        """Call docker as the engine's owner, and return what it prints.
 
         Args:
             arguments: of the command.
@@ -230,11 +215,11 @@ class Sandbox:
             last = ran.stderr.strip().splitlines()[-1:] or ["nothing on standard error"]
             what = f"docker {arguments[0]} ends with exit code 0"
             raise Failure(what, f"exit code {ran.exit_code}: {last[0][:300]}")
-        return ran.stdout.decode(errors="replace")
+        return ran.stdout
 
     def _finish(
         self, words: list[str], env: Mapping[str, str], stdin: bytes, within_s: float
-    ) -> Ran:
+    ) -> Finished:
         """Run a command to its end; one that says more than it may is cut off."""
         stdout, stderr = bytearray(), bytearray()
         with Running(self._engine, words, env=env) as running:
@@ -252,10 +237,10 @@ class Sandbox:
             except OSError as error:
                 raise _no_answer(str(error)) from error
             code = running.exit_code()
-        return Ran(code, bytes(stdout), stderr.decode(errors="replace"))
+        return Finished(code, bytes(stdout), stderr.decode(errors="replace"))
 
     def server(self, port: int) -> "SandboxClient":
-        """Give who asks a server that the answer has published at 127.0.0.1, inside.
+        """Return a client of a server that the answer has published at 127.0.0.1, inside.
 
         Args:
             port: the published one.

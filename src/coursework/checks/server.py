@@ -9,6 +9,7 @@ from typing import Protocol
 from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
+from coursework.checks.finished import Finished
 from coursework.checks.log import Record, having, records_in
 from coursework.checks.retype import curl_command
 from coursework.checks.wire import Address, Connection
@@ -29,7 +30,7 @@ class Starter(Protocol):
 
     def execute_each(
         self, image_id: str, starts: Sequence["Start"], within_s: float
-    ) -> list["Finished | None"]:
+    ) -> list[Finished | None]:
         """Run an image's program once for each start, in one container."""
 
     def freeze(self, container: Container) -> None:
@@ -56,27 +57,6 @@ class Start:
 
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str | bytes | Link] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A container that has ended by itself.
-
-    Args:
-        exit_code: of its main process.
-        stdout: what it printed, the last 200 lines.
-        stderr: the same of its standard error.
-        name: of the container.
-    """
-
-    exit_code: int
-    stdout: str
-    stderr: str
-    name: str = ""
-
-    def log(self) -> str:
-        """Both outputs, for the report."""
-        return self.stdout + self.stderr
 
 
 class Server(Client):
@@ -147,7 +127,7 @@ class Server(Client):
             time.sleep(_POLL_S)
 
     def logs(self) -> str:
-        """Give what the server has printed, the last 200 lines."""
+        """Return what the server has printed, the last 200 lines."""
         return self.container.log()
 
     def log_records(
@@ -218,7 +198,7 @@ class Server(Client):
             time.sleep(10 * _POLL_S)
 
     def health(self) -> str:
-        """Give the engine's word for it: `starting`, `healthy`, `unhealthy`, `none` without probe.
+        """Return its health as the engine calls it: `starting`, `healthy`, `unhealthy` or `none`.
 
         Raises:
             Failure: it does not accept connections.
@@ -237,7 +217,7 @@ class Server(Client):
         self._starter.freeze(self.container)
 
     def stop(self, *, within_s: float = 5.0) -> int:
-        """Send SIGTERM and wait; give the exit code.
+        """Send SIGTERM and wait; return the exit code.
 
         Raises:
             Failure: it still runs after that many seconds.
@@ -336,7 +316,7 @@ class Server(Client):
                 self._inside_is_reachable = False
             else:
                 return Address(*inside, published[1])
-        if container.is_seen_deaf():
+        if container.nothing_listens():
             return None
         try:
             with Connection(Address(*published, published[1]), timeout_s=0.5) as connection:
@@ -470,7 +450,7 @@ class Image:
         command = f"docker logs {container.name}"
         finished = Finished(
             -1 if code is None else code,
-            container.log(stderr=False),
+            container.log(stderr=False).encode(),
             container.log(stdout=False),
             container.name,
         )

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from coursework.catalogue import Module
 from coursework.checks.builder import Builder, Plan
 from coursework.checks.cluster import Cluster
 from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.finished import Finished
 from coursework.checks.in_turn import WAITING, execute_each
 from coursework.checks.meanwhile import Attention, Meanwhile, own_attention
 from coursework.checks.postgres import Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.sandbox import Sandbox
-from coursework.checks.server import Finished, Image, Server, Start
+from coursework.checks.server import Image, Server, Start
+from coursework.checks.store import Store
 from coursework.checks.verdict import CheckResult
 from coursework.cluster import Node, rootless
 from coursework.cluster.images import load_images
@@ -29,7 +30,8 @@ from coursework.containers.runs import Run
 from coursework.containers.saved import SavedImage, TooLarge, take_apart
 from coursework.engine import Engine
 from coursework.images import ensure_images
-from coursework.submission import Submission
+from coursework.modules.catalogue import Module
+from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 _STARTS_AT_ONCE = 4
@@ -111,7 +113,7 @@ class Session:
         self._first_build = self._pool.submit(self.builder.build)
 
     def built_image(self) -> Image:
-        """Give the image of the submission as it is.
+        """Return the image of the submission as it is.
 
         Raises:
             Failure: the submission does not build.
@@ -127,6 +129,11 @@ class Session:
         return Postgres(self)
 
     @cached_property
+    def store(self) -> Store:
+        """The run's Redis; it starts when it is first asked for."""
+        return Store(self)
+
+    @cached_property
     def cluster(self) -> Cluster:
         """The Kubernetes beside the answer, with the images that its manifests may name.
 
@@ -134,7 +141,9 @@ class Session:
             CourseError: it does not come up.
         """
         task = self.task
-        node = Node(self._engine, rootless=task.rootless and not rootless.lacks(self._engine))
+        node = Node(
+            self._engine, rootless=task.rootless and not rootless.unsupported_reason(self._engine)
+        )
         ensure_images(self._engine, task.module.cluster_images, task.on_line)
         with node.starting(task.on_line):
             # What its system waits for, the processors need not.
@@ -193,7 +202,7 @@ class Session:
         code = container.wait(_SERVICE_ENDS_WITHIN_S)
         if code is None:
             raise CourseError(f"{name} does not end.", why=container.log()[-300:])
-        return Finished(code, container.log(stderr=False), container.log(stdout=False))
+        return Finished(code, container.log(stderr=False).encode(), container.log(stdout=False))
 
     def _name(self, suffix: str) -> str:
         return f"{self._run.module}-{self._run.run_id}-{suffix}"
@@ -266,11 +275,11 @@ class Session:
         self.note_command(attention.command)
 
     def command(self, failure: Failure | None) -> str:
-        """Give the command that shows a failure again."""
+        """Return the command that shows a failure again."""
         return (failure.command if failure else "") or self._looked_at.command
 
     def log(self, failure: Failure | None) -> str:
-        """Give the last lines of the build, or of what the check looked at last."""
+        """Return the last lines of the build, or of what the check looked at last."""
         notes: list[str] = getattr(failure, "__notes__", [])
         text = notes[0] if notes else self._last_log()
         lines = [line.rstrip()[:300] for line in text.splitlines() if line.strip()]
@@ -304,6 +313,8 @@ class Session:
         self._pool.shutdown(wait=True, cancel_futures=True)
         if "postgres" in self.__dict__:
             self.postgres.close_all()
+        if "store" in self.__dict__:
+            self.store.close()
         if "cluster" in self.__dict__:
             self.cluster.close(keep=keep_failed and self._some_failed)
         if self._engine.is_sandbox:

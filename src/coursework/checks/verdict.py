@@ -84,7 +84,7 @@ class Report:
         return 0 if verdicts == {"passed"} else 1
 
     def to_json(self) -> dict[str, Any]:
-        """Give the report as JSON values; report/schema.json describes them."""
+        """Return the report as JSON values; report/schema.json describes them."""
         return {
             "schema": SCHEMA,
             "module": self.module,

@@ -207,7 +207,7 @@ class Connection:
         return self._peek(for_s) != b""
 
     def _peek(self, for_s: float) -> bytes | None:
-        """Give what would be read: None for nothing yet, empty for closed."""
+        """Return what would be read: None for nothing yet, empty for closed."""
         self._socket.settimeout(for_s)
         try:
             return self._socket.recv(80, socket.MSG_PEEK)

@@ -67,7 +67,7 @@ class Api:
             self._session.headers["Authorization"] = f"Bearer {access.token}"
 
     def get(self, kind: str, name: str, *, namespace: str = "") -> Json:
-        """Give one object.
+        """Return one object.
 
         Args:
             kind: in the plural, such as `deployments`.
@@ -80,7 +80,7 @@ class Api:
         return self.call("GET", f"{path_of(kind, namespace)}/{name}")
 
     def list(self, kind: str, *, namespace: str = "", labels: str = "") -> list[Json]:
-        """Give all objects of a kind.
+        """Return all objects of a kind.
 
         Args:
             kind: in the plural, such as `pods`.
@@ -139,7 +139,7 @@ class Api:
                 raise
 
     def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
-        """Give what a path answers that is not JSON, such as a pod's log."""
+        """Return the text that a path answers, such as a pod's log."""
         return self._answer("GET", path, None, query).text
 
     def call(
@@ -150,7 +150,7 @@ class Api:
         *,
         query: Mapping[str, str] | None = None,
     ) -> Json:
-        """Make one request and give the object that it answers.
+        """Make one request and return the object that it answers.
 
         Raises:
             ApiError: it is refused.
@@ -206,7 +206,7 @@ def _words(answer: requests.Response) -> str:
 
 
 def path_of(kind: str, namespace: str = "") -> str:
-    """Give the path below which the objects of a kind stand.
+    """Return the path of the objects of a kind.
 
     Raises:
         KeyError: the kind is unknown here.

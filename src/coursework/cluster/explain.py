@@ -94,7 +94,7 @@ def _why_container(container: Json, *, is_initial: bool) -> str:
 
 
 def _refused(api: Api, namespace: str, workload: Json) -> str:
-    """Give the API server's own words where it refuses to make the pods."""
+    """Return the API server's own words where it refuses to make the pods."""
     conditions = workload["status"].get("conditions", [])
     failure = next((c for c in conditions if c["type"] == "ReplicaFailure"), None)
     if failure and failure["status"] == "True":
@@ -111,7 +111,7 @@ def _events(api: Api, namespace: str, name: str) -> list[Json]:
 
 
 def _log(api: Api, namespace: str, pod: Json) -> str:
-    """Give the log of the container that ended last, or else of the first that runs."""
+    """Return the log of the container that ended last, or else of the first that runs."""
     statuses = [
         *pod["status"].get("initContainerStatuses", []),
         *pod["status"].get("containerStatuses", []),

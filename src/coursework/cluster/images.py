@@ -46,7 +46,7 @@ def _id(engine: Engine, name: str) -> str:
 
 
 def _present(node: Node) -> dict[str, str]:
-    """Give the id that each image of the node had in the engine."""
+    """Return the id that each image of the node had in the engine."""
     found = {}
     for line in node.run_inside(*_CTR, "list").splitlines()[1:]:
         name, labels = line.split()[0], line.split()[-1]

@@ -52,11 +52,11 @@ class Access:
             raise CourseError("This is no usable kubeconfig.", why=repr(error)[:200]) from error
 
     def as_user(self, token: str) -> "Access":
-        """Give the same cluster for somebody with a token."""
+        """Return the same cluster for somebody with a token."""
         return Access(self.server, self.authority, token=token)
 
     def context(self) -> ssl.SSLContext:
-        """Give what a TLS connection to the server needs."""
+        """Return the TLS context for connections to the server."""
         context = ssl.create_default_context(cadata=self.authority)
         if self.certificate:
             # Python reads a key from a file only; it is there for no longer than that.

@@ -48,7 +48,7 @@ _LIMITS = [
 
 
 def create_namespace(api: Api, name: str, labels: Mapping[str, str]) -> Access:
-    """Make a namespace with its limits, and give how its only user reaches the cluster.
+    """Make a namespace with its limits, and return how its only user reaches the cluster.
 
     Args:
         api: of the cluster's owner.
@@ -83,7 +83,7 @@ def remove_namespace(api: Api, name: str) -> None:
 
 
 def remove_ended_namespaces(api: Api, module: str = "") -> int:
-    """Remove what ended runs left, of one module or of all; give how many."""
+    """Remove what ended runs left, of one module or of all; return how many."""
     labels = f"{LABEL_MODULE}={module}" if module else LABEL_MODULE
     found = [n["metadata"] for n in api.list("namespaces", labels=labels)]
     ended = [n for n in found if not is_alive(n["labels"].get(LABEL_RUN, ""))]

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from docker.errors import APIError, NotFound
 
-from coursework.catalogue import CLUSTER_IMAGE
 from coursework.cluster import rootless
 from coursework.cluster.api import Api, ApiError
 from coursework.cluster.kubeconfig import Access
@@ -17,6 +16,7 @@ from coursework.containers.archive import pack, read_file
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.images.lock import one_at_a_time
+from coursework.modules.catalogue import CLUSTER_IMAGE
 from coursework.sandbox.place import IMAGE as SANDBOX_IMAGE
 from coursework.trouble import CourseError
 
@@ -111,7 +111,7 @@ class Node:
             self._wait(tell, lambda missing: not missing)
 
     def _wait(self, tell: Tell, is_enough: Callable[[str], bool]) -> str:
-        """Wait until what is missing is little enough; give it."""
+        """Wait until little enough is missing; return what is."""
         deadline = time.monotonic() + _READY_WITHIN_S
         last = ""
         while not is_enough(missing := self.missing()):
@@ -159,7 +159,7 @@ class Node:
         return True
 
     def access(self) -> Access:
-        """Give how its owner reaches it from this machine.
+        """Return how its owner reaches it from this machine.
 
         Raises:
             CourseError: it does not run, or has no certificates yet.
@@ -171,7 +171,7 @@ class Node:
         return replace(Access.read(text.decode()), server=f"https://127.0.0.1:{port}")
 
     def api(self) -> Api:
-        """Give its API, as its owner.
+        """Return its API, as its owner.
 
         Raises:
             CourseError: it does not run, or has no certificates yet.
@@ -192,20 +192,20 @@ class Node:
         return f"http://localhost:{port}" if port else ""
 
     def published_port(self, inside: int) -> int | None:
-        """Give the port of this machine's loopback address that leads to one of the node's."""
+        """Return the port of this machine's loopback address that leads to one of the node's."""
         container = self._find()
         ports = container.attrs["NetworkSettings"]["Ports"] if container else {}
         bindings = ports.get(f"{inside}/tcp")
         return int(bindings[0]["HostPort"]) if bindings else None
 
     def memory_bytes(self) -> int:
-        """Give the memory that all of it uses, without the kernel's file cache."""
+        """Return the memory that all of it uses, without the kernel's file cache."""
         usage = self._required().stats(stream=False)["memory_stats"]
         cache = usage["stats"].get("total_inactive_file", usage["stats"].get("inactive_file", 0))
         return int(usage["usage"]) - int(cache)
 
     def read(self, path: str) -> bytes:
-        """Give a file of the node; empty where there is none yet."""
+        """Return a file of the node; empty where there is none yet."""
         container = self._find()
         if container is None:
             return b""
@@ -215,11 +215,11 @@ class Node:
             return b""
 
     def log(self, lines: int = 50) -> str:
-        """Give what the node itself said last: its marks, with the seconds since 1970."""
+        """Return what the node itself said last: its marks, with the seconds since 1970."""
         return bytes(self._required().logs(tail=lines)).decode(errors="replace").strip()
 
     def run_inside(self, *command: str) -> str:
-        """Run a command in the node, as its owner, and give what it printed.
+        """Run a command in the node, as its owner, and return what it printed.
 
         Raises:
             CourseError: it failed.
@@ -230,13 +230,13 @@ class Node:
         return text
 
     def run_as(self, user: str, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command in the node as a user, by number; give exit code and what it printed."""
+        """Run a command in the node as a user, by number; return exit code and output."""
         code, output = self._required().exec_run([*self.inside(user), *command])
         return int(code), bytes(output).decode(errors="replace")
 
     @staticmethod
     def inside(user: str) -> tuple[str, ...]:
-        """Give the words before a command that is given to the container, and meant for the node.
+        """Return the words before a command that the container gets but the node is to run.
 
         Args:
             user: number of a user of the node.

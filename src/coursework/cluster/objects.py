@@ -12,7 +12,7 @@ def is_true(value: Json, condition: str) -> bool:
 
 
 def selector(workload: Json) -> str:
-    """Give the labels by which a workload finds its pods, as a query of the API has them."""
+    """Return the labels by which a workload finds its pods, in the syntax of an API query."""
     labels = workload["spec"].get("selector", {}).get("matchLabels", {})
     return ",".join(f"{name}={value}" for name, value in labels.items())
 

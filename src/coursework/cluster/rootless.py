@@ -11,7 +11,7 @@ COMMAND = ("bash", "/usr/local/bin/rootless.sh", "start")
 _ROOT, _FIRST = 1000, 99_999
 
 
-def lacks(engine: Engine) -> str:
+def unsupported_reason(engine: Engine) -> str:
     """Tell why a node without root was not tried on such a host; empty where it was."""
     if sys.platform != "linux" or not engine.docker_host.startswith("unix:"):
         return "it was tried on Linux alone, with an engine of this machine"
@@ -24,7 +24,7 @@ def lacks(engine: Engine) -> str:
 
 
 def privileges(engine: Engine) -> dict[str, Any]:
-    """Give what its container may do beyond any other: nothing but open a network device.
+    """Return what its container may do beyond any other: nothing but open a network device.
 
     A user namespace may mount /proc only where nothing of it is hidden, and what it may ask of
     the kernel is what the sandboxes may.
@@ -40,5 +40,5 @@ def privileges(engine: Engine) -> dict[str, Any]:
 
 
 def owner(user: int) -> int:
-    """Give the number by which the engine knows a user of the node."""
+    """Return the number by which the engine knows a user of the node."""
     return _FIRST + user if user else _ROOT

@@ -31,7 +31,7 @@ class Asked:
 
 
 def said(source: Path | None, module: str, out: Path | None, gradebook: str | None) -> Asked:
-    """Give what was typed, so that it means the same from every folder.
+    """Return what was typed, so that it means the same from every folder.
 
     Raises:
         CourseError: nothing here can open such a gradebook.
@@ -45,7 +45,7 @@ def said(source: Path | None, module: str, out: Path | None, gradebook: str | No
 
 
 def with_defaults(layout: Layout, asked: Asked) -> Asked:
-    """Give it with the classroom's places where none were said.
+    """Return it with the classroom's places where none were given.
 
     Raises:
         CourseError: there is nothing to grade.

@@ -46,7 +46,7 @@ class CheckSummary:
 
 
 def summarise(results: Sequence[Result]) -> list[CheckSummary]:
-    """Give a summary of each check, in the checks' order."""
+    """Return a summary of each check, in the checks' order."""
     names = {c.name: c.title for r in results for c in r.report.checks}
     return [_summary(name, title, results) for name, title in names.items()]
 
@@ -95,7 +95,7 @@ def _table(results: Sequence[Result]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Give a text that no spreadsheet takes for a formula."""
+    """Return a text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from coursework.cohort.results import Result
 from coursework.images.lock import one_at_a_time
-from coursework.submission import check_cell_id
+from coursework.submissions.notebook import check_cell_id
 from coursework.trouble import CourseError
 
 # nbgrader_config.py says the same to nbgrader's own commands.
@@ -25,13 +25,13 @@ Tell = Callable[[str], None]
 
 
 def default_address(room: Path) -> str:
-    """Give the address of the gradebook in a clone's classroom."""
+    """Return the address of the gradebook in a clone's classroom."""
     # A browser on Formgrader beside a running autograde: wait for SQLite's lock.
     return f"sqlite:///{room / 'gradebook.db'}?timeout=60"
 
 
 def whole_address(typed: str) -> str:
-    """Give a gradebook's address as SQLAlchemy wants it, from one that a person typed.
+    """Return a gradebook's address as SQLAlchemy wants it, from one that a person typed.
 
     Raises:
         CourseError: nothing here can open such an address.

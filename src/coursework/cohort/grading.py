@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from coursework.catalogue import Module
 from coursework.cohort.judge import GRADED_WITHIN_S, Judge
 from coursework.cohort.results import Result, Results, key_of
 from coursework.cohort.source import HandedIn
@@ -17,8 +16,9 @@ from coursework.containers.building import Limits
 from coursework.engine import Engine
 from coursework.images import known_images
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module
 from coursework.sandbox import Fleet
-from coursework.submission import SubmissionError
+from coursework.submissions.files import SubmissionError
 from coursework.trouble import CourseError
 
 
@@ -58,7 +58,7 @@ class Progress:
 
 
 def graded_by(layout: Layout, module: Module) -> str:
-    """Give what changes when a module's checks, given files or images do."""
+    """Return what changes when a module's checks, given files or images do."""
     recipes = known_images()
     digest = hashlib.sha256()
     for name in (*module.images, *module.check_images, *module.cluster_images):
@@ -75,7 +75,7 @@ def graded_by(layout: Layout, module: Module) -> str:
 def left_to_grade(
     cohort: Cohort, submissions: Sequence[HandedIn], *, force: bool
 ) -> list[HandedIn]:
-    """Give the submissions without a final result for what they hold now."""
+    """Return the submissions without a final result for what they hold now."""
     if force:
         return list(submissions)
     by = graded_by(cohort.layout, cohort.module)

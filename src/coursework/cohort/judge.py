@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from coursework.authoring.audit.answers import warming_answers
-from coursework.catalogue import Module
 from coursework.checks.verdict import CheckResult, Report
 from coursework.cluster import rootless
 from coursework.cohort.results import Result
@@ -13,11 +12,12 @@ from coursework.cohort.source import HandedIn
 from coursework.cohort.worker import Job, Worker
 from coursework.containers.building import Limits
 from coursework.engine import Engine, address
-from coursework.grading import list_checks
-from coursework.handed_in import read_submission, refused
+from coursework.grading.grade import list_checks
+from coursework.grading.handed_in import read_submission, refused
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module
 from coursework.sandbox import Fleet, open_fleet
-from coursework.submission import SubmissionError
+from coursework.submissions.files import SubmissionError
 from coursework.trouble import CourseError
 
 GRADED_WITHIN_S = 420.0
@@ -48,7 +48,7 @@ def open_sandboxes(
     Raises:
         CourseError: no sandbox can run here.
     """
-    if module.cluster_images and (why := rootless.lacks(outer)):
+    if module.cluster_images and (why := rootless.unsupported_reason(outer)):
         tell(f"! the cluster has root in its container here: {why}")
     # Manifests are judged in a namespace of a cluster: nothing of theirs is built here.
     if (trusted and not module.sandbox) or module.cluster_images:

@@ -42,7 +42,7 @@ class Result:
 
 
 def key_of(notebook: bytes, graded_by: str) -> str:
-    """Give the key of a notebook, under what grades it."""
+    """Return the key of a notebook's result: what was handed in, and what grades it."""
     return hashlib.sha256(graded_by.encode() + b"\0" + notebook).hexdigest()
 
 
@@ -57,14 +57,14 @@ class Results:
         self.folder = folder
 
     def read(self, learner: str) -> Result | None:
-        """Give a learner's result; None where there is none, or none that can be read."""
+        """Return a learner's result; None where there is none, or none that can be read."""
         try:
             return _from_json(json.loads(self._path(learner).read_bytes()))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def all(self) -> list[Result]:
-        """Give every result, by learner."""
+        """Return every result, by learner."""
         names = sorted(p.stem for p in self.folder.glob("*.json"))
         return [result for name in names if (result := self.read(name))]
 
@@ -109,7 +109,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def bounded(report: Report) -> Report:
-    """Give a report whose texts are short and steer no terminal: much of them is a learner's."""
+    """Return a report whose texts are short and steer no terminal: much of them is a learner's."""
     checks = tuple(_bounded(check) for check in report.checks)
     return replace(report, checks=checks)
 

@@ -13,12 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from coursework.submission import (
-    LIMIT_NOTEBOOK_BYTES,
-    SubmissionError,
-    parse_notebook,
-    read_handed_in,
-)
+from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import LIMIT_NOTEBOOK_BYTES, parse_notebook, read_handed_in
 from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise.ipynb"
@@ -46,7 +42,7 @@ class HandedIn:
 
 
 def find_submissions(source: Path, slug: str) -> list[HandedIn]:
-    """Give the submissions to a module, by learner's name.
+    """Return the submissions to a module, by learner's name.
 
     Args:
         source: nbgrader's `submitted/`, a folder of `<learner>.ipynb`, or an LMS's zip.
@@ -72,7 +68,7 @@ def find_submissions(source: Path, slug: str) -> list[HandedIn]:
 
 
 def answered_module(source: Path, slugs: Sequence[str]) -> str:
-    """Give the one module that a source's submissions answer; empty where they name none.
+    """Return the one module that a source's submissions answer; empty where they name none.
 
     Args:
         source: as for find_submissions.
@@ -106,7 +102,7 @@ def _named(submission: HandedIn) -> str | None:
 
 
 def identifier(name: str) -> str:
-    """Give a name as an identifier; one that had to be changed gets a mark of what it was."""
+    """Return a name as an identifier; one that had to be changed gets a mark of what it was."""
     if _SAFE.fullmatch(name):
         return name
     plain = re.sub(r"[^A-Za-z0-9._@-]+", "-", name).strip("-._@")[:60] or "learner"

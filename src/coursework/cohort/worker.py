@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from coursework.catalogue import Module
 from coursework.checks.verdict import Report
 from coursework.cohort.results import bounded
 from coursework.containers.building import Limits
 from coursework.engine import Engine
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
 
 # What an engine of a submission's says could be made endless by whoever took it over.
@@ -112,7 +112,7 @@ def _end_with_parent() -> None:
 
 
 def _answer(job: Job) -> Any:
-    from coursework.handed_in import grade_handed_in  # noqa: PLC0415 - slow to load, once
+    from coursework.grading.handed_in import grade_handed_in  # noqa: PLC0415 - slow to load, once
 
     try:
         report = grade_handed_in(

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 
 if TYPE_CHECKING:
     from coursework.authoring.audit import Finding, Subject
@@ -57,7 +57,7 @@ def command(
       course audit 02 --only wrong --repeat 5
     """
     from coursework.authoring.audit import Subject, audit_places  # noqa: PLC0415 - quick --help
-    from coursework.progress import steps  # noqa: PLC0415 - as above
+    from coursework.progress_line import steps  # noqa: PLC0415 - as above
 
     layout = find_layout()
     catalogue = load_catalogue(layout)
@@ -95,7 +95,7 @@ def _all(
         tell(f"{subject.slug} structure")
         findings, can_run = audit_structure(subject)
         # With --only a person looks at one answer; what keeps it from running is told all the same.
-        yield from findings if not (only and can_run) else ()
+        yield from (f for f in findings if not (only and can_run) or f.rule == "stale-mistake")
         if can_run:
             sound.append(subject)
     if not quick and sound:
@@ -113,7 +113,10 @@ def _answers(
     from coursework.engine import start_engine  # noqa: PLC0415 - as above
 
     if only:
-        _refuse_unknown(only, [a.name for s in subjects for a in chosen_answers(s, ())])
+        known = [a.name for s in subjects for a in chosen_answers(s, ())]
+        # One that no longer applies is no answer, but a finding.
+        known += [f"wrong/{mistake.name}" for s in subjects for mistake in s.mistakes]
+        _refuse_unknown(only, known)
     # Where there is no engine, this says so once and not for each answer.
     start_engine(tell)
     chosen = [(s, a) for s in subjects for a in chosen_answers(s, only)]

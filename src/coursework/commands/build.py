@@ -2,8 +2,8 @@
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 
 
 @click.command(name="build")
@@ -20,7 +20,7 @@ def command(modules: tuple[str, ...], only_look: bool) -> int:
       course build --check
     """
     from coursework.authoring.build import compare, write  # noqa: PLC0415 - keeps --help quick
-    from coursework.progress import steps  # noqa: PLC0415 - as above
+    from coursework.progress_line import steps  # noqa: PLC0415 - as above
 
     layout = find_layout()
     catalogue = load_catalogue(layout)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from coursework.layout import Layout, find_layout
-from coursework.target import Target, find_target
+from coursework.submissions.target import Target, find_target
 
 
 @click.command(name="check")
@@ -54,10 +54,10 @@ def _check(
     from rich.console import Console  # noqa: PLC0415
 
     from coursework.engine import start_engine  # noqa: PLC0415
-    from coursework.grading import Watcher, grade  # noqa: PLC0415
-    from coursework.report.record import save_report  # noqa: PLC0415
+    from coursework.grading.engine_choice import engine_for  # noqa: PLC0415
+    from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
+    from coursework.modules.progress import record_report  # noqa: PLC0415
     from coursework.report.terminal import print_ending, print_result  # noqa: PLC0415
-    from coursework.sandbox.of_module import graded_in  # noqa: PLC0415
 
     console = Console(stderr=as_json, highlight=False)
     submission = target.read()
@@ -70,7 +70,7 @@ def _check(
             if not as_json:
                 print_result(console, result)
 
-        with graded_in(layout, target.module, start_engine(on_step), on_step) as engine:
+        with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
             report = grade(
                 target.module,
                 submission.files,
@@ -81,12 +81,11 @@ def _check(
                 watcher=Watcher(on_step, on_result),
             )
     report = replace(report, warnings=target.differences(submission))
+    next_step = "" if only else record_report(layout, report)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
     else:
-        print_ending(console, report)
-    if not only:
-        save_report(layout, report)
+        print_ending(console, report, next_step)
     return report.exit_code
 
 

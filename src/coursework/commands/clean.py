@@ -2,8 +2,8 @@
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 

@@ -6,7 +6,7 @@ import sys
 import click
 
 from coursework.engine import find_engine, start_engine
-from coursework.progress import steps
+from coursework.progress_line import steps
 from coursework.trouble import CourseError
 
 _KUBECTL = "https://kubernetes.io/docs/tasks/tools/"

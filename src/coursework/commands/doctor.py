@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from coursework.doctor import examine
 from coursework.layout import find_layout
+from coursework.setup.doctor import examine
 
 _SIGNS = {"ok": "✓", "warning": "!", "missing": "✗"}
 

@@ -7,7 +7,7 @@ import click
 
 from coursework.engine import buildx, find_engine, start_engine, use
 from coursework.engine.private import private_engine
-from coursework.progress import steps
+from coursework.progress_line import steps
 from coursework.trouble import CourseError
 
 

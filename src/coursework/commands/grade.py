@@ -13,11 +13,11 @@ from coursework.layout import Layout, find_layout
 from coursework.trouble import CourseError
 
 if TYPE_CHECKING:
-    from coursework.catalogue import Module
     from coursework.cohort.asked import Asked
     from coursework.cohort.grading import Cohort
     from coursework.cohort.results import Result
     from coursework.cohort.source import HandedIn
+    from coursework.modules.catalogue import Module
 
 _MOST_AHEAD = 4
 
@@ -59,9 +59,9 @@ def command(
       course grade ~/Downloads/submissions.zip --module 02 --jobs 4
       course grade --resume
     """
-    from coursework.catalogue import load_catalogue  # noqa: PLC0415
     from coursework.cohort.asked import completed, remember, said, with_defaults  # noqa: PLC0415
     from coursework.cohort.source import answered_module  # noqa: PLC0415
+    from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415
 
     layout = find_layout()
     catalogue = load_catalogue(layout)
@@ -81,8 +81,8 @@ class _Run:
     """One call of the command."""
 
     def __init__(self, layout: Layout, asked: "Asked") -> None:
-        from coursework.catalogue import load_catalogue  # noqa: PLC0415
         from coursework.cohort.source import find_submissions  # noqa: PLC0415
+        from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415
 
         self._layout, self._out, self._gradebook = layout, Path(asked.out), asked.gradebook
         self._module: Module = load_catalogue(layout).find(asked.module)

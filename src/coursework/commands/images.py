@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from coursework.engine import Engine, find_engine, start_engine
-from coursework.progress import steps
+from coursework.progress_line import steps
 from coursework.trouble import CourseError
 
 Tell = Callable[[str], None]
@@ -62,8 +62,8 @@ def list_images(as_json: bool = False) -> None:
 
 
 def _users() -> dict[str, list[str]]:
-    from coursework.catalogue import load_catalogue  # noqa: PLC0415
     from coursework.layout import find_layout  # noqa: PLC0415
+    from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415
 
     users: dict[str, list[str]] = {}
     for module in load_catalogue(find_layout()).modules:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from coursework.catalogue import Module, load_catalogue
 from coursework.engine import Engine, buildx, find_engine, start_engine, use
 from coursework.engine.private import private_engine
-from coursework.lab import FIRST_PORT, Lab, free_port, has_display, interrupted_by_any_end
-from coursework.lab import uninterrupted as finish
+from coursework.lab.server import FIRST_PORT, Lab, free_port, has_display, interrupted_by_any_end
+from coursework.lab.server import uninterrupted as finish
 from coursework.layout import Layout, find_layout
-from coursework.progress import steps
+from coursework.modules.catalogue import load_catalogue
+from coursework.modules.progress import left_off, opened_images, write_start_page
+from coursework.progress_line import steps
 
 _Tell = Callable[[str], None]
 
@@ -33,7 +34,9 @@ def command(port: int, no_browser: bool, kubeconfig: Path | None) -> int:
       course lab --port 9000 --no-browser
     """
     layout = find_layout()
-    first = load_catalogue(layout).modules[0]
+    catalogue = load_catalogue(layout)
+    first = left_off(layout, catalogue)
+    images = opened_images(catalogue, first)
     private = private_engine()
     with interrupted_by_any_end():
         try:
@@ -44,7 +47,7 @@ def command(port: int, no_browser: bool, kubeconfig: Path | None) -> int:
                 # JupyterLab starts meanwhile.
                 with steps() as tell:
                     _lay(layout)
-                    _images(engine, first, tell)
+                    _images(engine, images, tell)
                     lab.wait_until_usable()
                 _announce(lab, engine, port, browser=not no_browser and has_display())
                 with buildx.fetching_in_background(engine):
@@ -66,29 +69,30 @@ def _engine(tell: _Tell) -> Engine:
     return engine
 
 
-def _lab(layout: Layout, engine: Engine, first: Module, port: int, kubeconfig: Path | None) -> Lab:
+def _lab(layout: Layout, engine: Engine, first: str, port: int, kubeconfig: Path | None) -> Lab:
     other = {"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}
     return Lab(
         folder=layout.root / "work",
         environment=engine.environment() | other,
         port=port,
         log=layout.state / f"lab-{port}.log",
-        opens=f"{first.slug}/lesson.ipynb",
+        opens=first,
     )
 
 
 def _lay(layout: Layout) -> None:
-    from coursework.workspace import start_modules  # noqa: PLC0415 - loads notebooks' format
+    from coursework.modules.workspace import start_modules  # noqa: PLC0415 - loads notebooks' format
 
+    write_start_page(layout)
     beside = [laid.path for laid in start_modules(layout) if laid.state == "beside"]
     for path in beside:
         click.echo(f"! {path.relative_to(layout.root)} is newer than your changed copy beside it")
 
 
-def _images(engine: Engine, first: Module, tell: _Tell) -> None:
+def _images(engine: Engine, images: tuple[str, ...], tell: _Tell) -> None:
     from coursework.images import ensure_images  # noqa: PLC0415 - JupyterLab starts meanwhile
 
-    ensure_images(engine, first.all_images, tell)
+    ensure_images(engine, images, tell)
 
 
 def _announce(lab: Lab, engine: Engine, wanted: int, *, browser: bool) -> None:

@@ -2,8 +2,8 @@
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 
 
 @click.command(name="site")
@@ -16,7 +16,7 @@ def command() -> None:
       python -m http.server --directory build/site
     """
     from coursework.engine import start_engine  # noqa: PLC0415 - keeps --help quick
-    from coursework.progress import steps  # noqa: PLC0415 - as above
+    from coursework.progress_line import steps  # noqa: PLC0415 - as above
     from coursework.publishing.building import build_site, run_changed_lessons  # noqa: PLC0415
 
     layout = find_layout()

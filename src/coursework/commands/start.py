@@ -2,8 +2,8 @@
 
 import click
 
-from coursework.catalogue import load_catalogue
 from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 
 
 @click.command(name="start")
@@ -15,7 +15,7 @@ def command(modules: tuple[str, ...]) -> None:
     Example:
       course start 02-first-server
     """
-    from coursework.workspace import start_modules  # noqa: PLC0415 - keeps --help quick
+    from coursework.modules.workspace import start_modules  # noqa: PLC0415 - keeps --help quick
 
     layout = find_layout()
     catalogue = load_catalogue(layout)

@@ -47,7 +47,7 @@ def pack(files: Mapping[str, str | bytes | Link], *, mode: int = 0o644, owner: i
 
 
 def read_file(container: Any, path: str) -> bytes:
-    """Give a file of a container of ours, whether it runs or not.
+    """Return a file of one of our containers, whether it runs or not.
 
     Args:
         container: the SDK's object.

@@ -88,7 +88,7 @@ class Container:
         return self._container
 
     def start(self) -> str:
-        """Start it; give the reason where the image names no program that can run.
+        """Start it; return the reason where the image names no program that can run.
 
         Raises:
             CourseError: the engine itself is in trouble.
@@ -115,13 +115,13 @@ class Container:
         """
         return self._sees_process and not self._process.is_dir()
 
-    def is_seen_deaf(self) -> bool:
+    def nothing_listens(self) -> bool:
         """Tell whether nothing inside listens on its port yet; False where nobody can look."""
         heard = (address.endswith(f":{self._port}") for address in self.listening_addresses())
         return self._sees_process and not any(heard)
 
     def processor_seconds(self) -> float | None:
-        """Give the processor time that it has had; in a sandbox, that the whole sandbox has had.
+        """Return the processor time that it has had; in a sandbox, that the whole sandbox has had.
 
         None where this machine cannot look.
         """
@@ -134,7 +134,7 @@ class Container:
         return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
 
     def inside_address(self) -> tuple[str, int] | None:
-        """Give its own address on the engine's network, where this machine can reach that."""
+        """Return its own address on the engine's network, where this machine can reach that."""
         if self._engine.is_sandbox or sys.platform != "linux":
             return None
         if not self._engine.docker_host.startswith("unix:"):
@@ -142,12 +142,12 @@ class Container:
         return (self.network_address, self._port) if self.network_address and self._port else None
 
     def published_address(self) -> tuple[str, int] | None:
-        """Give the address on this machine that leads to it; None while there is none."""
+        """Return the address on this machine that leads to it; None while there is none."""
         bindings = self._container.attrs["NetworkSettings"]["Ports"].get(f"{self._port}/tcp")
         return (self._engine.reached_at, int(bindings[0]["HostPort"])) if bindings else None
 
     def exit_code(self) -> int | None:
-        """Give the exit code; None while it runs."""
+        """Return the exit code; None while it runs."""
         try:
             self._container.reload()
         except NotFound:
@@ -185,11 +185,11 @@ class Container:
         self._container.kill(signal=name)
 
     def process_count(self) -> int:
-        """Give how many processes run inside."""
+        """Return how many processes run inside."""
         return len(self._container.top()["Processes"])
 
     def health(self) -> tuple[str, str]:
-        """Give the engine's word for its health, and what the last probe printed.
+        """Return its health as the engine calls it, and what the last probe printed.
 
         The word is `none` where the image has no HEALTHCHECK.
         """
@@ -211,7 +211,7 @@ class Container:
             )
 
     def listening_addresses(self) -> list[str]:
-        """Give `address:port` of every TCP socket that listens inside, as its kernel lists them.
+        """Return `address:port` of every TCP socket that listens inside, as its kernel lists them.
 
         The engine is asked for nothing but the process id: nothing runs inside the container.
         Empty where this machine cannot look.

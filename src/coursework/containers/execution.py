@@ -70,7 +70,7 @@ class Execution:
             raise self._gone(error) from error
 
     def _start(self) -> bytearray:
-        """Ask for the start by hand; give what has come behind the answer's head.
+        """Ask for the start by hand; return the bytes that came after the response's head.
 
         The engine's client may read the first output together with the head, and lose it.
         """
@@ -122,7 +122,7 @@ class Execution:
         self._socket.shutdown(socket.SHUT_WR)
 
     def output(self, within_s: float) -> Iterator[tuple[int, bytes]]:
-        """Give pieces of its outputs, each STDOUT or STDERR with bytes, until both end.
+        """Yield pieces of its outputs, each STDOUT or STDERR with bytes, until both end.
 
         Args:
             within_s: seconds that all of them may take.
@@ -158,7 +158,7 @@ class Execution:
         return taken
 
     def exit_code(self, within_s: float = 5.0) -> int:
-        """Give its exit code, once its outputs have ended.
+        """Return its exit code, once its outputs have ended.
 
         Raises:
             CourseError: it still runs.

@@ -137,7 +137,7 @@ def _look_through(
 
 
 def _texts_in(content: IO[bytes], wanted: Mapping[str, bytes]) -> Iterator[str]:
-    """Give those texts that a file holds; a text may lie across two chunks."""
+    """Return the texts that a file holds; a text may lie across two chunks."""
     overlap = max((len(data) for data in wanted.values()), default=1) - 1
     tail = b""
     while chunk := content.read(_CHUNK_BYTES):

@@ -44,7 +44,7 @@ class Probe:
 
 
 def get(address: str, path: str, timeout_s: float = ANSWERS_WITHIN_S) -> Any:
-    """Ask an engine for a path of its API and give the JSON, or the text where it is none.
+    """Ask an engine for a path of its API and return the JSON, or the text where it is none.
 
     Raises:
         OSError: nothing answers in time, or not with 200.
@@ -91,7 +91,7 @@ def is_local(address: str) -> bool:
 
 
 def user_docker_folder() -> Path:
-    """Give the folder of the user's own Docker settings, which the course never writes."""
+    """Return the folder of the user's own Docker settings, which the course never writes."""
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
@@ -117,7 +117,7 @@ def _context_address(folder: Path) -> str | None:
 
 
 def host_addresses() -> list[str]:
-    """Give where the user's own Docker may answer, most wanted first.
+    """Return where the user's own Docker may answer, most wanted first.
 
     DOCKER_HOST is a decision: where it is set, nothing else is tried.
     """

@@ -107,7 +107,7 @@ def _download(folder: Path) -> None:
 
 
 def _mirror(folder: Path) -> str:
-    """Give the mirror that this machine already takes Debian's packages from."""
+    """Return the mirror that this machine already takes Debian's packages from."""
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     for line in _run([*targets, "Origin: Debian", "Label: Debian"], folder).splitlines():
         return line

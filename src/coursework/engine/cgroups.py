@@ -29,7 +29,7 @@ def mount_where_missing() -> None:
 
 
 def processor_seconds(process: Path) -> float | None:
-    """Give the processor time of the control group that a process is in.
+    """Return the processor time of the control group that a process is in.
 
     Args:
         process: its folder in /proc.
@@ -53,7 +53,7 @@ def processor_seconds(process: Path) -> float | None:
 
 
 def _first_generation(table: str) -> list[str]:
-    """Give the controllers of each cgroup v1 hierarchy, joined by commas; none under cgroup v2."""
+    """Return each cgroup v1 hierarchy's controllers, joined by commas; none under cgroup v2."""
     hierarchies: dict[str, list[str]] = defaultdict(list)
     for line in table.splitlines()[1:]:
         name, hierarchy, _, enabled = line.split()

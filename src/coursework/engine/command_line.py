@@ -27,7 +27,7 @@ _KUBECONFIG = "kubeconfig"
 
 
 def environment(docker_host: str) -> dict[str, str]:
-    """Give the environment in which docker, compose, buildx and kubectl reach an engine.
+    """Return the environment in which docker, compose, buildx and kubectl reach an engine.
 
     Raises:
         CourseError: no docker command here can build for this engine.
@@ -49,12 +49,12 @@ def environment(docker_host: str) -> dict[str, str]:
 
 
 def programs() -> Path:
-    """Give the folder of commands that the course brings for itself."""
+    """Return the folder of commands that the course brings for itself."""
     return find_layout().state / _PROGRAMS
 
 
 def kubeconfig() -> Path:
-    """Give the file in which `course cluster start` says how the cluster is reached."""
+    """Return the file in which `course cluster start` says how the cluster is reached."""
     return find_layout().state / _KUBECONFIG
 
 
@@ -69,7 +69,7 @@ def _prepare(layout: Layout, docker_host: str) -> None:
 
 
 def _own_settings(settings: Path) -> Path:
-    """Give the user's folder, also from inside a lab whose DOCKER_CONFIG is ours."""
+    """Return the user's folder, also from inside a lab whose DOCKER_CONFIG is ours."""
     users = address.user_docker_folder()
     return Path.home() / ".docker" if users == settings else users
 
@@ -95,7 +95,7 @@ def write_secret(target: Path, text: str) -> None:
 
 
 def buildx_cache() -> Path:
-    """Give where a buildx that was fetched for this user stands."""
+    """Return the path of the buildx that was fetched for this user, there or not."""
     return user_cache() / "programs" / "docker-buildx"
 
 
@@ -126,7 +126,7 @@ def _link(link: Path, target: Path) -> None:
 
 
 def curl_for_all(programs: Path) -> None:
-    """Where the machine has no curl, give it a small one: failing checks print curl commands."""
+    """Where the machine has no curl, return it a small one: failing checks print curl commands."""
     link = programs / "curl"
     others = [p for p in os.environ.get("PATH", "").split(os.pathsep) if p != str(programs)]
     if shutil.which("curl", path=os.pathsep.join(others)):
@@ -198,7 +198,7 @@ def _best_working(found: list[Path], settings: Path, docker_host: str) -> Path:
 
 
 def client_version(docker: Path, settings: Path, docker_host: str) -> int:
-    """Try a docker command and give its major version.
+    """Try a docker command and return its major version.
 
     Raises:
         ValueError: it does not run, does not reach the engine or cannot build with BuildKit.

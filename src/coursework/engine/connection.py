@@ -46,7 +46,7 @@ class Engine:
         return self.kind == "sandbox"
 
     def process_folder(self, number: int) -> Path:
-        """Give where this machine tells of a process that the engine knows by a number."""
+        """Return the /proc folder of a process that the engine knows by a number."""
         if not self.is_sandbox:
             return Path(f"/proc/{number}")
         return Path(f"/proc/{namespaces.process_inside(self.process, number) or 'unseen'}")
@@ -59,7 +59,7 @@ class Engine:
         return docker.DockerClient(base_url=self.docker_host, timeout=_CALL_WITHIN_S)
 
     def environment(self) -> dict[str, str]:
-        """Give the environment in which docker, compose and buildx reach this engine.
+        """Return the environment in which docker, compose and buildx reach this engine.
 
         Raises:
             CourseError: no docker command on this machine can build for this engine.

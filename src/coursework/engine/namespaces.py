@@ -6,7 +6,7 @@ _PROC = Path("/proc")
 
 
 def process_inside(first: int, number: int) -> int | None:
-    """Give this machine's number of a process that a namespace below knows by another one.
+    """Return this machine's id of a process that a namespace below knows by another one.
 
     The kernel lists a process's number in each namespace from ours downwards: NSpid, proc(5).
 

@@ -25,7 +25,7 @@ def _candidates() -> list[IPv4Network]:
 
 
 def used_ranges(own_bridges: tuple[str, ...] = ()) -> list[IPv4Network]:
-    """Give the IPv4 ranges that this machine routes, and its name servers.
+    """Return the IPv4 ranges that this machine routes, and its name servers.
 
     Args:
         own_bridges: beginnings of device names whose routes do not count.
@@ -73,7 +73,7 @@ def _address(value: bytes) -> bytes:
 
 
 def _hardware_address(network: IPv4Network) -> bytes:
-    """Give a bridge's own address, as Docker does for its bridges: 02:42 and the IPv4 address.
+    """Return a bridge's own address, as Docker does for its bridges: 02:42 and the IPv4 address.
 
     A bridge without one takes the lowest of its ports', another with each container that comes or
     goes, and containers that still know the old one lose their way to this machine for seconds.

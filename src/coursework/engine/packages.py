@@ -32,7 +32,7 @@ def find_program(name: str) -> str | None:
 
 
 def missing_packages() -> list[str]:
-    """Give the packages that a private engine still needs here."""
+    """Return the packages that a private engine still needs here."""
     missing = [package for name, package in _NEEDED.items() if not find_program(name)]
     if "docker.io" in missing:
         missing.append("docker-buildx")

@@ -67,7 +67,7 @@ class PrivateEngine:
         return self.folder / "dockerd.log"
 
     def pid(self) -> int | None:
-        """Give dockerd's process number; None where none runs, whatever the pid file says."""
+        """Return dockerd's process id; None where none runs, whatever the pid file says."""
         try:
             number = int(self.pid_file.read_text("ascii"))
         except (OSError, ValueError):
@@ -192,7 +192,7 @@ class PrivateEngine:
         return lines[-1][:600] if lines else "it ended without a word"
 
     def _network_bridges(self) -> list[str]:
-        """Give the devices of networks that dockerd leaves behind when it ends."""
+        """Return the network devices that dockerd leaves behind when it ends."""
         try:
             networks = address.get(self.docker_host, "/networks", timeout_s=5)
             return [f"br-{n['Id'][:12]}" for n in networks if n["Driver"] == "bridge"]
@@ -205,5 +205,5 @@ def _daemon_path() -> str:
 
 
 def private_engine() -> PrivateEngine:
-    """Give this user's private engine, whether it runs or not."""
+    """Return this user's private engine, whether it runs or not."""
     return PrivateEngine(user_cache() / "engine")

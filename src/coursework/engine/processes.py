@@ -72,7 +72,7 @@ def is_program(pid: int, name: str, folder: Path) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """Give the numbers of a process's children."""
+    """Return the numbers of a process's children."""
     return [process.pid for process in _all() if process.parent == pid]
 
 

@@ -20,7 +20,7 @@ Progress = Callable[[str], None]
 
 
 def known_images() -> dict[str, Recipe]:
-    """Give the recipes of this clone by image name, each after those that it needs."""
+    """Return the recipes of this clone by image name, each after those that it needs."""
     return load_recipes(find_layout())
 
 

@@ -85,7 +85,7 @@ def _write(
 def _bundled(
     engine: Engine, inventory: dict[str, Present], progress: Progress
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    """Give the images under the bundle's names for them, for a while."""
+    """Tag the images with the bundle's names for them, for a while."""
     tags = {name: f"course/bundled:{_NOT_IN_TAGS.sub('-', name)}" for name in inventory}
     images = {}
     try:
@@ -186,7 +186,7 @@ def _is_wanted(present: Present, offered: dict[str, Any]) -> bool:
 
 
 def _twentieths(what: str, total: int, progress: Progress) -> Callable[[int], None]:
-    """Give a function that is told of further bytes and tells each further twentieth."""
+    """Return a function that is told of further bytes and tells each further twentieth."""
     done, told = 0, -1
 
     def add(size: int) -> None:

@@ -63,7 +63,7 @@ def build(
 
 
 def _steps(name: str, progress: Callable[[str], None]) -> Callable[[str], None]:
-    """Give what reads a build's log and tells its steps, without what each of them prints."""
+    """Return a reader of a build's log that tells its steps, without what each of them prints."""
 
     def read(line: str) -> None:
         if step := _STEP.match(line):

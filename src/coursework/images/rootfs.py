@@ -86,7 +86,7 @@ def _require_mmdebstrap(progress: Callable[[str], None]) -> None:
 
 
 def host_ca_bundle() -> bytes:
-    """Give the certificates that this machine trusts, as PEM."""
+    """Return the certificates that this machine trusts, as PEM."""
     path = ssl.get_default_verify_paths().cafile
     if path and Path(path).is_file():
         return Path(path).read_bytes()

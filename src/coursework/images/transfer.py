@@ -12,7 +12,7 @@ _BLOCK_BYTES = 1 << 20
 
 
 def saved_blocks(engine: Engine, tags: list[str]) -> Iterator[bytes]:
-    """Give what `docker save` writes, block by block.
+    """Yield what `docker save` writes, block by block.
 
     Raises:
         CourseError: the engine cannot save them.

@@ -12,16 +12,16 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Bool
 
-from coursework.catalogue import Module, load_catalogue
 from coursework.checks.verdict import CheckResult, Report
 from coursework.cohort.judge import Judge, open_sandboxes
 from coursework.cohort.source import HandedIn
 from coursework.cohort.worker import Worker
 from coursework.engine import Engine, start_engine
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module, load_catalogue
 from coursework.report.lines import MARKS, details, heading, printable, summary
 from coursework.report.notebook import result_html
-from coursework.submission import check_cell_id, read_handed_in
+from coursework.submissions.notebook import check_cell_id, read_handed_in
 from coursework.trouble import CourseError
 
 _VERDICT = "coursework"
@@ -32,7 +32,7 @@ _MORE_THAN_ANY_CLASS = 100_000
 def _bench(
     layout: Layout, module: Module, outer: Engine, tell: Callable[[str], None], *, trusted: bool
 ) -> tuple[Judge, Worker]:
-    """Give who judges in this process, and the process that grades; both end with it."""
+    """Return the judge of this process; it and the process that grades end with this one."""
     stack = ExitStack()
     # Not atexit: threads remove the sandboxes, and by then they take no more work.
     threading._register_atexit(stack.close)  # type: ignore[attr-defined]  # noqa: SLF001
@@ -55,7 +55,7 @@ class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]
     ).tag(config=True)
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
-        """Give the notebook with reports in the place of outputs.
+        """Return the notebook with reports in place of outputs.
 
         Raises:
             CourseError: the grader itself is in trouble; nothing is written into the gradebook.

@@ -16,7 +16,7 @@ class ClearFileSolutions(ClearSolutions):  # type: ignore[misc]
     """
 
     def preprocess_cell(self, cell: Any, resources: Any, index: int) -> tuple[Any, Any]:
-        """Give the cell as a learner gets it."""
+        """Return the cell as a learner gets it."""
         del index
         tags = tuple(cell.metadata.get("tags", ()))
         kept = without_solution(Cell(cell.cell_type, cell.source, tags))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from coursework.authoring.build import Difference, write
 from coursework.authoring.derive import derive_source, folder_files
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 
 
 def bring_sources_up_to_date(layout: Layout, folder: Path) -> list[str]:

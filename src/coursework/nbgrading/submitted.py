@@ -15,7 +15,8 @@ import nbformat
 from nbconvert.exporters import NotebookExporter
 
 from coursework.report.lines import printable
-from coursework.submission import NotebookCell, SubmissionError, read_notebook_cells
+from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import NotebookCell, read_notebook_cells
 from coursework.trouble import CourseError
 
 # It ships no types.
@@ -28,7 +29,7 @@ class SubmittedNotebooks(NotebookExporter):
     """autograde's exporter: a submission is read by us, and what we wrote of it by nbconvert."""
 
     def from_filename(self, filename: str, resources: Any = None, **options: Any) -> Any:
-        """Give a submission's text for the folder of graded ones; its content never fails this.
+        """Return a submission's text for the folder of graded ones; its content never fails this.
 
         Raises:
             CourseError: the module was not released.
@@ -67,7 +68,7 @@ def _released(path: Path, slug: str) -> Any:
 
 
 def rebuild(path: Path, released: Any) -> Any:
-    """Give a notebook that shows a submission.
+    """Return a notebook that shows a submission.
 
     Args:
         path: what a learner handed in, in whatever state.

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from coursework.authoring.audit.lessons import audit_lesson
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.outputs import last_run
-from coursework.catalogue import Catalogue
 from coursework.engine import Engine
 from coursework.layout import Layout
+from coursework.modules.catalogue import Catalogue
 from coursework.trouble import CourseError
 
 

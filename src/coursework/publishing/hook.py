@@ -10,8 +10,8 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from coursework.catalogue import Module, load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module, load_catalogue
 from coursework.publishing.pages import exercise_path, lesson_path, module_pages
 from coursework.publishing.roadmap import roadmap_svg
 from coursework.trouble import CourseError

@@ -6,14 +6,14 @@ from typing import Any
 
 from coursework.authoring.derive import derive_exercise
 from coursework.authoring.outputs import last_run
-from coursework.catalogue import Catalogue, Module
 from coursework.layout import Layout
+from coursework.modules.catalogue import Catalogue, Module
 from coursework.publishing.text import cell_markdown
 from coursework.trouble import CourseError
 
 
 def module_pages(layout: Layout, catalogue: Catalogue) -> dict[str, str]:
-    """Give the Markdown of each module's pages, by path below the site's pages.
+    """Return the Markdown of each module's pages, by path below the site's pages.
 
     Raises:
         CourseError: a lesson has changed since it was run, or a source cannot be read.
@@ -26,17 +26,17 @@ def module_pages(layout: Layout, catalogue: Catalogue) -> dict[str, str]:
 
 
 def lesson_path(module: Module) -> str:
-    """Give the path of a lesson's page."""
+    """Return the path of a lesson's page."""
     return f"{module.slug}/index.md"
 
 
 def exercise_path(module: Module) -> str:
-    """Give the path of an exercise's page."""
+    """Return the path of an exercise's page."""
     return f"{module.slug}/exercise.md"
 
 
 def lesson_page(layout: Layout, catalogue: Catalogue, module: Module) -> str:
-    """Give the page of a lesson: what it leads to, its text, and what its cells printed.
+    """Return the page of a lesson: what it leads to, its text, and what its cells printed.
 
     Raises:
         CourseError: the lesson has changed since it was run.
@@ -74,7 +74,7 @@ def _named(module: Module) -> str:
 
 
 def exercise_page(layout: Layout, module: Module) -> str:
-    """Give the page that says what an exercise asks; nothing of an answer is on it.
+    """Return the page that says what an exercise asks; nothing of an answer is on it.
 
     Raises:
         CourseError: the exercise cannot be derived.

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from coursework.catalogue import Catalogue, Module
+from coursework.modules.catalogue import Catalogue, Module
 
 _WIDTH, _HEIGHT = 300, 96
 _GAP_X, _GAP_Y = 24, 44
@@ -14,7 +14,7 @@ _LINE_CHARACTERS = 30
 
 
 def roadmap_svg(catalogue: Catalogue) -> str:
-    """Give the map as one line of SVG; each box links to its lesson, seen from the site's root."""
+    """Return the map as one line of SVG; each box links to its lesson from the site's root."""
     corners: dict[str, tuple[int, int]] = {}
     headings: list[str] = []
     bottom = 0

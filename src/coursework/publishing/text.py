@@ -12,7 +12,7 @@ _SHOWN_LINES = 120
 
 
 def fenced(text: str, attributes: str) -> str:
-    """Give a block that shows a text as it is, whatever it holds.
+    """Return a block that shows a text as it is, whatever it holds.
 
     Args:
         text: printed as it is, without what could steer a terminal.
@@ -40,7 +40,7 @@ def spaced(markdown: str) -> str:
 
 
 def cell_markdown(cell: Mapping[str, Any]) -> str:
-    """Give one cell with its outputs."""
+    """Return one cell with its outputs."""
     source = _joined(cell["source"])
     if cell["cell_type"] != "code":
         return spaced(source)

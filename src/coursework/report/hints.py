@@ -1,6 +1,6 @@
 """The hints of a check, for a learner who asks for more than the report shows."""
 
-from coursework.grading import list_checks
+from coursework.grading.grade import list_checks
 from coursework.layout import Layout
 from coursework.trouble import CourseError
 

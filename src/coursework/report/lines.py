@@ -16,13 +16,13 @@ def printable(text: str) -> str:
 
 
 def heading(result: CheckResult) -> tuple[str, str]:
-    """Give a result's name with its points, and its title."""
+    """Return a result's name with its points, and its title."""
     had = "skipped" if result.verdict == "skipped" else f"{result.points} of {result.max_points}"
     return f"{result.name}  {had}", result.title
 
 
 def details(result: CheckResult) -> list[tuple[str, str]]:
-    """Give label and text of each line that explains a result; none where it passed."""
+    """Return label and text of each line that explains a result; none where it passed."""
     if result.verdict == "passed":
         return []
     if result.verdict == "skipped":
@@ -62,7 +62,7 @@ def asks_for_hints(report: Report, form: str) -> str:
 
 
 def summary(report: Report) -> str:
-    """Give the closing line: points, and where the time went."""
+    """Return the closing line: points, and where the time went."""
     timings = report.timings
     parts = [f"{report.points} of {report.max_points} points"]
     if "total_s" in timings:

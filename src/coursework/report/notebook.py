@@ -26,7 +26,7 @@ _PRE = (
 
 
 def result_html(result: CheckResult) -> str:
-    """Give one result as HTML; every text in it is escaped."""
+    """Return one result as HTML; every text in it is escaped."""
     name, title = (escape(printable(t)) for t in heading(result))
     rows = "".join(
         f'<tr style="background: none"><td style="{_CELL}; opacity: 0.7; white-space: nowrap">'
@@ -40,8 +40,8 @@ def result_html(result: CheckResult) -> str:
     )
 
 
-def report_html(report: Report) -> str:
-    """Give a whole report as HTML; every text in it is escaped."""
+def report_html(report: Report, next_step: str = "") -> str:
+    """Return a whole report as HTML, with what to do now; every text in it is escaped."""
     results = "".join(map(result_html, report.checks))
     warnings = "".join(
         f'<div style="color: {_COLOURS["skipped"]}">⚠ {escape(printable(w))}</div>'
@@ -54,6 +54,8 @@ def report_html(report: Report) -> str:
     ending = (
         f'<div style="margin-top: 0.6em; color: {colour}"><b>{escape(summary(report))}</b></div>'
     )
+    if next_step:
+        ending += f"<div>{escape(next_step)}</div>"
     return f'<div style="{_BOX}">{results}{warnings}{ending}</div>'
 
 
@@ -64,12 +66,12 @@ def hints_html(hints: Sequence[str]) -> str:
 
 
 def step_html(text: str) -> str:
-    """Give one line that says what is going on."""
+    """Return one line, as HTML, that says what is happening."""
     return f'<div style="{_BOX}; opacity: 0.7">… {escape(printable(text))[:200]}</div>'
 
 
 def trouble_html(error: CourseError) -> str:
-    """Give our own trouble as HTML: what happened, why, what to type."""
+    """Return our own trouble as HTML: what happened, why, what to type."""
     rows = [("why", error.why), ("fix", error.fix)]
     lines = "".join(
         f'<div>&ensp;<span style="opacity: 0.7">{label}</span>&ensp;{escape(printable(text))}</div>'

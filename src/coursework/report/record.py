@@ -18,7 +18,7 @@ def save_report(layout: Layout, report: Report) -> None:
 
 
 def last_report(layout: Layout, slug: str) -> dict[str, Any] | None:
-    """Give a module's last whole report as JSON values, if there is one."""
+    """Return a module's last whole report as JSON values, if there is one."""
     path = layout.state / "reports" / f"{slug}.json"
     try:
         report: dict[str, Any] = json.loads(path.read_bytes())

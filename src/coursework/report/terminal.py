@@ -24,11 +24,13 @@ def print_result(console: Console, result: CheckResult) -> None:
         console.print(line, soft_wrap=True)
 
 
-def print_ending(console: Console, report: Report) -> None:
-    """Print what follows the results: warnings and the sum."""
+def print_ending(console: Console, report: Report, next_step: str = "") -> None:
+    """Print what follows the results: warnings, the sum, and what to do now."""
     for warning in report.warnings:
         console.print(Text(f"⚠ {printable(warning)}", "yellow"), soft_wrap=True)
     if asks := asks_for_hints(report, "course hint {module} {name}"):
         console.print(Text(asks, "dim"), soft_wrap=True)
     style = "green" if report.exit_code == 0 else "bold"
     console.print(Text(f"\n{summary(report)}", style))
+    if next_step:
+        console.print(Text(next_step), soft_wrap=True)

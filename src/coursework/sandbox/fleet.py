@@ -70,7 +70,7 @@ class Fleet:
         self.close()
 
     def take(self) -> tuple[Sandbox, Engine]:
-        """Give a sandbox that is ready, with its engine; the next one starts meanwhile.
+        """Return a sandbox that is ready, with its engine; the next one starts meanwhile.
 
         Raises:
             CourseError: no sandbox comes up.

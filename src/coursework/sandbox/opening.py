@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from coursework.catalogue import Module
 from coursework.containers.cleaning import remove_ended
 from coursework.containers.runs import Run, open_run
 from coursework.engine import Engine
 from coursework.images import ensure_images
+from coursework.modules.catalogue import Module
 from coursework.sandbox.fleet import Fleet
 from coursework.sandbox.place import IMAGE, remove_ended_sockets, require_sandboxes
 from coursework.sandbox.proxy import Proxy

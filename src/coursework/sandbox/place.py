@@ -40,7 +40,7 @@ def _kernel() -> tuple[int, ...]:
 
 
 def socket_folders() -> Path:
-    """Give the folder with one folder a sandbox, in which its engine's socket stands."""
+    """Return the folder that holds one folder for each sandbox, with its engine's socket."""
     return user_cache() / "sandboxes"
 
 
@@ -53,7 +53,7 @@ def remove_ended_sockets() -> None:
 
 @cache
 def system_calls(engine: Engine) -> str:
-    """Give the list of what may be asked of the kernel inside, as the engine wants it.
+    """Return the system calls allowed inside, as a seccomp profile for the engine.
 
     It is Debian's for containers in which users make namespaces; only `sethostname`, which an
     engine calls for each container, is refused there and allowed here.

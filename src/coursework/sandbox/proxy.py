@@ -28,7 +28,7 @@ class Proxy:
         )  # fmt: skip
 
     def join(self, network: Any) -> tuple[tuple[str, str], ...]:
-        """Let a network's containers reach it; give the arguments that tell a build of it."""
+        """Let a network's containers reach it; return the arguments that tell a build of it."""
         network.connect(self._container)
         self._container.reload()
         address = self._container.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"]

@@ -133,7 +133,7 @@ class Sandbox:
         return self._folder / "docker.sock"
 
     def wait_until_ready(self, within_s: float = READY_WITHIN_S) -> Engine:
-        """Wait until its engine answers, and give it.
+        """Wait until its engine answers, and return it.
 
         Raises:
             CourseError: it does not come up; with what it said last.
@@ -191,7 +191,7 @@ class Sandbox:
             )
 
     def _listener(self) -> int:
-        """Give the process that listens at the socket, in the words of this machine's kernel.
+        """Return the process that listens at the socket, as this machine's kernel names it.
 
         SO_PEERCRED, unix(7): what the peer was at the time of its listen(2).
         """

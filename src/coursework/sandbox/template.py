@@ -12,7 +12,6 @@ from typing import IO, Any, cast
 
 from docker.errors import APIError, NotFound
 
-from coursework.catalogue import Module
 from coursework.containers.building import BuildFailed, build_image
 from coursework.containers.runs import LABEL_RUN, Run
 from coursework.engine import Engine
@@ -20,6 +19,7 @@ from coursework.images import ensure_images, known_images
 from coursework.images.lock import one_at_a_time
 from coursework.images.transfer import load_blocks, saved_blocks
 from coursework.layout import user_cache
+from coursework.modules.catalogue import Module
 from coursework.sandbox.place import IMAGE
 from coursework.sandbox.proxy import Proxy
 from coursework.sandbox.sandbox import TEMPLATE, Sandbox, SandboxLimits
@@ -49,7 +49,7 @@ class Template:
 def prepare_template(
     outer: Engine, run: Run, module: Module, answers: Answers, proxy: Proxy, tell: Tell
 ) -> Template:
-    """Give a module's template; it is made where there is none, or an old one only.
+    """Return a module's template; it is made where there is none, or an old one only.
 
     Args:
         outer: the engine that sandboxes run in.
@@ -153,5 +153,5 @@ class _Blocks:
         self._blocks = blocks
 
     def read(self, _: int) -> bytes:
-        """Give the next block; empty at the end."""
+        """Return the next block; empty at the end."""
         return next(self._blocks, b"")

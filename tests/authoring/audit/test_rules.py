@@ -12,8 +12,8 @@ from coursework.authoring import audit
 from coursework.authoring.audit import Subject, audit_places, audit_structure
 from coursework.authoring.new import new_module
 from coursework.authoring.source import read_cells, reference_files
-from coursework.catalogue import load_catalogue
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from tests.authoring.audit.test_running import RULES_OF_RUNNING
 from tests.authoring.conftest import ALPHA, BETA, build, edit
 
@@ -23,6 +23,34 @@ EXERCISE = f"solutions/{ALPHA}/exercise.md"
 CHECKS = f"graders/{ALPHA}/checks.py"
 RIGHT = f"graders/{ALPHA}/right/plain_socket"
 WRONG = f"graders/{ALPHA}/wrong/greets"
+
+MISTAKE = f"{WRONG}/greeting_typed_in.diff"
+LINK = """A link.
+diff --git a/link.py b/link.py
+new file mode 120000
+--- /dev/null
++++ b/link.py
+@@ -0,0 +1 @@
++/etc/passwd
+\\ No newline at end of file
+"""
+OUTSIDE = """A file elsewhere.
+diff --git a/../server.py b/../server.py
+new file mode 100644
+--- /dev/null
++++ b/../server.py
+@@ -0,0 +1 @@
++import os
+"""
+IMAGE = """Another image.
+diff --git a/Dockerfile b/Dockerfile
+--- a/Dockerfile
++++ b/Dockerfile
+@@ -1,2 +1,2 @@
+-FROM python:3.13-slim
++FROM python:3.13
+ WORKDIR /app
+"""
 
 
 @dataclass(frozen=True)
@@ -125,6 +153,19 @@ BREAKS = (
         written(f"graders/{ALPHA}/right/server.py", "")),
     one("answer without files", "unknown-folder", f"{WRONG}/empty",
         written(f"{WRONG}/empty/README.md", "")),
+    one("answer that is neither a diff nor a folder", "unknown-file", f"{WRONG}/server.py",
+        written(f"{WRONG}/server.py", "")),
+    one("diff and folder of one name", "unknown-folder", f"{WRONG}/greeting_typed_in",
+        written(f"{WRONG}/greeting_typed_in/server.py", "")),
+    one("mistake without a sentence", "mistake-without-sentence", MISTAKE,
+        replaced(MISTAKE, "The greeting is hard-coded.\n", "")),
+    one("mistake of an older solution", "stale-mistake", MISTAKE,
+        replaced(EXERCISE, "self.send_response(200)", "self.send_response_only(200)")),
+    one("mistake that changes nothing", "stale-mistake", MISTAKE,
+        replaced(MISTAKE, '{"message": "hello"}', '{"message": os.environ["GREETING"]}')),
+    one("mistake that is a link", "stale-mistake", MISTAKE, written(MISTAKE, LINK)),
+    one("mistake outside of the folder", "stale-mistake", MISTAKE, written(MISTAKE, OUTSIDE)),
+    one("mistake on an image not listed", "unlisted-image", MISTAKE, written(MISTAKE, IMAGE)),
     one("no lesson", "missing-file", LESSON, removed(LESSON)),
     one("lesson that is not UTF-8", "unreadable-text", LESSON,
         lambda layout: (layout.root / LESSON).write_bytes(b"\xff\xfe")),

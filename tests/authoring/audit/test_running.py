@@ -6,14 +6,14 @@ from coursework.authoring.audit import Subject
 from coursework.authoring.audit.leftovers import lesson_objects
 from coursework.authoring.audit.lessons import audit_lesson
 from coursework.authoring.audit.running import chosen_answers, grade_answers
-from coursework.catalogue import load_catalogue
+from coursework.modules.catalogue import load_catalogue
 from tests.authoring.conftest import ALPHA, build, edit
 
 pytestmark = pytest.mark.engine
 EXERCISE = f"solutions/{ALPHA}/exercise.md"
 CHECKS = f"graders/{ALPHA}/checks.py"
 RIGHT = f"graders/{ALPHA}/right/plain_socket"
-WRONG = f"graders/{ALPHA}/wrong/greets/greeting_typed_in"
+WRONG = f"graders/{ALPHA}/wrong/greets/greeting_typed_in.diff"
 ASKED = 'server.get("/hello").expect(200, exactly={"message": greeting})'
 SECOND_CHECK = '''
 
@@ -39,7 +39,7 @@ def subject_of(layout):
 
 
 def graded(layout, *names, repeat=1, jobs=1):
-    """Give rule and file of what is found when these answers are graded."""
+    """Return rule and file of what is found when these answers are graded."""
     build(layout)
     subject = subject_of(layout)
     chosen = [(subject, answer) for answer in chosen_answers(subject, names)]

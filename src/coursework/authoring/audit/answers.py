@@ -1,16 +1,18 @@
 """The answers that prove a module: which there are, and what each must come to."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.derive import NOTEBOOK, derive_exercise, folder_files
+from coursework.authoring.diffs import DiffError
 from coursework.authoring.source import reference_files
-from coursework.catalogue import Module
 from coursework.layout import Layout
-from coursework.submission import parse_notebook
+from coursework.modules.catalogue import Module
+from coursework.submissions.notebook import parse_notebook
 
 SOLUTION, BLANK, WRONG, RIGHT, JUNK = "solution", "blank", "wrong", "right", "junk"
 JUNK_IMAGE = "python:3.13-slim"
@@ -51,7 +53,7 @@ class Answer:
 
 
 def answers_of(subject: Subject) -> list[Answer]:
-    """Give all answers of a module: its own first, then those that nobody wrote for it.
+    """Return all answers of a module: its own first, then those that nobody wrote for it.
 
     Raises:
         CourseError: the exercise cannot be derived.
@@ -62,11 +64,24 @@ def answers_of(subject: Subject) -> list[Answer]:
     blank = parse_notebook(derive_exercise(layout, slug)[NOTEBOOK]).files
     answers = [Answer(SOLUTION, reference, source), Answer(BLANK, blank, source)]
     grader = layout.grader(slug)
-    right = [p for p in sorted(grader.glob(f"{RIGHT}/*")) if p.is_dir()]
+    answers += right_answers(layout, slug)
     wrong = [p for p in sorted(grader.glob(f"{WRONG}/*/*")) if p.is_dir()]
-    answers += [Answer(_name(p, grader), _laid(p), p) for p in right]
     answers += [Answer(_name(p, grader), {**reference, **_laid(p)}, p) for p in wrong]
-    return [*answers, *_junk(subject)]
+    return [*answers, *_mutated(subject), *_junk(subject)]
+
+
+def _mutated(subject: Subject) -> Iterator[Answer]:
+    """Return the solution with each mistake in it; one that no longer applies is a finding."""
+    for mistake in subject.mistakes:
+        with suppress(DiffError):
+            yield Answer(f"{WRONG}/{mistake.name}", mistake.answer, mistake.path)
+
+
+def right_answers(layout: Layout, slug: str) -> list[Answer]:
+    """Return the answers that people wrote in other designs."""
+    grader = layout.grader(slug)
+    folders = [p for p in sorted(grader.glob(f"{RIGHT}/*")) if p.is_dir()]
+    return [Answer(_name(folder, grader), _laid(folder), folder) for folder in folders]
 
 
 def _name(folder: Path, grader: Path) -> str:
@@ -78,7 +93,7 @@ def _laid(folder: Path) -> dict[str, bytes]:
 
 
 def _junk(subject: Subject) -> Iterator[Answer]:
-    """Give programs that nobody wrote for this module, each with an image of its own."""
+    """Return programs that nobody wrote for this module, each with an image of its own."""
     layout, slug = subject.layout, subject.slug
     laid = {**folder_files(layout.starter(slug)), **folder_files(layout.given(slug))}
     kept = {name: data for name, data in laid.items() if name not in _OF_THE_IMAGE}
@@ -94,16 +109,16 @@ class BareLayout(Layout):
     """A clone whose modules give no files: an answer is built as it is."""
 
     def given(self, slug: str) -> Path:
-        """Give a folder that is not there."""
+        """Return a folder that does not exist."""
         return self.state / "nothing" / slug
 
     def starter(self, slug: str) -> Path:
-        """Give a folder that is not there."""
+        """Return a folder that does not exist."""
         return self.state / "nothing" / slug
 
 
 def warming_answers(layout: Layout, module: Module) -> list[dict[str, bytes]]:
-    """Give folders whose builds leave the steps of a module's right answers in a cache.
+    """Return folders whose builds leave the steps of a module's right answers in a cache.
 
     What the answers themselves say is left out: who looks through the cache finds no solution.
 
@@ -111,9 +126,9 @@ def warming_answers(layout: Layout, module: Module) -> list[dict[str, bytes]]:
         CourseError: the exercise cannot be derived.
     """
     slug = module.slug
-    found = answers_of(Subject(layout, module))
+    solution = reference_files(Subject(layout, module).exercise)
     starter, given = folder_files(layout.starter(slug)), folder_files(layout.given(slug))
-    right = [a.files for a in found if a.kind in (SOLUTION, RIGHT)]
+    right = [solution, *(answer.files for answer in right_answers(layout, slug))]
     return [{**starter, **_without_words(files), **given} for files in right]
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject
+from coursework.authoring.audit.subject import Subject, one_line
 from coursework.authoring.derive import folder_files
+from coursework.authoring.diffs import DiffError
+from coursework.authoring.mistakes import ENDING
 from coursework.authoring.source import reference_files
 
 _POINTS_OF_A_MODULE = 10
@@ -65,9 +67,27 @@ def checks_have_wrong_answers(subject: Subject) -> Iterator[Finding]:
     """Find checks that no wrong answer proves."""
     for check in subject.checks:
         folder = subject.layout.grader(subject.slug) / "wrong" / check.name
-        if not folder.is_dir() or not any(p.is_dir() for p in folder.iterdir()):
+        has_folder = folder.is_dir() and any(p.is_dir() for p in folder.iterdir())
+        if not has_folder and not any(folder.glob(f"*{ENDING}")):
             what = f"no wrong answer shows that check_{check.name} can fail"
-            yield subject.finding(folder, "check-without-wrong-answer", what)
+            name = f"{check.name}/its_mistake"
+            command = f"course wrong {subject.slug} {name} --into /tmp/mistake"
+            yield subject.finding(folder, "check-without-wrong-answer", what, command)
+
+
+def mistakes_apply(subject: Subject) -> Iterator[Finding]:
+    """Find diffs that say no sentence, no longer apply, or change nothing that is built."""
+    for mistake in subject.mistakes:
+        if not mistake.why:
+            what = "its first line does not name the mistake in one sentence"
+            yield subject.finding(mistake.path, "mistake-without-sentence", what)
+        try:
+            what = "what is built is the solution all the same" if mistake.changes_nothing else ""
+        except DiffError as error:
+            what = one_line(error)
+        if what:
+            command = f"course wrong {subject.slug} {mistake.name} --into /tmp/mistake"
+            yield subject.finding(mistake.path, "stale-mistake", what, command)
 
 
 def has_right_answer(subject: Subject) -> Iterator[Finding]:

@@ -24,15 +24,15 @@ class Document:
     cells: list[Cell]
 
     def headings(self) -> list[str]:
-        """Give the plain text of each heading."""
+        """Return the plain text of each heading."""
         return [_plain(inline) for before, inline in self._inlines() if before == "heading_open"]
 
     def anchors(self) -> set[str]:
-        """Give what may stand behind # in a link, as JupyterLab names headings."""
+        """Return what may follow # in a link, as JupyterLab names headings."""
         return {heading.replace(" ", "-") for heading in self.headings()}
 
     def links(self) -> list[str]:
-        """Give the target of each link and image."""
+        """Return the target of each link and image."""
         children = [child for _, inline in self._inlines() for child in inline.children or ()]
         targets = [child.attrGet("href") or child.attrGet("src") for child in children]
         return [unquote(str(target)) for target in targets if target is not None]

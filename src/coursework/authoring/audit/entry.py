@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Subject
+from coursework.authoring.diffs import DiffError
 from coursework.authoring.source import reference_files
-from coursework.catalogue import load_catalogue
+from coursework.modules.catalogue import load_catalogue
 
 _CONTINUED = re.compile(r"\\\n")
 _FROM = re.compile(r"^FROM(?:\s+--\S+)*\s+(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE | re.IGNORECASE)
@@ -76,7 +78,12 @@ def _dockerfiles(subject: Subject) -> Mapping[Path, str]:
     folders = (layout.solution(slug).parent, layout.grader(slug))
     paths = [p for folder in folders for p in sorted(folder.rglob("Dockerfile")) if p.is_file()]
     found = {path: path.read_text("utf-8", "replace") for path in paths}
-    for name, data in reference_files(subject.exercise).items():
-        if Path(name).name == "Dockerfile":
-            found[layout.solution(slug)] = data.decode(errors="replace")
+    written = {layout.solution(slug): reference_files(subject.exercise)}
+    for mistake in subject.mistakes:
+        with suppress(DiffError):
+            written[mistake.path] = mistake.changed
+    for place, files in written.items():
+        for name, data in files.items():
+            if Path(name).name == "Dockerfile":
+                found[place] = data.decode(errors="replace")
     return found

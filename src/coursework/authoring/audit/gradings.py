@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from coursework.authoring.audit.answers import JUNK_IMAGE, Answer, BareLayout
-from coursework.catalogue import Module
 from coursework.checks.verdict import Report
 from coursework.engine import Engine, start_engine
-from coursework.grading import grade
+from coursework.grading.engine_choice import engine_for
+from coursework.grading.grade import grade
 from coursework.layout import Layout
-from coursework.sandbox.of_module import graded_in
+from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
 
 
@@ -41,7 +41,7 @@ def grade_task(task: Task) -> Outcome:
     layout = BareLayout(task.layout.root) if task.answer.is_alone else task.layout
     module = replace(task.module, images=(*task.module.images, JUNK_IMAGE))
     try:
-        with graded_in(task.layout, module, _engine(), lambda _: None) as engine:
+        with engine_for(task.layout, module, _engine(), lambda _: None) as engine:
             return grade(
                 module,
                 task.answer.files,
@@ -60,7 +60,7 @@ def _engine() -> Engine:
 
 
 def grade_tasks(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, Outcome]]:
-    """Grade answers and give each outcome, with its task's place, as soon as it is there."""
+    """Grade answers and yield each outcome, with its task's place, as soon as it is there."""
     if processes == 1 or len(tasks) <= 1:
         yield from ((place, grade_task(task)) for place, task in enumerate(tasks))
         return

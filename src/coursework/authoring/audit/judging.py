@@ -23,7 +23,7 @@ def judge(subject: Subject, answer: Answer, report: Report) -> Iterator[Finding]
 
 
 def of_answer(subject: Subject, answer: Answer, rule: str, what: str, more: str = "") -> Finding:
-    """Give a finding about an answer, with the command that shows its whole report."""
+    """Return a finding about an answer, with the command that shows its whole report."""
     command = f"course audit {subject.slug} --only {answer.name}{more}"
     return subject.finding(answer.place, rule, f"{answer.name}: {what}", command)
 
@@ -60,7 +60,7 @@ def _told(result: CheckResult) -> str:
 
 
 def _all_needs(checks: tuple[CheckFacts, ...], name: str) -> set[str]:
-    """Give the checks that one needs, directly or through another."""
+    """Return the checks that one needs, directly or through another."""
     needs = {check.name: check.needs for check in checks}
     found: set[str] = set()
     queue = [name]

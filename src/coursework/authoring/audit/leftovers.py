@@ -27,7 +27,7 @@ class Leftover:
 
 
 def lesson_objects(engine: Engine) -> set[Leftover]:
-    """Give all objects that carry a lesson's name."""
+    """Return all objects that carry a lesson's name."""
     return {found for found in _all(engine) if _is_of_lesson(found.name)}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.leftovers import lesson_objects, remove
 from coursework.authoring.audit.lesson_run import EXPECTED, CellEnd, LessonRun, run_lesson
-from coursework.authoring.audit.subject import Subject, told
+from coursework.authoring.audit.subject import Subject, one_line
 from coursework.authoring.build import Difference, write
 from coursework.authoring.derive import derive_exercise, derive_lesson
 from coursework.authoring.outputs import save_run
@@ -44,7 +44,7 @@ def audit_lesson(
             for found in left:
                 remove(engine, found)
     except CourseError as error:
-        return [_finding(subject, "lesson-stops", told(error))]
+        return [_finding(subject, "lesson-stops", one_line(error))]
     findings = list(_judge(subject, run.ends))
     for found in left:
         what = f"it leaves the {found.kind} {found.name} behind; its last cell should remove it"

@@ -6,8 +6,9 @@ from pathlib import Path
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.derive import folder_files, is_ignored
-from coursework.catalogue import Catalogue
+from coursework.authoring.mistakes import ENDING
 from coursework.layout import Layout
+from coursework.modules.catalogue import Catalogue
 
 ROOMS = ("course", "solutions", "graders", "exercises")
 
@@ -29,9 +30,9 @@ def unknown_files(subject: Subject) -> Iterator[Finding]:
     """Find files and folders of a module that nothing reads."""
     layout, slug = subject.layout, subject.slug
     expected = {
-        layout.lesson(slug).parent: {"lesson.md"},
+        layout.lesson(slug).parent: {"lesson.md", "cards.toml", "outputs.json"},
         layout.solution(slug).parent: {"exercise.md", "given", "starter"},
-        layout.grader(slug): {"checks.py", "wrong", "right"},
+        layout.grader(slug): {"checks.py", "wrong", "right", "proof.json"},
     }
     for folder, names in expected.items():
         yield from _surplus(subject, folder, names)
@@ -48,13 +49,16 @@ def answers_out_of_place(subject: Subject) -> Iterator[Finding]:
         if folder.name not in names:
             known = ", ".join(sorted(names))
             yield _unknown(subject, folder, f"checks.py has no such check; it has {known}")
-    answers = [
-        *_inside(grader / "right"),
-        *(a for c in _inside(grader / "wrong") for a in _inside(c)),
-    ]
-    for answer in answers:
+    wrong = [answer for check in _inside(grader / "wrong") for answer in _inside(check)]
+    diffs = {mistake.path for mistake in subject.mistakes}
+    for answer in [*_inside(grader / "right"), *wrong]:
+        if answer in diffs:
+            continue
         if not answer.is_dir():
-            yield _unknown(subject, answer, "an answer is a folder of files")
+            kinds = "a diff or a folder" if answer in wrong else "a folder"
+            yield _unknown(subject, answer, f"an answer is {kinds} of files")
+        elif answer.with_name(f"{answer.name}{ENDING}") in diffs:
+            yield _unknown(subject, answer, "a diff beside it has the same name")
         elif not set(folder_files(answer)) - {"README.md"}:
             yield _unknown(subject, answer, "it holds no file")
 

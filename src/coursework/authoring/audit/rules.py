@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from coursework.authoring.audit import checks, entry, places, texts
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Rule, Subject, told, unreadable
-from coursework.catalogue import load_catalogue
+from coursework.authoring.audit.subject import Rule, Subject, one_line, unreadable
 from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 RULES: tuple[Rule, ...] = (
@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     checks.needs_come_before,
     checks.cells_are_the_checks,
     checks.checks_have_wrong_answers,
+    checks.mistakes_apply,
     checks.has_right_answer,
     checks.answers_differ_from_solution,
 )
@@ -55,7 +56,7 @@ def _applied(rule: Rule, subject: Subject) -> Iterator[Finding]:
     try:
         yield from rule(subject)
     except CourseError as error:
-        yield subject.finding(subject.layout.solution(subject.slug), REFUSED, told(error))
+        yield subject.finding(subject.layout.solution(subject.slug), REFUSED, one_line(error))
 
 
 def _is_told(finding: Finding, found: list[Finding]) -> bool:

@@ -9,7 +9,7 @@ from coursework.authoring.audit.answers import JUNK, Answer, answers_of
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.gradings import Outcome, Task, grade_tasks
 from coursework.authoring.audit.judging import judge, of_answer, unstable
-from coursework.authoring.audit.subject import Subject, told
+from coursework.authoring.audit.subject import Subject, one_line
 from coursework.checks.verdict import Report
 from coursework.trouble import CourseError
 
@@ -41,12 +41,12 @@ class Graded:
                 found.setdefault((finding.rule, check), finding)
         yield from found.values()
         for error in (o for o in self.outcomes if isinstance(o, CourseError)):
-            yield of_answer(self.subject, self.answer, "grader-error", told(error))
+            yield of_answer(self.subject, self.answer, "grader-error", one_line(error))
         yield from unstable(self.subject, self.answer, reports)
 
 
 def chosen_answers(subject: Subject, only: Sequence[str]) -> list[Answer]:
-    """Give a module's answers; with names, those of that name or below that folder.
+    """Return a module's answers; with names, those of that name or below that folder.
 
     Raises:
         CourseError: the exercise cannot be derived.
@@ -66,7 +66,7 @@ def grade_answers(
     repeat: int,
     tell: Callable[[str], None],
 ) -> Iterator[Graded]:
-    """Grade answers, junk last, and give each with its outcomes when all its runs are done.
+    """Grade answers, junk last, and yield each with its outcomes when all its runs are done.
 
     Args:
         chosen: with their modules.

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from coursework.authoring.audit.document import Document
 from coursework.authoring.audit.finding import Finding
+from coursework.authoring.mistakes import Mistake, Solution, find_mistakes
 from coursework.authoring.source import Cell, SourceError, read_cells
-from coursework.catalogue import Module
 from coursework.layout import Layout
+from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
 
 
@@ -65,7 +66,7 @@ class Subject:
     @cached_property
     def checks(self) -> tuple[CheckFacts, ...]:
         """The checks in order; CourseError where they cannot be loaded."""
-        from coursework.grading import list_checks  # noqa: PLC0415 - loads the engine's client
+        from coursework.grading.grade import list_checks  # noqa: PLC0415 - loads the engine's client
 
         needs = _needs(self.checks_file)
         return tuple(
@@ -80,6 +81,16 @@ class Subject:
             for c in list_checks(self.layout, self.slug)
         )
 
+    @cached_property
+    def solution(self) -> Solution:
+        """The reference solution, as an answer holds it."""
+        return Solution(self.layout, self.slug)
+
+    @cached_property
+    def mistakes(self) -> list[Mistake]:
+        """The wrong answers that are diffs, each applied once."""
+        return find_mistakes(self.solution)
+
     @property
     def checks_file(self) -> Path:
         """Where the checks stand."""
@@ -93,7 +104,7 @@ class Subject:
         }
 
     def finding(self, file: Path, rule: str, what: str, command: str = "") -> Finding:
-        """Give a finding about one of the module's files."""
+        """Return a finding about one of the module's files."""
         name = file.relative_to(self.layout.root).as_posix()
         return Finding(self.slug, name, rule, what, command or f"course audit {self.slug} --quick")
 
@@ -115,15 +126,15 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
         try:
             read_cells(path)
         except SourceError as error:
-            yield subject.finding(path, "unreadable-text", told(error))
+            yield subject.finding(path, "unreadable-text", one_line(error))
     try:
         _ = subject.checks
     except CourseError as error:
-        yield subject.finding(subject.checks_file, "unloadable-checks", told(error))
+        yield subject.finding(subject.checks_file, "unloadable-checks", one_line(error))
 
 
-def told(error: CourseError) -> str:
-    """Give what an error says in one line."""
+def one_line(error: CourseError) -> str:
+    """Return an error's message as one line."""
     return " · ".join(filter(None, [error.what, " ".join(error.why.split())[-300:]]))
 
 

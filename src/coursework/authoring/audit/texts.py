@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from coursework.authoring.audit.document import Document
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject, told
+from coursework.authoring.audit.subject import Subject, one_line
 from coursework.authoring.build import compare
 from coursework.authoring.derive import NOTEBOOK, folder_files
 from coursework.authoring.source import SourceError, read_cells
-from coursework.catalogue import load_catalogue
+from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 LESSON = "lesson.ipynb"
@@ -23,7 +23,9 @@ def derivations_are_current(subject: Subject) -> Iterator[Finding]:
         differences = compare(subject.layout, subject.slug)
     except CourseError as error:
         source = subject.layout.solution(subject.slug)
-        yield subject.finding(source, "underivable", told(error), f"course build {subject.slug}")
+        yield subject.finding(
+            source, "underivable", one_line(error), f"course build {subject.slug}"
+        )
         return
     for found in differences:
         what = f"it is {found.state} against solutions/{subject.slug}"
@@ -80,7 +82,7 @@ def _web_fault(link: str, scheme: str, host: str) -> tuple[str, str]:
 
 
 def _target(subject: Subject, here: Document, path: str) -> Document | Path | None:
-    """Give what a relative path leads to in work/: a notebook's text, a file, or nothing."""
+    """Return what a relative path leads to in work/: a notebook's text, a file, or nothing."""
     if not path:
         return here
     slug, _, name = posixpath.normpath(f"{subject.slug}/{path}").partition("/")

@@ -1,0 +1,148 @@
+"""The redis instrument: Redis beside the answer, and a look at what is really in it."""
+
+import shlex
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from coursework.checks.failure import Failure
+from coursework.containers.container import Container, Settings
+from coursework.trouble import CourseError
+
+if TYPE_CHECKING:
+    import redis
+
+IMAGE = "redis:8.0"
+_PORT = 6379
+_READY_WITHIN_S = 20.0
+_POLL_S = 0.01
+# A check's data need not outlive its run: nothing is written to a disk.
+_OPTIONS = ("--save", "", "--appendonly", "no")
+
+
+class Starter(Protocol):
+    """Starts containers of ours beside the answer."""
+
+    def start_service(self, name: str, settings: Settings) -> "Future[Container]":
+        """Begin to start a container of ours; it is labelled, and removed with the run."""
+
+    def note_command(self, command: str) -> None:
+        """Remember the command that shows what the running check looked at last."""
+
+
+class Store:
+    """A Redis beside the answer, empty at first.
+
+    It starts in the background; the first use waits for it.
+
+    Example:
+        >>> server = image.start(env={"REDIS_URL": store.url})
+        >>> store.run("HGET", "user:ada", "role")
+        'customer'
+
+    """
+
+    def __init__(self, starter: Starter, name: str = "store") -> None:
+        self._starter = starter
+        settings = Settings(IMAGE, args=_OPTIONS, port=_PORT, memory="512m", in_memory=["/data"])
+        self._starting = starter.start_service(name, settings)
+
+    @property
+    def container(self) -> Container:
+        """The container in which it runs."""
+        return self._starting.result()
+
+    @property
+    def url(self) -> str:
+        """The address for the answer, such as `redis://10.201.0.3:6379`; Redis answers there.
+
+        Raises:
+            CourseError: it does not come up.
+        """
+        assert self._client  # noqa: S101 - waits until it answers
+        return f"redis://{self.container.network_address}:{_PORT}"
+
+    def run(self, *command: str) -> Any:
+        """Run one command, and return its reply as text, numbers, lists, sets and dicts.
+
+        Args:
+            command: its words, each as written.
+
+        Raises:
+            Failure: the key holds another type than the command is for, or Redis is gone.
+
+        Example:
+            >>> store.run("HGETALL", "user:ada")
+            {'role': 'customer', 'password_hash': '$argon2id$…'}
+
+        """
+        import redis  # noqa: PLC0415 - a module without a store need not load it
+
+        client, retype = self._client, self._retype(command)
+        self._starter.note_command(retype)
+        try:
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except redis.ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            looked_for = f"a key that can do: {shlex.join(command)[:200]}"
+            raise Failure(looked_for, str(error), command=retype) from error
+        except redis.ConnectionError as error:
+            saw = f"it was there before, and is gone: {error}"
+            logs = f"docker logs {self.container.name}"
+            raise Failure("a Redis that answers", saw[:300], command=logs) from error
+
+    def keys(self, pattern: str = "*") -> list[str]:
+        """Return the keys that match a pattern of Redis, in alphabetical order.
+
+        Raises:
+            Failure: Redis is gone.
+
+        Example:
+            >>> store.keys("user:*")
+            ['user:ada', 'user:ben']
+
+        """
+        return sorted(self.run("KEYS", pattern))
+
+    def ttl(self, key: str) -> float | None:
+        """Return the seconds a key has left; None where it is kept for ever, 0 where it is gone.
+
+        Raises:
+            Failure: Redis is gone.
+        """
+        left = int(self.run("PTTL", key))
+        return {-1: None, -2: 0.0}.get(left, left / 1000)
+
+    def close(self) -> None:
+        """Close the connection of the checks, where there is one."""
+        if client := self.__dict__.pop("_client", None):
+            client.close()
+
+    @cached_property
+    def _client(self) -> "redis.Redis":
+        import redis  # noqa: PLC0415 - as above
+        from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
+        from redis.retry import Retry  # noqa: PLC0415 - as above
+
+        deadline = time.monotonic() + _READY_WITHIN_S
+        address = self.container.inside_address() or self.container.published_address()
+        host, port = address or ("", 0)
+        client = redis.Redis(
+            host=host, port=port, socket_timeout=5, socket_connect_timeout=5,
+            retry=Retry(NoBackoff(), 0), decode_responses=True, encoding_errors="replace",
+        )  # fmt: skip
+        while True:
+            with suppress(redis.ConnectionError, redis.TimeoutError):
+                client.ping()
+                return client
+            if time.monotonic() > deadline or self.container.exit_code() is not None:
+                client.close()
+                why = self.container.log()[-500:]
+                raise CourseError("The checks' Redis does not start.", why=why)
+            time.sleep(_POLL_S)
+
+    def _retype(self, command: tuple[str, ...]) -> str:
+        return shlex.join(["docker", "exec", self.container.name, "redis-cli", *command])

@@ -1,0 +1,1 @@
+"""Grading one submission: files in, a report out."""

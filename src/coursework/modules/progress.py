@@ -1,0 +1,137 @@
+"""Where a learner is in the course, by the reports of their checks; nothing is sent anywhere."""
+
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from coursework.checks.verdict import Report
+from coursework.layout import Layout
+from coursework.modules.catalogue import Catalogue, Module, load_catalogue
+from coursework.modules.workspace import last_change
+from coursework.report.record import last_report, save_report
+
+START_PAGE = "START.md"
+MARKS = {"passed": "✓", "begun": "◐", "open": "○"}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a learner is with one module.
+
+    Args:
+        module: of the catalogue.
+        state: `passed`, `begun` or `open`.
+        points: of the last whole check.
+        max_points: to be had there; 0 where nothing was checked yet.
+        changed_at: when the learner last changed a file, in seconds of the epoch; 0 for never.
+    """
+
+    module: Module
+    state: str
+    points: int
+    max_points: int
+    changed_at: float
+
+
+def standings(layout: Layout, catalogue: Catalogue) -> list[Standing]:
+    """Return how far the learner is with each module, in course order."""
+    return [_standing(layout, module) for module in catalogue.modules]
+
+
+def _standing(layout: Layout, module: Module) -> Standing:
+    report = last_report(layout, module.slug) or {}
+    points, most = int(report.get("points", 0)), int(report.get("max_points", 0))
+    changed_at = last_change(layout, module.slug)
+    begun = "begun" if report or changed_at else "open"
+    return Standing(
+        module, "passed" if most and points == most else begun, points, most, changed_at
+    )
+
+
+def next_module(found: list[Standing]) -> Module | None:
+    """Return the first module not passed whose required ones are; None after the last."""
+    passed = {s.module.slug for s in found if s.state == "passed"}
+    left = [s.module for s in found if s.state != "passed"]
+    ready = [module for module in left if passed.issuperset(module.requires)]
+    return next(iter([*ready, *left]), None)
+
+
+def left_off(layout: Layout, catalogue: Catalogue) -> str:
+    """Return what the lab opens first, as a path below work/.
+
+    The notebook that was changed last, of a module not yet passed; else the next lesson; after the
+    last module, the page that shows all of them.
+    """
+    found = standings(layout, catalogue)
+    begun = [s for s in found if s.state == "begun" and s.changed_at]
+    if begun:
+        slug = max(begun, key=lambda s: s.changed_at).module.slug
+        return _last_notebook(layout.work(slug)).relative_to(layout.root / "work").as_posix()
+    upcoming = next_module(found)
+    return f"{upcoming.slug}/lesson.ipynb" if upcoming else START_PAGE
+
+
+def opened_images(catalogue: Catalogue, opened: str) -> tuple[str, ...]:
+    """Return the images of the module that the lab opens, a path below work/."""
+    slug = opened.partition("/")[0]
+    return next((m.all_images for m in catalogue.modules if m.slug == slug), ())
+
+
+def _last_notebook(folder: Path) -> Path:
+    both = [folder / "lesson.ipynb", folder / "exercise.ipynb"]
+    present = [path for path in both if path.is_file()]
+    return max(present, key=lambda path: path.stat().st_mtime_ns, default=both[0])
+
+
+def record_report(layout: Layout, report: Report) -> str:
+    """Keep a whole report, bring work/START.md up to date, and return what to do now."""
+    save_report(layout, report)
+    write_start_page(layout)
+    return _next_step(layout, report)
+
+
+def _next_step(layout: Layout, report: Report) -> str:
+    """Return one line for the end of a whole report: what to do now."""
+    missed = [check.name for check in report.checks if check.verdict != "passed"]
+    if missed:
+        return (
+            f'next: mend {missed[0]}, then check("{missed[0]}") or course check --only {missed[0]}'
+        )
+    upcoming = next_module(standings(layout, load_catalogue(layout)))
+    if upcoming is None:
+        return "That was the last module: all of them are passed."
+    return f"next: work/{upcoming.slug}/lesson.ipynb, {upcoming.title}"
+
+
+def write_start_page(layout: Layout) -> None:
+    """Write work/START.md: the course by parts, with points; a full disk is no trouble."""
+    found = standings(layout, load_catalogue(layout))
+    text = start_page(found)
+    path = layout.root / "work" / START_PAGE
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, "utf-8")
+        part.replace(path)
+    except OSError:
+        return
+
+
+def start_page(found: list[Standing]) -> str:
+    """Return the page that shows where the learner is, as Markdown."""
+    upcoming = next_module(found)
+    lines = ["# HTTP to Kubernetes: where you are", ""]
+    if upcoming:
+        lines += [f"**Next:** [{upcoming.title}]({upcoming.slug}/lesson.ipynb)", ""]
+    for part, group in groupby(found, key=lambda s: s.module.part):
+        lines += [f"## {part}", "", "| | module | exercise | points |", "|---|---|---|---|"]
+        lines += [_row(standing) for standing in group]
+        lines.append("")
+    return "\n".join([*lines, "This page is rewritten after each whole check: `check()`.", ""])
+
+
+def _row(standing: Standing) -> str:
+    slug, title = standing.module.slug, standing.module.title
+    points = f"{standing.points} of {standing.max_points}" if standing.max_points else ""
+    lesson, exercise = f"[{slug[:2]} · {title}]({slug}/lesson.ipynb)", f"{slug}/exercise.ipynb"
+    return f"| {MARKS[standing.state]} | {lesson} | [exercise]({exercise}) | {points} |"

@@ -1,0 +1,207 @@
+"""A learner's copy of the modules: laid out once, brought up to date, never overwritten."""
+
+import hashlib
+import json
+import string
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
+from coursework.trouble import CourseError
+
+# What was laid, by name: a file that still has this hash was not touched by the learner.
+_RECORD = ".laid.json"
+_LETTERS = string.ascii_lowercase
+
+
+@dataclass(frozen=True)
+class Laid:
+    """What happened to one file of a learner's copy.
+
+    Args:
+        path: the file.
+        state: `new`, `same`, `updated`, or `beside` where the learner's own was left alone.
+    """
+
+    path: Path
+    state: str
+
+
+def start_modules(layout: Layout, slugs: list[str] | None = None) -> list[Laid]:
+    """Lay modules into work/; a file that the learner changed stays, the new one goes beside it.
+
+    Args:
+        layout: the clone.
+        slugs: which modules; all of the catalogue by default.
+
+    Raises:
+        CourseError: work/ cannot be written.
+    """
+    names = slugs or [m.slug for m in load_catalogue(layout).modules]
+    try:
+        return [laid for slug in names for laid in _start_module(layout, slug)]
+    except OSError as error:
+        raise CourseError(
+            f"The copy of the course in {layout.root / 'work'} cannot be written.",
+            why=f"{error.strerror}: {error.filename}",
+            fix="make the folder writable and free some disk, then: course start",
+        ) from error
+
+
+@dataclass(frozen=True)
+class Reset:
+    """One file that was put back as it was.
+
+    Args:
+        path: the file.
+        kept: where the learner's own version is now; None where there was none.
+    """
+
+    path: Path
+    kept: Path | None
+
+
+def reset_module(layout: Layout, slug: str, name: str = "") -> list[Reset]:
+    """Put files of a module back as they were; the learner's versions stay beside them, dated.
+
+    Args:
+        layout: the clone.
+        slug: of the module.
+        name: of one file, such as `exercise.ipynb`; all that the course laid by default.
+
+    Raises:
+        CourseError: the module lays no such file, or work/ cannot be written.
+    """
+    files = _module_files(layout, slug)
+    if name and name not in files:
+        raise CourseError(
+            f"{slug} has no file {name} to put back.", why=f"it has {', '.join(files)}"
+        )
+    folder = layout.work(slug)
+    record = _read_record(folder / _RECORD)
+    wanted = {name: files[name]} if name else files
+    try:
+        done = [r for n, data in wanted.items() if (r := _reset(folder / n, data)) is not None]
+        record |= {n: _digest(data) for n, data in wanted.items()}
+        _write(folder / _RECORD, json.dumps(record, indent=1, sort_keys=True).encode())
+    except OSError as error:
+        raise CourseError(
+            f"{folder} cannot be written.",
+            why=f"{error.strerror}: {error.filename}",
+            fix=f"make the folder writable and free some disk, then: course reset {slug}",
+        ) from error
+    return done
+
+
+def _reset(path: Path, data: bytes) -> Reset | None:
+    if not path.exists():
+        _write(path, data)
+        return Reset(path, None)
+    if path.read_bytes() == data:
+        return None
+    kept = _free_name(path)
+    path.rename(kept)
+    _write(path, data)
+    return Reset(path, kept)
+
+
+def _free_name(path: Path) -> Path:
+    """Return a name that says whose the file is and from when, and that nothing has yet."""
+    stamp = f"{datetime.now():%Y-%m-%d-%H%M%S}"  # noqa: DTZ005 - the learner's own clock
+    names = (f"{path.stem}.yours-{stamp}{more}{path.suffix}" for more in ("", *_LETTERS))
+    return next(p for p in map(path.with_name, names) if not p.exists())
+
+
+def _module_files(layout: Layout, slug: str) -> dict[str, bytes]:
+    from coursework.authoring.derive import derive_lesson  # noqa: PLC0415 - slow to load
+
+    folder = layout.exercise(slug).parent
+    files = {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+    return {"lesson.ipynb": derive_lesson(layout, slug), **files}
+
+
+def last_change(layout: Layout, slug: str) -> float:
+    """Return when a learner last changed a module's files, in seconds of the epoch; 0 for never."""
+    folder = layout.work(slug)
+    record = _read_record(folder / _RECORD)
+    if not record or not folder.is_dir():
+        return 0.0
+    own = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    changed = [path for path in own if _digest(path.read_bytes()) != record.get(path.name)]
+    return max((path.stat().st_mtime for path in changed), default=0.0)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _source_stamp(layout: Layout, slug: str) -> str:
+    """Return what changes when the module does, without deriving anything."""
+    sources = [layout.lesson(slug), *sorted(layout.exercise(slug).parent.rglob("*"))]
+    facts = [(str(p.relative_to(layout.root)), p.stat().st_mtime_ns) for p in sources]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _start_module(layout: Layout, slug: str) -> list[Laid]:
+    folder = layout.work(slug)
+    record_path = folder / _RECORD
+    record = _read_record(record_path)
+    stamp = _source_stamp(layout, slug)
+    if record.get("stamp") == stamp and all((folder / n).exists() for n in record if n != "stamp"):
+        return []
+    files = _module_files(layout, slug)
+    laid = [_lay(folder, name, data, record) for name, data in files.items()]
+    record["stamp"] = stamp
+    _write(record_path, json.dumps(record, indent=1, sort_keys=True).encode())
+    return laid
+
+
+def _read_record(path: Path) -> dict[str, str]:
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        # Without a record every file counts as the learner's own: nothing is overwritten.
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _lay(folder: Path, name: str, data: bytes, record: dict[str, str]) -> Laid:
+    path = folder / name
+    digest = _digest(data)
+    if not path.exists():
+        state = "new"
+    else:
+        present = _digest(path.read_bytes())
+        if present == digest:
+            record[name] = digest
+            return Laid(path, "same")
+        if record.get(name) == digest:
+            # The course has not changed this file since it was laid: only the learner has.
+            return Laid(path, "same")
+        if present != record.get(name):
+            return _lay_beside(path, data)
+        state = "updated"
+    _write(path, data)
+    record[name] = digest
+    return Laid(path, state)
+
+
+def _lay_beside(path: Path, data: bytes) -> Laid:
+    digest = _digest(data)[:8]
+    beside = path.with_name(f"{path.stem}.new-{digest}{path.suffix}")
+    if not beside.exists():
+        _write(beside, data)
+    return Laid(beside, "beside")
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)

@@ -1,0 +1,1 @@
+"""A machine made ready for the course, and looked at."""

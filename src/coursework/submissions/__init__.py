@@ -1,0 +1,1 @@
+"""What a learner hands in: files, a notebook or a folder, found and read without running any."""

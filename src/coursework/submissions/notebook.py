@@ -1,0 +1,224 @@
+"""A learner's notebook: its `%%writefile` cells read as files, without running any.
+
+A notebook is untrusted text here.
+Each way in which it can be damaged or hostile ends in a SubmissionError that says what to mend.
+"""
+
+import errno
+import json
+import os
+import re
+import shlex
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coursework.submissions.files import Files, Submission, SubmissionError
+
+LIMIT_NOTEBOOK_BYTES = 50_000_000
+
+_MAGIC = re.compile(r"%%(?:writefile|file)(?:[ \t]+(?P<arguments>.*))?$")
+_CHECK_ID = re.compile(r"check-[a-z0-9-]+")
+
+
+def written_files(sources: Iterable[str]) -> dict[str, bytes]:
+    """Return the files that code cells with these sources would write, in order.
+
+    Args:
+        sources: the text of each code cell.
+
+    Raises:
+        SubmissionError: a path or a file is refused.
+    """
+    files = Files()
+    for source in sources:
+        first, _, body = source.lstrip("\n").partition("\n")
+        magic = _MAGIC.match(first.strip())
+        if not magic:
+            continue
+        append, path = _magic_arguments(magic["arguments"] or "")
+        # IPython ends every cell with a newline before it hands the body to a magic.
+        files.write(path, body if body.endswith("\n") or not body else body + "\n", append=append)
+    return files.content
+
+
+def _magic_arguments(arguments: str) -> tuple[bool, str]:
+    try:
+        words = shlex.split(arguments)
+    except ValueError:
+        words = []
+    append = bool(words) and words[0] in ("-a", "--append")
+    names = words[1:] if append else words
+    if len(names) != 1:
+        raise SubmissionError(
+            f"The cell %%writefile {arguments[:80]} is refused.",
+            why="it names no file or several",
+            fix="%%writefile server.js",
+        )
+    return append, names[0]
+
+
+def _parsed(data: bytes, name: str) -> dict[str, Any]:
+    fix = (
+        "open it in JupyterLab and save it again, or put the original back, with yours beside it:"
+        " course reset NN exercise.ipynb"
+    )
+    if len(data) > LIMIT_NOTEBOOK_BYTES:
+        raise SubmissionError(
+            f"{name} has {len(data):,} bytes; at most {LIMIT_NOTEBOOK_BYTES:,} are read.",
+            fix="clear the outputs in JupyterLab: Edit, Clear Outputs of All Cells",
+        )
+    try:
+        notebook = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise SubmissionError(
+            f"{name} is damaged: it is not JSON.", why=str(error)[:120], fix=fix
+        ) from error
+    if not isinstance(notebook, dict):
+        raise SubmissionError(f"{name} is no notebook.", why="its JSON is no object", fix=fix)
+    if notebook.get("nbformat") != 4:  # noqa: PLR2004 - the number is the format's name
+        raise SubmissionError(
+            f"{name} is a notebook of format {str(notebook.get('nbformat'))[:20]}; 4 is needed.",
+            fix=f"jupyter nbconvert --to notebook --nbformat 4 {name}",
+        )
+    cells = notebook.get("cells")
+    if not isinstance(cells, list) or not cells:
+        raise SubmissionError(f"{name} has no cells.", fix=fix)
+    return notebook
+
+
+def _cell_source(cell: object, name: str, number: int) -> str:
+    source = cell.get("source") if isinstance(cell, dict) else None
+    if isinstance(source, list) and all(isinstance(line, str) for line in source):
+        source = "".join(source)
+    if not isinstance(source, str):
+        raise SubmissionError(
+            f"{name}: cell {number} is damaged.",
+            why="its source is no text",
+            fix="course reset NN exercise.ipynb",
+        )
+    return source
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _nbgrader(cell: object) -> dict[str, Any]:
+    return _mapping(_mapping(_mapping(cell).get("metadata")).get("nbgrader"))
+
+
+def check_cell_id(check: str) -> str:
+    """Return the id of the notebook cell that holds a check's points."""
+    return f"check-{check.replace('_', '-')}"
+
+
+def _check_ids(cells: Sequence[Any]) -> list[str]:
+    ids = [str(_nbgrader(c).get("grade_id")) for c in cells if _nbgrader(c).get("grade")]
+    return [i for i in ids if _CHECK_ID.fullmatch(i)]
+
+
+def _refuse_changed_checks(cells: Sequence[Any], expected: Sequence[str], name: str) -> None:
+    found = _check_ids(cells)
+    double = sorted({i for i in found if found.count(i) > 1})
+    missing = [i for i in expected if i not in found]
+    if double:
+        raise SubmissionError(
+            f"{name}: the check cell {double[0]} stands there {found.count(double[0])} times.",
+            fix="delete the copies in JupyterLab and save",
+        )
+    if missing:
+        raise SubmissionError(
+            f"{name}: check cells are missing: {', '.join(missing)}.",
+            why="grades are written into these cells",
+            fix="copy them from exercises/, or begin again with: course start",
+        )
+
+
+@dataclass(frozen=True)
+class NotebookCell:
+    """One cell of an untrusted notebook, as text.
+
+    Args:
+        kind: `code`, `markdown` or what else it calls itself.
+        source: its text.
+        grade_id: the id by which nbgrader knows it; empty where it has none.
+    """
+
+    kind: str
+    source: str
+    grade_id: str
+
+
+def read_notebook_cells(path: Path) -> tuple[NotebookCell, ...]:
+    """Return the cells of a saved notebook; nothing in it is run.
+
+    Raises:
+        SubmissionError: the notebook cannot be read or is damaged.
+    """
+    cells = _parsed(_content(path), path.name)["cells"]
+    return tuple(
+        NotebookCell(
+            str(_mapping(cell).get("cell_type")),
+            _cell_source(cell, path.name, number),
+            str(_nbgrader(cell).get("grade_id") or ""),
+        )
+        for number, cell in enumerate(cells, start=1)
+    )
+
+
+def parse_notebook(
+    data: bytes, *, name: str = "the notebook", checks: Sequence[str] = ()
+) -> Submission:
+    """Read the files out of a notebook's bytes; nothing in it is run.
+
+    Args:
+        data: the notebook's file, in nbformat 4.
+        name: how messages call it.
+        checks: names of the checks whose cells must be there, each once.
+
+    Raises:
+        SubmissionError: the notebook is damaged, or a file in it is refused.
+
+    """
+    notebook = _parsed(data, name)
+    cells = notebook["cells"]
+    sources = [(_cell_source(c, name, i + 1), _mapping(c)) for i, c in enumerate(cells)]
+    _refuse_changed_checks(cells, [check_cell_id(c) for c in checks], name)
+    files = written_files(text for text, cell in sources if cell.get("cell_type") == "code")
+    course = _mapping(_mapping(notebook.get("metadata")).get("coursework"))
+    module = course.get("module")
+    return Submission(files, module if isinstance(module, str) else None)
+
+
+def read_notebook(path: Path, *, checks: Sequence[str] = ()) -> Submission:
+    """Read the files out of a saved notebook; see `parse_notebook`."""
+    return parse_notebook(_content(path), name=path.name, checks=checks)
+
+
+def read_handed_in(path: Path) -> bytes:
+    """Return the bytes of a file that somebody else put there: no link, no device, no pipe.
+
+    Raises:
+        SubmissionError: it is none of ours to read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read(LIMIT_NOTEBOOK_BYTES + 1)
+    except OSError as error:
+        why = "it is a link" if error.errno == errno.ELOOP else str(error.strerror)
+    else:
+        why = "it is no file"
+    raise SubmissionError(f"{path.name} cannot be read.", why=why, fix="hand in the notebook")
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(LIMIT_NOTEBOOK_BYTES + 1)
+    except OSError as error:
+        raise SubmissionError(f"{path} cannot be read.", why=str(error.strerror)) from error
