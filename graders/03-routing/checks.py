@@ -187,10 +187,11 @@ def port(random: Random) -> int:
 
 
 @pytest.fixture(scope="module")
-def moved_server(image: Image, house: House, gallery: Gallery, port: int) -> Server:
-    """A server on another port, with a single show and no posters."""
+def moved_server(image: Image, house: House, gallery: Gallery, link: str, port: int) -> Server:
+    """A server on another port, with a single show."""
     env = {"PORT": str(port), "SHOWS_FILE": FILE, "POSTERS_DIR": gallery.folder}
-    return image.start(env=env, files={FILE: dumps([house.shows[0]])}, port=port)
+    files = {FILE: dumps([house.shows[0]]), **gallery.files(link)}
+    return image.start(env=env, files=files, port=port)
 
 
 @points(
