@@ -216,6 +216,7 @@ def check_finds_resources(
     chosen = random.shuffled(house.shows)[:4]
     for show in chosen:
         server.get(f"/api/shows/{show['id']}").expect(200, json=show)
+        server.get(f"/api/shows/{show['id']}?page=2").expect(200, json=show)
     first, second = (show["id"] for show in chosen[:2])
     seat, other = f"{random.pick('BC')}{random.integer(2, 9)}", f"D{random.integer(2, 9)}"
     sells_a_seat(server, (first, second), (seat, other), random)
@@ -330,6 +331,7 @@ def good_queries(house: House, random: Random) -> Iterator[tuple[str, list[Show]
     yield f"?to={starts(end)}&limit={length - 2}&from={starts(begin)}", shows[begin : end - 2]
     yield f"?page=2&sort=title&{random.word()}=1&limit=3", shows[:3]
     yield f"?q={random.word()}", []
+    yield "?q=price_cents", []
     yield "?from=2099-12-31T23:59:59Z", []
     yield from texts(house)
     late = [show for show in house.containing(house.needle) if show["starts_at"] >= starts(60)]
@@ -391,9 +393,12 @@ def check_decodes_once(server: Server, house: House, gallery: Gallery, random: R
     for show in random.shuffled(list(house.named.values())):
         for spelling in spellings(show["title"]):
             server.get(f"/api/titles/{spelling}").expect(200, json=show)
+        server.get(f"/api/titles/{escaped(show['title'])}?v=%2541").expect(200, json=show)
     show = random.pick(house.shows[30:])
-    seat = f"/api/shows/{escaped(str(show['id']))}/seats/{escaped('E7')}"
-    server.get(seat).expect(200, json={"seat": "E7"})
+    number, seat = escaped(str(show["id"])), escaped("E7")
+    server.get(f"/api/shows/{number}/seats/{seat}").expect(200, json={"seat": "E7"})
+    expect_unknown(server.get(f"/api/shows/{quote(number)}"))
+    expect_unknown(server.get(f"/api/shows/{number}/seats/{quote(seat)}"))
     for name, data in gallery.named.items():
         for spelling in spellings(name):
             server.get(f"/posters/{spelling}").expect(200, body=data)
@@ -435,7 +440,7 @@ def check_never_leaves_the_folder(server: Server, gallery: Gallery, link: str) -
     for path in (*ways_up(gallery, folder), *links_out(gallery, link)):
         expect_no_poster(server, path, gallery)
     for path, data in gallery.posters.items():
-        server.get(f"/posters/{path}").expect(200, body=data)
+        server.get(f"/posters/{path}?v=../{folder}").expect(200, body=data)
 
 
 def ways_up(gallery: Gallery, folder: str) -> Iterator[str]:
