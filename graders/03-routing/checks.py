@@ -294,7 +294,11 @@ def check_specific_route_wins(server: Server, house: House, random: Random) -> N
 @points(
     2,
     hints=(
-        "Look at the value that was sent: it is text, and anybody may have written it.",
+        (
+            "Look at the query of that request. A 200 instead of a 400: you convert a value"
+            " without testing its whole text. A wrong list: a filter, a border, the order or the"
+            " cut."
+        ),
         (
             "Test the whole text before you convert it: limit is ^[0-9]+$ and from 1 to 50; a"
             " time is one if it can be read and, written again, gives the same text; a parameter"
