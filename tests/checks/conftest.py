@@ -9,8 +9,9 @@ from coursework.containers.runs import open_run
 from coursework.images import ensure_images
 from coursework.modules.catalogue import Module
 from coursework.submissions.files import Submission
+from tests.clone import own
 
-MODULE = Module("98-checks", "T", "P", ("o",), (), 5, ("busybox:1.37",))
+MODULE = Module(own("98-checks"), "T", "P", ("o",), (), 5, ("busybox:1.37",))
 
 
 @pytest.fixture

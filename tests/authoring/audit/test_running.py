@@ -26,6 +26,7 @@ RULES_OF_RUNNING = {
     "solution-fails", "blank-passes", "wrong-answer-passes", "wrong-answer-fails-more",
     "right-answer-fails", "junk-passes", "grader-error", "flaky",
     "lesson-cell-fails", "lesson-cell-succeeds", "lesson-leftovers", "lesson-stops",
+    "private-output",
 }  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def lesson(layout, engine, *cells):
     head = layout.lesson(ALPHA).read_text("utf-8").split("Begin with something")[0]
     text = "".join(f"```{{code-cell}} python\n{cell}\n```\n\n" for cell in cells)
     layout.lesson(ALPHA).write_text(head + text, "utf-8")
-    return audit_lesson(subject_of(layout), engine)
+    return audit_lesson(subject_of(layout), engine).findings
 
 
 def test_a_lesson_is_judged_cell_by_cell(clone, engine):
@@ -126,6 +127,16 @@ def test_a_lesson_is_judged_cell_by_cell(clone, engine):
     ]
     assert "ZeroDivisionError" in found[0].what
     assert "lantern-left" not in {o.name for o in lesson_objects(engine)}
+
+
+def test_outputs_that_tell_of_this_machine_are_found(clone, engine):
+    """They would be published; the folder of the run itself is named as a learner's."""
+    host = "https://packages.somebody.org/simple"
+    found = lesson(
+        clone, engine, f"print('{clone.root}/x')", f"print('{host}'[:40])", "import os\nos.getcwd()"
+    )
+    assert [f.rule for f in found] == ["private-output"]
+    assert str(clone.root) in found[0].what
 
 
 def test_a_lesson_whose_kernel_ends_is_one_finding(clone, engine):
