@@ -104,7 +104,7 @@ class Mistake:
             raise CourseError(
                 f"No sentence names the mistake {self.name}.",
                 why="its diff begins with one line that a reviewer reads first",
-                fix=f'course wrong {self.solution.slug} {self.name} … --why "Say what is wrong."',
+                fix='type the command again with --why "Say what is wrong."',
             )
         changes = diff_of(self.solution.files, folder)
         if self.solution.built(folder) == self.solution.built(self.solution.files):
