@@ -115,7 +115,7 @@ def _refuse_given_writes(layout: Layout, slug: str, cells: list[Cell]) -> None:
 def _points(layout: Layout, slug: str) -> Mapping[str, int]:
     from coursework.grading.grade import list_checks  # noqa: PLC0415 - loads the engine's client
 
-    return {check.name: check.max_points for check in list_checks(layout, slug)}
+    return {check.name: check.points for check in list_checks(layout, slug)}
 
 
 def _marks(source: Cell, cell_id: str, points: Mapping[str, int]) -> dict[str, Any]:

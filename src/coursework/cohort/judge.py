@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from coursework.authoring.audit.answers import warming_answers
+from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult, Report
 from coursework.cluster import rootless
 from coursework.cohort.results import Result
@@ -151,7 +152,5 @@ class Judge:
             )
 
 
-def _unjudged(check: CheckResult, trouble: CourseError) -> CheckResult:
-    return CheckResult(
-        check.name, check.title, "error", 0, check.max_points, saw=str(trouble)[:1000]
-    )
+def _unjudged(check: Check, trouble: CourseError) -> CheckResult:
+    return check.result("error", saw=str(trouble)[:1000])
