@@ -36,6 +36,7 @@ from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.store import Store
 from coursework.checks.wire import Connection
+from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
 from coursework.submissions.files import Submission
@@ -55,6 +56,7 @@ __all__ = [
     "Held",
     "Image",
     "Layer",
+    "Link",
     "Lint",
     "Meanwhile",
     "Namespace",

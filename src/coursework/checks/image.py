@@ -12,6 +12,7 @@ from coursework.checks.finished import Finished
 from coursework.checks.in_turn import Start, execute_each
 from coursework.checks.run import CheckRun
 from coursework.checks.server import Server
+from coursework.containers.archive import Link
 from coursework.containers.container import Settings
 from coursework.containers.saved import SavedImage, TooLarge, take_apart
 from coursework.containers.steps import Step
@@ -71,7 +72,7 @@ class Image:
         self,
         *,
         env: Mapping[str, str] | None = None,
-        files: Mapping[str, str | bytes] | None = None,
+        files: Mapping[str, str | bytes | Link] | None = None,
         port: int = 3000,
         args: Sequence[str] = (),
         ready_within_s: float = 5.0,
@@ -82,7 +83,7 @@ class Image:
 
         Args:
             env: environment variables.
-            files: content by absolute path, laid into the container before it starts.
+            files: content or `Link` by absolute path, laid into the container before it starts.
             port: the port it listens on inside its container.
             args: arguments behind the image's entry point.
             ready_within_s: seconds until it must accept connections.
@@ -102,7 +103,7 @@ class Image:
         self,
         *,
         env: Mapping[str, str] | None = None,
-        files: Mapping[str, str | bytes] | None = None,
+        files: Mapping[str, str | bytes | Link] | None = None,
         args: Sequence[str] = (),
         within_s: float = 10.0,
     ) -> Finished:
@@ -110,7 +111,7 @@ class Image:
 
         Args:
             env: environment variables.
-            files: content by absolute path, laid into the container before it starts.
+            files: content or `Link` by absolute path, laid into the container before it starts.
             args: arguments behind the image's entry point.
             within_s: seconds until it must have ended.
 

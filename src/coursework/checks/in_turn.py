@@ -9,6 +9,7 @@ from threading import Event
 from coursework.checks.failure import StartFailure
 from coursework.checks.finished import Finished
 from coursework.checks.services import Services
+from coursework.containers.archive import Link
 from coursework.containers.container import Settings
 from coursework.containers.execution import STDOUT, Execution
 from coursework.trouble import CourseError
@@ -26,11 +27,11 @@ class Start:
 
     Args:
         env: environment variables.
-        files: content by absolute path; no two starts share one.
+        files: content or `Link` by absolute path; no two starts share one.
     """
 
     env: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    files: Mapping[str, str | bytes | Link] = field(default_factory=dict)
 
 
 def execute_each(

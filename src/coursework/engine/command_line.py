@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from functools import cache
@@ -64,7 +63,6 @@ def _prepare(layout: Layout, docker_host: str) -> None:
     programs.mkdir(parents=True, exist_ok=True)
     write_settings(settings, _own_settings(settings))
     link_plugins(settings)
-    curl_for_all(programs)
     choose_docker(settings, programs, docker_host)
 
 
@@ -123,19 +121,6 @@ def _link(link: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(link)
-
-
-def curl_for_all(programs: Path) -> None:
-    """Where the machine has no curl, return it a small one: failing checks print curl commands."""
-    link = programs / "curl"
-    others = [p for p in os.environ.get("PATH", "").split(os.pathsep) if p != str(programs)]
-    if shutil.which("curl", path=os.pathsep.join(others)):
-        link.unlink(missing_ok=True)
-        return
-    target = f'#!/bin/sh\nexec "{sys.executable}" -m coursework.engine.curl "$@"\n'
-    if not (link.is_file() and link.read_text("utf-8") == target):
-        link.write_text(target, encoding="utf-8")
-        link.chmod(0o755)
 
 
 def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:

@@ -148,11 +148,15 @@ def _run(command: list[str]) -> None:
         )
 
 
-def install_engine_packages() -> None:
-    """Install what an engine needs where none answers; if it cannot be, its start says why."""
+def install_packages() -> None:
+    """Install curl, and what an engine needs where none answers; else who wants it says why."""
     missing = packages.missing_packages()
-    if not missing or os.geteuid() != 0 or not shutil.which("apt-get") or find_engine():
+    if not missing or os.geteuid() != 0 or not shutil.which("apt-get"):
         return
+    if find_engine():
+        missing = [package for package in missing if package == "curl"]
+        if not missing:
+            return
     try:
         packages.install(missing, say)
     except CourseError as error:
@@ -186,7 +190,7 @@ def prepare(root: Path) -> None:
             and not _works("import ensurepip")
         ):
             install_venv()
-        apt = threading.Thread(target=install_engine_packages)
+        apt = threading.Thread(target=install_packages)
         apt.start()
         try:
             environment.make()
