@@ -135,14 +135,14 @@ def database(postgres: Postgres, image: Image) -> Database:
         raise StartFailure(
             "./migrate brings an empty database up to date: exit code 0",
             f"exit code {finished.exit_code}",
-            command=f"docker logs {finished.name}",
+            command=f"docker logs {finished.container_name}",
             hint="the log says which statement PostgreSQL refused",
         )
     if missing := [name for name in TABLES if not has_table(made, name)]:
         raise StartFailure(
             f"after ./migrate the tables {', '.join(TABLES)}",
             f"no table {missing[0]}",
-            command=f"docker logs {finished.name}",
+            command=f"docker logs {finished.container_name}",
             hint="./migrate applies each file of /app/migrations",
         )
     return made
@@ -573,7 +573,7 @@ def expect_exit(finished: Finished, case: str, *, good: bool) -> None:
         wanted = "exit code 0" if good else "an exit code that is not 0"
         last = finished.log().strip().splitlines()[-1:] or [""]
         saw = f"exit code {finished.exit_code}; {last[0][:160]}"
-        fail(f"{wanted} with {case}", saw, command=f"docker logs {finished.name}")
+        fail(f"{wanted} with {case}", saw, command=f"docker logs {finished.container_name}")
 
 
 def has_table(database: Database, name: str) -> bool:
