@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from coursework.authoring.derive import folder_files
+from coursework.files import folder_files
 from coursework.trouble import CourseError
 
 REJECTED = ".rej"

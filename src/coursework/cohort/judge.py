@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from coursework.authoring.audit.answers import warming_answers
 from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult, Report
 from coursework.cluster import rootless
@@ -15,6 +14,7 @@ from coursework.containers.building import Limits
 from coursework.engine import Engine, address
 from coursework.grading.grade import list_checks
 from coursework.grading.handed_in import read_submission, refused
+from coursework.grading.warming import warming_answers
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.sandbox import Fleet, open_fleet
