@@ -4,7 +4,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from coursework.checks.session import Session, Task
+from coursework.checks.builder import Builder
+from coursework.checks.run import CheckRun, Task
+from coursework.checks.services import Services
 from coursework.containers.building import Limits
 from coursework.containers.runs import open_run
 from coursework.images import ensure_images
@@ -16,34 +18,40 @@ MODULE = Module(own("98-checks"), "T", "P", ("o",), (), 5, ("busybox:1.37",))
 
 
 @pytest.fixture
-def session_of(engine, tmp_path):
+def run_of(engine, tmp_path):
     """Return a function that opens a run on files; what runs in it ends with the test."""
-    with sessions(engine, tmp_path) as open_session:
-        yield open_session
+    with opened_runs(engine, tmp_path) as open_on:
+        yield open_on
 
 
 @pytest.fixture(scope="module")
-def shared_session(engine, tmp_path_factory):
+def shared_run(engine, tmp_path_factory):
     """Return a run without files that all tests of a file share."""
-    with sessions(engine, tmp_path_factory.mktemp("shared")) as open_session:
-        yield open_session({})
+    with opened_runs(engine, tmp_path_factory.mktemp("shared")) as open_on:
+        yield open_on({})
+
+
+@pytest.fixture
+def image_of(run_of):
+    """Return a function that builds an image of files."""
+    return lambda files: Builder(run_of(files)).first_image()
 
 
 @contextmanager
-def sessions(engine, folder):
-    """Open a run, and give what opens sessions of it on files; their images go at the very end."""
+def opened_runs(engine, folder):
+    """Yield a function that opens a run on files; their images go at the very end."""
     ensure_images(engine, MODULE.images)
     with open_run(MODULE.slug) as run:
         opened = []
 
-        def open_session(files):
+        def open_on(files):
             told = {name: text.encode() for name, text in files.items()}
             submission = Submission(told, MODULE.slug)
             nobody = lambda _: None  # noqa: E731 - nobody listens
             task = Task(MODULE, submission, folder, 7, Limits(), nobody, nobody)
-            opened.append(Session(engine, run, task))
+            opened.append(CheckRun(task, Services(engine, run)))
             return opened[-1]
 
-        yield open_session
-        for session in opened:
-            session.close(keep_failed=False)
+        yield open_on
+        for each in opened:
+            each.close()

@@ -4,16 +4,19 @@ import pytest
 import redis
 
 from coursework.checks.failure import Failure
+from coursework.checks.store import Store
 from coursework.images import ensure_images
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def redis_server(engine, shared_session):
+def redis_server(engine, shared_run):
     """Return a server for all of them."""
     ensure_images(engine, ["redis:8.0"])
-    return shared_session.store
+    beside = Store(shared_run)
+    yield beside
+    beside.close()
 
 
 @pytest.fixture
@@ -85,9 +88,9 @@ def test_a_mistake_of_the_check_is_no_failure_of_the_answer(store):
         store.run("GETT", "user:ada")
 
 
-def test_a_redis_that_the_answer_shut_down_is_its_failure(session_of):
+def test_a_redis_that_the_answer_shut_down_is_its_failure(run_of):
     """It was there before, so the answer ended it."""
-    store = session_of({}).store
+    store = Store(run_of({}))
     with redis.Redis.from_url(store.url) as answer:
         answer.shutdown(nosave=True)
     with pytest.raises(Failure, match="it was there before") as failure:

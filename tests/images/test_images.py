@@ -108,7 +108,7 @@ def test_an_image_of_somebody_else_is_left_alone(private_engine):
 
 @pytest.fixture
 def own_image(engine, tmp_path, monkeypatch):
-    """Give the name of an image that a clone of its own makes: nobody else builds on it."""
+    """Return the name of an image that a clone of its own makes: nobody else builds on it."""
     name = f"{own('course/test-older')}:1"
     folder = tmp_path / "clone" / "images" / "older"
     folder.mkdir(parents=True)
