@@ -1,20 +1,28 @@
 """The stack instrument brings an answer's compose file up in an engine of its own."""
 
+import dataclasses
+import itertools
 import json
 import time
 
 import pytest
 
 from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.run import CheckRun, Task
+from coursework.checks.services import Services
 from coursework.checks.stack import Stack
+from coursework.containers.building import Limits
+from coursework.containers.runs import open_run
 from coursework.modules.catalogue import Module
 from coursework.sandbox import open_fleet
+from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 pytestmark = pytest.mark.engine
 
 MODULE = Module("94-stack", "T", "P", ("o",), (), 5, ("busybox:1.37",), sandbox=True)
 SERVICES = """
+name: services
 services:
   web:
     build: web
@@ -53,25 +61,32 @@ CMD ["sh", "-c", "hostname > index.html && exec httpd -f -p 80"]
 """
 
 
-def files(compose, **more):
-    """Return an answer's files."""
-    return {"compose.yaml": compose.encode(), **{n: t.encode() for n, t in more.items()}}
-
-
 @pytest.fixture(scope="module")
-def inner(engine):
-    """Return the engine of a sandbox."""
-    with open_fleet(engine, MODULE, (), lambda _: None, ahead=1, wanted=1) as fleet:
-        yield fleet.take()[1]
+def run_of(engine, tmp_path_factory):
+    """Return a function that opens a run on an answer, each a project of its own."""
+    nobody = lambda _: None  # noqa: E731 - nobody listens
+    folder, numbers = tmp_path_factory.mktemp("folder"), itertools.count(1)
+    with open_fleet(engine, MODULE, (), nobody, ahead=1, wanted=1) as fleet:
+        _, inner = fleet.take()
+        with open_run(MODULE.slug) as owner:
+
+            def open_on(files):
+                module = dataclasses.replace(MODULE, slug=f"94-stack-{next(numbers)}")
+                told = {name: text.encode() for name, text in files.items()}
+                submission = Submission(told, module.slug)
+                task = Task(module, submission, folder, 7, Limits(), nobody, nobody)
+                return CheckRun(task, Services(inner, owner))
+
+            yield open_on
 
 
 @pytest.fixture
-def stack_of(inner, notes):
+def stack_of(run_of):
     """Return a function that lays a stack out; what it brings up is removed afterwards."""
     made: list[Stack] = []
 
-    def lay(compose, **more):
-        made.append(Stack(inner, notes, files(compose, **more), f"stack-{len(made)}"))
+    def lay(compose, files=None):
+        made.append(Stack(run_of({"compose.yaml": compose, **(files or {})})))
         return made[-1]
 
     yield lay
@@ -80,20 +95,17 @@ def stack_of(inner, notes):
 
 
 @pytest.fixture(scope="module")
-def services(inner):
+def services(run_of):
     """Return a stack that is up, with a file that a check wrote over the answer's."""
-
-    class Notes:
-        def note_command(self, command):
-            self.command = command
-
-    notes = Notes()
-    more = {"web/Dockerfile": WEB, "page/index.html": "welcome\n", "key.txt": "handed in\n"}
-    stack = Stack(inner, notes, files(SERVICES, **more), "services")
+    run = run_of(
+        {"compose.yaml": SERVICES, "web/Dockerfile": WEB, "page/index.html": "welcome\n",
+         "key.txt": "handed in\n"}
+    )  # fmt: skip
+    stack = Stack(run)
     stack.write("key.txt", "another\n")
     stack.build()
     stack.up()
-    assert notes.command == "docker compose up --wait"
+    assert run.evidence.command(None) == "docker compose up --wait"
     yield stack
     stack.down("--timeout", "0")
     assert stack.containers() == []
@@ -150,7 +162,7 @@ def test_all_that_docker_says_is_at_hand(services):
     assert "docker network inspect services_front" in said
     assert json.loads(said["docker inspect services-door-1"])["Config"]["Image"] == "busybox:1.37"
     assert "index.html" in said["docker history --no-trunc services-web"]
-    assert services.config()["secrets"]["key"]["file"].endswith("/services/key.txt")
+    assert services.config()["secrets"]["key"]["file"].endswith("/key.txt")
 
 
 def test_a_service_is_scaled(services):
@@ -164,7 +176,7 @@ def test_a_service_is_scaled(services):
         services.container("nobody")
 
 
-def test_what_is_not_well_is_shown(stack_of, notes):
+def test_what_is_not_well_is_shown(stack_of):
     """The reason is Compose's, the log that of the service which failed."""
     stack = stack_of("""
 services:
@@ -173,7 +185,7 @@ services:
 """)
     with pytest.raises(Failure, match=r"saw exit code 1: .*fails-1 exited \(3\)") as failed:
         stack.up()
-    assert failed.value.command == notes.command == "docker compose up --wait"
+    assert failed.value.command == "docker compose up --wait"
     (log,) = failed.value.__notes__
     assert "no such table" in log
     assert "all is well" not in log
@@ -223,7 +235,7 @@ def test_what_is_no_compose_file_is_told_in_compose_s_words(stack_of, compose, s
 
 def test_an_image_that_does_not_build_is_told_as_such(stack_of):
     """No service was started: the failure is the build's."""
-    stack = stack_of("services: {a: {build: a}}", **{"a/Dockerfile": "FROM busybox:1.37\nRUN fail"})
+    stack = stack_of("services: {a: {build: a}}", {"a/Dockerfile": "FROM busybox:1.37\nRUN fail"})
     with pytest.raises(StartFailure, match="images that build") as failed:
         stack.build()
     assert "fail" in failed.value.__notes__[0]
@@ -248,10 +260,12 @@ services:
     assert len(failed.value.saw) < 400
 
 
-def test_an_answer_without_a_compose_file_and_an_engine_that_stays_are_refused(
-    inner, notes, session_of
-):
+def test_an_answer_without_a_compose_file_is_told_so(run_of):
     with pytest.raises(Failure, match=r"a file compose\.yaml, saw there is none"):
-        Stack(inner, notes, {"docker-compose.yml": b""}, "none")
+        Stack(run_of({"docker-compose.yml": ""}))
+
+
+def test_an_engine_that_stays_is_refused(shared_run):
+    """A module whose entry does not say so gets no sandbox."""
     with pytest.raises(CourseError, match="thrown away afterwards"):
-        _ = session_of({"compose.yaml": ""}).stack
+        Stack(shared_run)

@@ -84,7 +84,8 @@ def test_a_new_module_passes_its_own_audit(author, engine):
     """Lesson, solution, blank, wrong and right answer, junk: nothing is found."""
     assert engine
     code, out, errors = run(author, "audit", "--jobs", "2")
-    assert (code, out.splitlines()[-1]) == (0, "✓ nothing found in 1 module"), errors
+    assert (code, out.splitlines()[-1]) == (0, "✓ nothing found in 1 module"), out + errors
+    assert "slowest: " in out
 
 
 def test_a_record_is_of_a_whole_module(author):

@@ -233,7 +233,7 @@ def test_the_seed_repeats_the_random_values(engine):
 def test_the_checks_are_listed_without_an_engine():
     """Names, titles and points come from the checks' file alone, in its order."""
     listed = list_checks(TINY, "90-tiny")
-    assert [(c.name, c.max_points) for c in listed] == [
+    assert [(c.name, c.points) for c in listed] == [
         ("greets", 3), ("takes_port", 2), ("echoes", 2), ("serves_many", 2), ("fails_loudly", 1),
     ]  # fmt: skip
     assert listed[0].title == "GET / answers hello"

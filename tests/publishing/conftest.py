@@ -23,7 +23,7 @@ PICTURE = "\n## A picture\n\n```mermaid\nflowchart LR\n    reader --> page\n```\
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory) -> Layout:
-    """Give a clone of two modules with its site in build/site."""
+    """Return a clone of two modules with its site in build/site."""
     layout = Layout(tmp_path_factory.mktemp("published") / "clone")
     layout.catalogue.parent.mkdir(parents=True)
     layout.catalogue.write_text("# The modules.\n", "utf-8")

@@ -17,7 +17,8 @@ from coursework.trouble import CourseError
 from tests.publishing.browser import complaints, phone, requested
 from tests.publishing.conftest import ALPHA, ANSWER, BETA, LARGE_PICTURE, edit
 
-WITHIN_S = 20
+# Each wait ends with what it waits for.
+WITHIN_S = 60
 
 
 def texts(layout):
@@ -34,6 +35,7 @@ def page(layout, path):
     return (layout.root / "build" / "site" / path).read_text("utf-8")
 
 
+@pytest.mark.timeout(600)  # where Chromium is installed first
 def test_a_reader_clicks_the_map_a_module_and_the_search(address):
     with phone() as browser:
         wait = WebDriverWait(browser, WITHIN_S)

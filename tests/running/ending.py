@@ -30,7 +30,7 @@ class Ending:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, exitstatus: int) -> Iterator[None]:
-        """Give workers that are in the middle of a test the time to tidy up."""
+        """Return workers that are in the middle of a test the time to tidy up."""
         interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
         working = [n for n in self._nodes if interrupted and not n.channel.isclosed()]
         if working:

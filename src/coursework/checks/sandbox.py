@@ -5,15 +5,18 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
+import pytest
 from docker.errors import APIError
 
 from coursework.checks.client import Client
+from coursework.checks.evidence import Evidence
 from coursework.checks.failure import Failure
 from coursework.checks.finished import Finished
+from coursework.checks.image import Image
 from coursework.checks.retype import curl_command
-from coursework.checks.server import Image, Server
+from coursework.checks.run import CheckRun
 from coursework.checks.shell import (
     LIMIT_LOG_BYTES,
     LIMIT_OUTPUT_BYTES,
@@ -52,33 +55,13 @@ exit $code
 """
 
 
-class Commands(Protocol):
-    """Remembers what shows again what the running check looked at last."""
-
-    def note_command(self, command: str) -> None:
-        """Remember a command."""
-
-
-class Notes(Commands, Protocol):
-    """Remembers what the running check looked at last."""
-
-    def note_use(self, user: "Server | Finished", command: str) -> None:
-        """Remember a program, and the command that shows it again."""
-
-    def wait_until_calm(self) -> None:
-        """Wait until no container is being started any more."""
-
-
 class Sandbox:
     """An engine of the answer's own: its scripts run there, and call docker as they like.
 
     The run's images and containers are in this engine, too.
 
     Args:
-        engine: of the run; it must be thrown away with the answer.
-        notes: of the run.
-        files: of the answer, by path.
-        run_id: whose containers stay when it is emptied.
+        run: of the checks; its engine must be thrown away with the answer.
 
     Raises:
         CourseError: the engine is not a sandbox's.
@@ -93,12 +76,11 @@ class Sandbox:
 
     """
 
-    def __init__(
-        self, engine: Engine, notes: Notes, files: Mapping[str, bytes], run_id: str
-    ) -> None:
-        self._shell = Shell(engine)
-        self._engine, self._notes, self._files = engine, notes, files
-        self._run_id = run_id
+    def __init__(self, run: CheckRun) -> None:
+        self._shell = Shell(run.services.engine)
+        self._engine, self._services = run.services.engine, run.services
+        self._evidence = run.evidence
+        self._files = run.task.submission.files
 
     def empty(self) -> None:
         """Remove containers, volumes and networks; images stay, and what other fixtures made.
@@ -106,7 +88,7 @@ class Sandbox:
         Raises:
             CourseError: the engine does not answer.
         """
-        self._notes.wait_until_calm()
+        self._services.wait_until_calm()
         client: Any = self._engine.client
         try:
             remove_containers(self._foreign(client.containers.list(all=True, sparse=True)))
@@ -120,7 +102,8 @@ class Sandbox:
 
     def _foreign(self, items: list[Any]) -> list[Any]:
         """Return the items that the run has not made."""
-        return [i for i in items if (i.attrs["Labels"] or {}).get(LABEL_RUN) != self._run_id]
+        own = self._services.run.run_id
+        return [i for i in items if (i.attrs["Labels"] or {}).get(LABEL_RUN) != own]
 
     def tag(self, image: Image, reference: str) -> str:
         """Tag an image of the answer, so that its scripts find it.
@@ -164,12 +147,12 @@ class Sandbox:
 
         """
         command = _typed(script, args, env, reads=bool(stdin))
-        self._notes.note_command(command)
+        self._evidence.note_command(command)
         archive = pack({**files, script: self._script(script)})
         words = ["sh", "-c", _RUN, f"{within_s:g}", str(len(archive)), script, *args]
         start = time.monotonic()
         ran = self._shell.finish(words, within_s, env=env, stdin=archive + stdin)
-        self._notes.note_use(Finished(ran.exit_code, b"", ran.stderr), command)
+        self._evidence.note_use(Finished(ran.exit_code, b"", ran.stderr), command)
         if ran.exit_code in _TOO_LATE and time.monotonic() - start >= within_s:
             raise Failure(f"an end within {within_s:g} s", "it still runs", command=command)
         if len(ran.output) >= LIMIT_OUTPUT_BYTES:
@@ -201,7 +184,7 @@ class Sandbox:
 
         """
         command = shlex.join(("docker", *arguments))
-        self._notes.note_command(command)
+        self._evidence.note_command(command)
         try:
             return self._checked(*arguments, within_s=within_s)
         except Failure as failure:
@@ -224,7 +207,7 @@ class Sandbox:
         Args:
             port: the published one.
         """
-        return SandboxClient(self._engine, self._notes, port)
+        return SandboxClient(self._engine, self._evidence, port)
 
 
 class SandboxClient(Client):
@@ -232,7 +215,7 @@ class SandboxClient(Client):
 
     Args:
         engine: of the sandbox.
-        notes: of the run.
+        evidence: of the run.
         port: of 127.0.0.1, inside.
         before: the command by which a learner brings such a server up.
 
@@ -241,13 +224,13 @@ class SandboxClient(Client):
 
     """
 
-    def __init__(self, engine: Engine, notes: Commands, port: int, *, before: str = "") -> None:
-        self._engine, self._notes, self._port = engine, notes, port
+    def __init__(self, engine: Engine, evidence: Evidence, port: int, *, before: str = "") -> None:
+        self._engine, self._evidence, self._port = engine, evidence, port
         self._before = f"{before} && " if before else ""
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         command = self._before + curl_command(method, path, headers, body, self._port)
-        self._notes.note_command(command)
+        self._evidence.note_command(command)
         return command
 
     def _host(self) -> str:
@@ -264,3 +247,9 @@ class SandboxClient(Client):
 def _typed(script: str, args: tuple[str, ...], env: Mapping[str, str], *, reads: bool) -> str:
     variables = [f"{name}={shlex.quote(text)}" for name, text in env.items()]
     return " ".join([*variables, shlex.join(["sh", script, *args])]) + (" < FILE" if reads else "")
+
+
+@pytest.fixture(scope="session")
+def sandbox(check_run: CheckRun) -> Sandbox:
+    """Return the answer's own engine, where the catalogue says `sandbox = true`."""
+    return Sandbox(check_run)

@@ -2,20 +2,20 @@
 
 import json
 import shlex
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from docker.errors import APIError, NotFound
 
 from coursework.checks.composed import Composed
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.finished import Finished
-from coursework.checks.sandbox import Commands, SandboxClient
+from coursework.checks.run import CheckRun
+from coursework.checks.sandbox import SandboxClient
 from coursework.checks.shell import Shell, no_answer, require_engine
-from coursework.engine import Engine
 
 COMPOSE_FILE = "compose.yaml"
 _HELPER_IMAGE = "busybox:1.37"
@@ -40,10 +40,7 @@ class Stack:
     there and nowhere else: what the file mounts, includes or builds is the sandbox's own.
 
     Args:
-        engine: of the run; a sandbox's.
-        notes: of the run.
-        files: of the answer, by path.
-        folder: the folder's name, and so the project's.
+        run: whose engine is a sandbox's.
 
     Raises:
         Failure: there is no compose.yaml.
@@ -61,14 +58,13 @@ class Stack:
 
     """
 
-    def __init__(
-        self, engine: Engine, notes: Commands, files: Mapping[str, bytes], folder: str
-    ) -> None:
-        self._engine, self._notes = engine, notes
-        self._shell = Shell(engine)
+    def __init__(self, run: CheckRun) -> None:
+        self._engine, self._evidence = run.services.engine, run.evidence
+        self._shell = Shell(self._engine)
+        files = run.task.submission.files
         if COMPOSE_FILE not in files:
             raise Failure(f"a file {COMPOSE_FILE}", "there is none")
-        self._folder = f"{_PLACE}/{folder}"
+        self._folder = f"{_PLACE}/{run.task.module.slug}"
         self._helper = self._image_id(_HELPER_IMAGE)
         self._shell.lay(files, self._folder)
 
@@ -153,7 +149,7 @@ class Stack:
             CourseError: the sandbox does not answer.
         """
         command = _typed(words)
-        self._notes.note_command(command)
+        self._evidence.note_command(command)
         deadline = Deadline(within_s)
         # The outer end of all waits; the deadline comes first.
         limit = f"{within_s * 4 + 5:g}"
@@ -260,7 +256,7 @@ class Stack:
         Args:
             port: the published one.
         """
-        return SandboxClient(self._engine, self._notes, port, before=_typed(_UP))
+        return SandboxClient(self._engine, self._evidence, port, before=_typed(_UP))
 
     # --- what failed --------------------------------------------------------------------------
 
@@ -298,3 +294,9 @@ def _reason(ran: Finished) -> str:
     """Return the line that says why Compose gave up: the last one that is no step."""
     lines = [line.strip() for line in ran.stderr.splitlines() if line.strip()]
     return (lines[-1] if lines else "nothing on standard error")[:_SAW_CHARACTERS]
+
+
+@pytest.fixture(scope="session")
+def stack(check_run: CheckRun) -> Stack:
+    """Return the answer's compose file in its own engine, where `sandbox = true`."""
+    return Stack(check_run)

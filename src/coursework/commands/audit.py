@@ -1,7 +1,9 @@
 """course audit: the proof of the content."""
 
+import os
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,15 +16,17 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]
 
+_MOST_JOBS = 4
+_SLOWEST = 5
+
 
 @click.command(name="audit")
 @click.argument("modules", nargs=-1)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="Gradings at a time. Some checks measure time: take no more than half the cores.",
+    help="Gradings at a time; by default one for each core, up to 4, and one with --repeat."
+    " An answer that is not as it must be is graded once more, alone.",
 )
 @click.option(
     "--repeat",
@@ -69,7 +73,8 @@ def command(modules: tuple[str, ...], **options: Any) -> int:
     from coursework.authoring.audit import Subject, audit_places  # noqa: PLC0415 - quick --help
     from coursework.progress_line import steps  # noqa: PLC0415 - as above
 
-    chosen = _Chosen(**options)
+    jobs = options.pop("jobs") or _default_jobs(options["repeat"])
+    chosen = _Chosen(jobs, **options)
     _refuse_together(chosen)
     layout = find_layout()
     catalogue = load_catalogue(layout)
@@ -81,12 +86,20 @@ def command(modules: tuple[str, ...], **options: Any) -> int:
         for finding in _all(found, subjects, chosen, tell):
             count += 1
             click.echo(str(finding))
+    _tell_slowest(chosen.took)
     names = "1 module" if len(subjects) == 1 else f"{len(subjects)} modules"
     if count:
         click.echo(f"\n{count} finding{'' if count == 1 else 's'} in {names}")
         return 1
     click.echo(f"✓ nothing found in {names}")
     return 0
+
+
+def _tell_slowest(took: "dict[str, float]") -> None:
+    """Say what took long, where there was more than one thing to wait for."""
+    slowest = sorted(took.items(), key=lambda item: -item[1])[:_SLOWEST]
+    if len(took) > 1:
+        click.echo("slowest: " + " · ".join(f"{name} {seconds:.0f} s" for name, seconds in slowest))
 
 
 @dataclass(frozen=True)
@@ -99,6 +112,12 @@ class _Chosen:
     record: bool
     everything: bool
     only: tuple[str, ...]
+    took: dict[str, float] = field(default_factory=dict)
+
+
+def _default_jobs(repeat: int) -> int:
+    """Return one for each core; a verdict that may change is looked for in calm."""
+    return min(os.cpu_count() or 1, _MOST_JOBS) if repeat == 1 else 1
 
 
 def _refuse_together(chosen: _Chosen) -> None:
@@ -130,7 +149,7 @@ def _all(
             yield from _recorded(subject, chosen, tell)
     else:
         yield from _answers(sound, chosen, tell)
-        yield from _lessons(sound, chosen.only, tell)
+        yield from _lessons(sound, chosen, tell)
 
 
 def _recorded(subject: "Subject", chosen: _Chosen, tell: Tell) -> "Iterator[Finding]":
@@ -144,6 +163,7 @@ def _recorded(subject: "Subject", chosen: _Chosen, tell: Tell) -> "Iterator[Find
     engine = start_engine(tell)
     yield from recorder.exercise(jobs=chosen.jobs, repeat=chosen.repeat, tell=tell)
     yield from recorder.lesson(engine, tell)
+    chosen.took.update(recorder.took)
     if recorder.is_whole():
         click.echo(f"✓ graders/{subject.slug}/proof.json, course/{subject.slug}/outputs.json")
 
@@ -165,6 +185,7 @@ def _answers(subjects: "list[Subject]", chosen: _Chosen, tell: Tell) -> "Iterato
     start_engine(tell)
     answers = [(s, a) for s in subjects for a in chosen_answers(s, only)]
     for graded in grade_answers(answers, jobs=chosen.jobs, repeat=chosen.repeat, tell=tell):
+        chosen.took[f"{graded.subject.slug} {graded.answer.name}"] = graded.seconds
         if only:
             _show(graded.subject.slug, graded.answer.name, graded.outcomes)
         yield from graded.findings()
@@ -191,12 +212,14 @@ def _show(slug: str, name: str, outcomes: tuple[object, ...]) -> None:
         print_ending(console, report)
 
 
-def _lessons(subjects: "list[Subject]", only: tuple[str, ...], tell: Tell) -> "Iterator[Finding]":
+def _lessons(subjects: "list[Subject]", chosen: _Chosen, tell: Tell) -> "Iterator[Finding]":
     from coursework.authoring.audit.lessons import NAME, audit_lesson  # noqa: PLC0415 - as above
     from coursework.engine import start_engine  # noqa: PLC0415 - as above
 
-    if only and NAME not in only:
+    if chosen.only and NAME not in chosen.only:
         return
     for subject in subjects:
         tell(f"{subject.slug} lesson, all cells in a fresh kernel")
+        start = time.monotonic()
         yield from audit_lesson(subject, start_engine(tell), tell).findings
+        chosen.took[f"{subject.slug} lesson"] = time.monotonic() - start

@@ -28,7 +28,7 @@ RULES_OF_RECORDS = {
 
 @pytest.fixture(scope="session")
 def proved(laid_out, tmp_path_factory):
-    """Give the clone with a recorded module that the others are copies of."""
+    """Return the clone with a recorded module that the others are copies of."""
     layout = Layout(tmp_path_factory.mktemp("proved") / "clone")
     shutil.copytree(laid_out.root, layout.root)
     record(layout, ALPHA)
@@ -37,7 +37,7 @@ def proved(laid_out, tmp_path_factory):
 
 @pytest.fixture
 def clone(proved, tmp_path):
-    """Give a clone with a recorded module to change at will."""
+    """Return a clone with a recorded module to change at will."""
     shutil.copytree(proved.root, tmp_path / "clone")
     return Layout(tmp_path / "clone")
 

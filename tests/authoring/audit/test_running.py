@@ -102,6 +102,26 @@ def test_a_verdict_that_changes_is_found_by_repeating(clone, tmp_path):
     assert findings[-1].command == f"course audit {ALPHA} --only right/plain_socket --repeat 2"
 
 
+def test_an_answer_that_fails_beside_others_is_graded_once_more_alone(clone, tmp_path):
+    """Two at a time may disturb each other where time is measured: what counts is seen in calm."""
+    calm = tmp_path / "calm"
+    edit(clone, CHECKS, ASKED, f'assert __import__("pathlib").Path({str(calm)!r}).exists()')
+    build(clone)
+    subject = subject_of(clone)
+    chosen = [(subject, answer) for answer in chosen_answers(subject, ["solution", "right"])]
+    told = []
+
+    def tell(step):
+        told.append(step)
+        if step.endswith("alone"):
+            calm.touch()
+
+    done = list(grade_answers(chosen, jobs=2, repeat=1, tell=tell))
+    assert [f.rule for graded in done for f in graded.findings()] == []
+    assert f"{ALPHA} solution, once more, alone" in told
+    assert all(graded.seconds > 0 for graded in done)
+
+
 def lesson(layout, engine, *cells):
     """Replace the lesson by these cells; give what is found."""
     head = layout.lesson(ALPHA).read_text("utf-8").split("Begin with something")[0]

@@ -19,6 +19,7 @@ from coursework.authoring.derive import derive_exercise, derive_lesson
 from coursework.authoring.outputs import Shown, shown_in
 from coursework.engine import Engine, buildx
 from coursework.images import ensure_images
+from coursework.images.lock import one_at_a_time
 from coursework.trouble import CourseError
 
 NAME = "lesson"
@@ -51,13 +52,15 @@ def audit_lesson(
     try:
         ensure_images(engine, names, tell)
         _bring_buildx(tell)
-        before = lesson_objects(engine)
-        try:
-            run, shown = _run_in_copy(subject, engine)
-        finally:
-            left = sorted(lesson_objects(engine) - before)
-            for found in left:
-                remove(engine, found)
+        # All lessons name what they make lantern-…: two at once would take it from each other.
+        with one_at_a_time(tell, "lesson", "runs a lesson"):
+            before = lesson_objects(engine)
+            try:
+                run, shown = _run_in_copy(subject, engine)
+            finally:
+                left = sorted(lesson_objects(engine) - before)
+                for found in left:
+                    remove(engine, found)
     except CourseError as error:
         return LessonAudit([_finding(subject, "lesson-stops", one_line(error))])
     findings = [*_judge(subject, run.ends), *_private(subject, run.ends, shown)]

@@ -46,6 +46,7 @@ class Recorder:
     def __init__(self, subject: Subject, *, everything: bool) -> None:
         self._subject = subject
         self._proof = Proof() if everything else _trusted(subject)
+        self.took: dict[str, float] = {}
 
     def is_whole(self) -> bool:
         """Tell whether nothing is left to prove."""
@@ -67,6 +68,7 @@ class Recorder:
             return
         write_outputs(layout, slug, subject.lesson, done.shown)
         seconds = round(time.monotonic() - start, 1)
+        self.took[f"{slug} lesson"] = seconds
         proved = LessonProof(inputs, outputs_digest(layout, slug), seconds)
         self._write(replace(self._proof, lesson=proved))
 
@@ -86,6 +88,7 @@ class Recorder:
         self._write(replace(self._proof, exercise=replace(old, answers=dict(kept))))
         left = [(subject, answer) for answer in answers if answer.name not in kept]
         for graded in grade_answers(left, jobs=jobs, repeat=repeat, tell=tell):
+            self.took[f"{subject.slug} {graded.answer.name}"] = graded.seconds
             if found := list(graded.findings()):
                 yield from found
                 continue

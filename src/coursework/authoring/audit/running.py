@@ -3,14 +3,16 @@
 import itertools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from coursework.authoring.audit.answers import JUNK, Answer, answers_of
+from coursework.authoring.audit.answers import JUNK, JUNK_IMAGE, Answer, answers_of
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.gradings import Outcome, Task, grade_tasks
+from coursework.authoring.audit.gradings import Outcome, Task, grade_task, grade_tasks
 from coursework.authoring.audit.judging import judge, of_answer, unstable
 from coursework.authoring.audit.subject import Subject, one_line
 from coursework.checks.verdict import Report
+from coursework.engine import start_engine
+from coursework.images import ensure_images
 from coursework.trouble import CourseError
 
 # Junk is mostly waited for: several at a time disturb no verdict of theirs.
@@ -30,6 +32,11 @@ class Graded:
     subject: Subject
     answer: Answer
     outcomes: tuple[Outcome, ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long its gradings took together, builds included."""
+        return sum(o.timings["total_s"] for o in self.outcomes if isinstance(o, Report))
 
     def findings(self) -> Iterator[Finding]:
         """Compare the outcomes with what the answer must come to; equal ones are told once."""
@@ -70,11 +77,13 @@ def grade_answers(
 
     Args:
         chosen: with their modules.
-        jobs: gradings at a time.
+        jobs: gradings at a time; what is not as it must be is then graded once more, alone.
         repeat: gradings of each answer.
         tell: is told each grading that ended.
     """
+    _prepare_images(chosen, tell)
     total, done = len(chosen) * repeat, 0
+    doubtful: list[Graded] = []
     # Answers of one round get the same random values: what they have in common is built once.
     seeds = [secrets.randbelow(2**32) for _ in range(repeat)]
     for is_junk in (False, True):
@@ -92,4 +101,26 @@ def grade_answers(
             tell(f"[{done}/{total}] {subject.slug} {answer.name}")
             group = range(place - place % repeat, place - place % repeat + repeat)
             if all(number in outcomes for number in group):
-                yield Graded(subject, answer, tuple(outcomes.pop(n) for n in group))
+                graded = Graded(subject, answer, tuple(outcomes.pop(n) for n in group))
+                if processes > 1 and repeat == 1 and any(graded.findings()):
+                    doubtful.append(graded)
+                else:
+                    yield graded
+    for graded in doubtful:
+        yield _graded_alone(graded, seeds[0], tell)
+
+
+def _graded_alone(graded: Graded, seed: int, tell: Callable[[str], None]) -> Graded:
+    """Grade an answer again with nothing beside it: only that counts where time is measured."""
+    subject, answer = graded.subject, graded.answer
+    tell(f"{subject.slug} {answer.name}, once more, alone")
+    outcome = grade_task(Task(subject.layout, subject.module, answer, seed))
+    return replace(graded, outcomes=(outcome,))
+
+
+def _prepare_images(chosen: Sequence[tuple[Subject, Answer]], tell: Callable[[str], None]) -> None:
+    """Make all base images first, where a person is told what takes long."""
+    names = [JUNK_IMAGE]
+    for module in {subject.slug: subject.module for subject, _ in chosen}.values():
+        names += [*module.images, *module.check_images]
+    ensure_images(start_engine(tell), names, tell)
