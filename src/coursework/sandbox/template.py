@@ -63,11 +63,13 @@ def prepare_template(
         CourseError: an image cannot be made, or no sandbox comes up.
     """
     images = dict.fromkeys((*module.images, *module.check_images, _HELPER_IMAGE))
-    ensure_images(outer, [*images, IMAGE], tell)
+    ensure_images(outer, [IMAGE], tell)
     template = Template(f"course-template-{module.slug}-{_digest(images, answers)}")
     with one_at_a_time(tell, f"template-{module.slug}", "prepares the sandboxes' template"):
         try:
             if not _is_ready(outer, template):
+                # One that is ready has them in it, whatever the outer engine has by now.
+                ensure_images(outer, [*images], tell)
                 _make(outer, run, template, list(images), answers, proxy, module.slug, tell)
             _remove_older(outer, module.slug, template)
         except OSError as error:
