@@ -1,5 +1,7 @@
 """What tests share: the engine that containers run in, and a cluster for those that want one."""
 
+import hashlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -8,16 +10,21 @@ from coursework.checks.cluster import Cluster
 from coursework.cluster import Node, rootless
 from coursework.cluster.images import load_images
 from coursework.cluster.namespace import remove_ended_namespaces
+from coursework.containers.cleaning import clean
 from coursework.containers.runs import open_run
 from coursework.engine import Engine, start_engine
 from coursework.images import ensure_images
 from coursework.modules.catalogue import Module
-from tests.clone import clone_with_tiny
+from tests.clone import OWN, ROOT, clone_with_tiny
 from tests.learners import Class
 
+pytest_plugins = [
+    f"tests.running.{name}" for name in ("signals", "groups", "nightly", "kubernetes", "plugin")
+]
+
 CLUSTER_MODULE = Module("97-cluster", "T", "P", ("o",), (), 5, (), cluster_images=("busybox:1.37",))
-# One of their own: that of the person who runs the tests is left alone.
-CLUSTER_NAME = "course-cluster-test"
+# One of this clone's tests: that of the person who runs them is left alone.
+CLUSTER_NAME = f"course-cluster-test-{hashlib.sha256(bytes(ROOT)).hexdigest()[:6]}"
 
 
 class Notes:
@@ -31,9 +38,12 @@ class Notes:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
+def engine() -> Iterator[Engine]:
     """Return an engine that answers; the private one is started where there is none."""
-    return start_engine()
+    started = start_engine()
+    yield started
+    for slug in OWN:
+        clean(started.client, slug)
 
 
 @pytest.fixture(scope="session")
@@ -56,10 +66,10 @@ def judging_node(engine):
 @contextmanager
 def _ready(engine, made):
     made.delete()
-    made.start(lambda _: None, memory="3g")
-    ensure_images(engine, CLUSTER_MODULE.cluster_images)
-    load_images(engine, made, CLUSTER_MODULE.cluster_images)
     try:
+        made.start(lambda _: None, memory="3g")
+        ensure_images(engine, CLUSTER_MODULE.cluster_images)
+        load_images(engine, made, CLUSTER_MODULE.cluster_images)
         yield made
     finally:
         made.delete()

@@ -1,7 +1,6 @@
 """`check` in a real kernel: it finds its module, checks what was written, and shows the report."""
 
 import json
-import shutil
 import time
 
 import nbformat
@@ -10,10 +9,12 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
 from coursework.images import ensure_images
-from coursework.layout import Layout, find_layout
-from tests.grading.test_grade import CASES, TINY
+from coursework.layout import find_layout
+from tests.clone import own, tiny_clone
+from tests.grading.test_grade import CASES
 
 pytestmark = pytest.mark.engine
+SLUG = own("90-kernel")
 RIGHT = (CASES / "right" / "server.py").read_text("utf-8")
 WRITE = f"%%writefile server.py\n{RIGHT}"
 IMPORT = "from coursework.notebook import check, hint"
@@ -22,23 +23,20 @@ IMPORT = "from coursework.notebook import check, hint"
 @pytest.fixture
 def folder(engine, tmp_path, monkeypatch):
     """Return a module's work folder in a clone; kernels started here reach the engine."""
-    shutil.copytree(TINY.root, tmp_path / "clone")
-    layout = Layout(tmp_path / "clone")
+    layout = tiny_clone(tmp_path / "clone", SLUG)
     # The images are those of the real clone, which the engine has.
     ensure_images(engine, ["python:3.13-slim"])
     (layout.root / "images").symlink_to(find_layout().root / "images")
-    text = layout.catalogue.read_text("utf-8").replace('["python:3.13-slim"]', "[]")
-    layout.catalogue.write_text(text, "utf-8")
-    layout.work("90-tiny").mkdir(parents=True)
+    layout.work(SLUG).mkdir(parents=True)
     monkeypatch.setenv("DOCKER_HOST", engine.docker_host)
-    return layout.work("90-tiny")
+    return layout.work(SLUG)
 
 
 def run(folder, *cells, saved=None):
     """Run cells in a fresh kernel beside a saved notebook; give each cell's HTML."""
     notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
     kept = notebook if saved is None else new_notebook(cells=[new_code_cell(s) for s in saved])
-    kept.metadata["coursework"] = {"module": "90-tiny"}
+    kept.metadata["coursework"] = {"module": SLUG}
     nbformat.write(kept, folder / "exercise.ipynb")
     NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}, timeout=120).execute()
     return [
@@ -114,7 +112,7 @@ def test_the_kernel_is_left_as_it_was(folder):
 def test_the_last_whole_report_is_kept(folder):
     """check() leaves its report for the list of modules."""
     run(folder, IMPORT, WRITE, "check()")
-    report = folder.parents[1] / ".course" / "reports" / "90-tiny.json"
+    report = folder.parents[1] / ".course" / "reports" / f"{SLUG}.json"
     assert json.loads(report.read_text("utf-8"))["points"] == 10
 
 
@@ -130,7 +128,7 @@ def test_an_interrupt_leaves_nothing_behind(folder, engine):
     assert "stopped" in shown
     assert time.monotonic() - started < 30
     names = [c.name for c in engine.client.containers.list(all=True, ignore_removed=True)]
-    assert not any(n.startswith("90-tiny") for n in names)
+    assert not any(n.startswith(SLUG) for n in names)
 
 
 def test_hint_shows_both_hints_and_the_section(folder):
@@ -144,5 +142,5 @@ def test_hint_shows_both_hints_and_the_section(folder):
 def test_hint_names_the_checks_where_there_is_no_such_one(folder):
     """A wrong name is told with the right ones, and nothing of it is run as HTML."""
     shown = run(folder, IMPORT, 'hint("<b>greet")')[-1]
-    assert "90-tiny has no check named &#x27;&lt;b&gt;greet&#x27;" in shown
+    assert f"{SLUG} has no check named &#x27;&lt;b&gt;greet&#x27;" in shown
     assert "its checks: greets, takes_port, echoes" in shown

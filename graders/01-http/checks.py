@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from coursework.checks import Connection, Image, Random, Reply, Server, at_once, fail, points
@@ -5,12 +7,28 @@ from coursework.checks import Connection, Image, Random, Reply, Server, at_once,
 SILENT_CONNECTIONS = 40
 ANSWER_WITHIN_S = 0.5
 PLAIN = "text/plain"
+PLACE = re.compile(r"/notes/[1-9][0-9]*")
+BINARY = "application/octet-stream"
+MOST_BYTES = 1_000_000
+PATHS_TO_READ = ("/", "/echo/x", "/visitor", "/notes/1")
 
 
 @pytest.fixture(scope="module")
 def server(image: Image) -> Server:
     """A server on its default port."""
     return image.start()
+
+
+@pytest.fixture(scope="session")
+def port(random: Random) -> int:
+    """A port that nobody can type in beforehand."""
+    return random.port()
+
+
+@pytest.fixture(scope="module")
+def moved_server(image: Image, port: int) -> Server:
+    """A server that was given another port."""
+    return image.start(env={"PORT": str(port)}, port=port)
 
 
 @points(
@@ -27,17 +45,21 @@ def server(image: Image) -> Server:
     ),
     link="Two ways to say where a body ends",
 )
-def check_counts_bytes(server: Server, random: Random) -> None:
-    """A reply's lines end in CRLF, and Content-Length counts the bytes of its body"""
-    server.get("/").expect(200, type=PLAIN, body="Lantern box office\n")
-    text = f"{random.text(6)} {random.word()}"
+def check_counts_bytes(server: Server, moved_server: Server, random: Random) -> None:
+    """On the port of PORT, lines end in CRLF, and Content-Length counts the bytes of the body"""
+    expect_text(moved_server.get("/"), "Lantern box office\n")
+    text = f"{random.text(6)} {random.word()} %41+"
     with server.connect() as line:
-        line.send(request("GET", f"/echo/{percent_encoded(text)}"))
+        # Letters, a plus sign and a decoded percent sign stay as they are.
+        line.send(request("GET", f"/echo/{percent_encoded(text[:-1])}+"))
         reply = line.reply()
         head = line.received.partition(text.encode())[0]
-        reply.expect(200, body=text, headers={"Content-Length": str(len(text.encode()))})
+        expect_text(reply, text, {"Content-Length": str(len(text.encode()))})
         if head.count(b"\n") != head.count(b"\r\n"):
             reply.fail("a head whose lines all end in CRLF", f"{head[:120]!r}")
+    expect_text(server.get("/echo/"), "")
+    visitor = random.word()
+    expect_text(server.get("/visitor", headers={"X-Visitor": visitor}), visitor)
 
 
 @points(
@@ -59,10 +81,15 @@ def check_reads_whole_requests(server: Server, random: Random) -> None:
         line.reply().expect(200, body=word)
     note = random.hex(64).encode()
     head, body = request("POST", "/notes", note).split(b"\r\n\r\n")
-    with server.connect() as line:
-        line.send_in_pieces([head + b"\r\n", b"\r\n" + body[:20], body[20:]], pause_s=0.05)
-        reply = line.reply()
-    expect_note(server, reply, note)
+    # Seven pieces of one body: a server that reads once or twice more has not read it whole.
+    pieces = [head + b"\r\n", b"\r\n" + body[:8], *(body[n : n + 8] for n in range(8, 64, 8))]
+    # Nine bytes: a size that reads the same in any notation, which is another check's matter.
+    chunks = [random.hex(9).encode(), random.hex(8).encode()]
+    for sent in (pieces, [bytes([byte]) for byte in chunked_request(chunks, trailer=b"")]):
+        with server.connect() as line:
+            line.send_in_pieces(sent, pause_s=0.01 if sent is pieces else 0.002)
+            reply = line.reply()
+        expect_note(server, reply, note if sent is pieces else b"".join(chunks))
 
 
 @points(
@@ -81,13 +108,27 @@ def check_reads_whole_requests(server: Server, random: Random) -> None:
 )
 def check_keeps_connections(server: Server, random: Random) -> None:
     """Requests of one connection are answered in order, until Connection: close"""
-    words = random.words(4)
+    words = random.words(5)
+    note = random.bytes(40)
     with server.connect() as line:
-        line.send(b"".join(request("GET", f"/echo/{word}") for word in words[:3]))
-        for word in words[:3]:
+        asked = [request("GET", f"/echo/{word}") for word in words[:3]]
+        # A body and a reply that is no 200 are no reason to hang up, or to lose what follows.
+        asked[1:1] = [request("POST", "/notes", note), chunked_request([note[:9]])]
+        asked[1:1] = [request("GET", f"/{words[4]}"), request("GET", "/visitor")]
+        line.send(b"".join(asked))
+        line.reply().expect(200, body=words[0])
+        line.reply().expect(404)
+        line.reply().expect(400)
+        line.reply().expect(201)
+        line.reply().expect(201)
+        for word in words[1:3]:
             line.reply().expect(200, body=word)
         line.send(request("GET", f"/echo/{words[3]}", fields={"CONNECTION": "Close"}))
         line.reply().expect(200, body=words[3])
+        line.expect_closed()
+    with server.connect() as line:
+        line.send(request("POST", "/notes", note, {"connection": "close"}))
+        line.reply().expect(201)
         line.expect_closed()
 
 
@@ -101,17 +142,30 @@ def check_keeps_connections(server: Server, random: Random) -> None:
         ),
     ),
     link="Two ways to say where a body ends",
+    needs=("reads_whole_requests",),
 )
 def check_reads_both_framings(server: Server, random: Random) -> None:
     """A body comes back byte for byte, sent with Content-Length or in chunks"""
     note = random.bytes(200) + b"\x00\r\n\r\n0\r\n\r\n\xff" + random.bytes(200)
-    chunks = [random.bytes(size) for size in (3, 300, random.integer(17, 99), 10)]
-    framed = {request("POST", "/notes", note): note, chunked_request(chunks): b"".join(chunks)}
+    # Blanks and line ends at both ends belong to the body like any other bytes.
+    bodies = [b" \t\r\n" + note + b"\n \x00 ", random.bytes(MOST_BYTES - random.integer(1, 999))]
+    # In hexadecimal: digits alone that are another number in decimal, a letter in either case.
+    sizes = [random.integer(0x10, 0x19), 0xAB, 3, 0x12C, 0xCD, random.integer(10, 15)]
+    chunks = [b"\r\n" + random.bytes(size - 3) + b" " for size in sizes]
+    framed = {
+        **{request("POST", "/notes", body): body for body in bodies},
+        chunked_request(chunks): b"".join(chunks),
+        chunked_request([bodies[1]]): bodies[1],
+        b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\n\r\n": b"",
+    }
+    places = set()
     for sent, body in framed.items():
         with server.connect() as line:
             line.send(sent)
             reply = line.reply()
-        expect_note(server, reply, body)
+        places.add(expect_note(server, reply, body))
+    if len(places) != len(framed):
+        fail(f"{len(framed)} notes at {len(framed)} places", f"{len(places)} places")
 
 
 @points(
@@ -130,7 +184,7 @@ def check_reads_both_framings(server: Server, random: Random) -> None:
 )
 def check_refuses_ambiguity(server: Server, random: Random) -> None:
     """What is unclear is refused, what is unknown is named, and HEAD has no body"""
-    word = random.word()
+    word, note = random.word(), random.bytes(30)
     for unclear in unclear_requests():
         with server.connect() as line:
             line.send(unclear)
@@ -142,11 +196,21 @@ def check_refuses_ambiguity(server: Server, random: Random) -> None:
         line.reply(to="HEAD").expect(200, type=PLAIN, headers=length)
         line.expect_closed()
     server.get("/visitor").expect(400)
-    server.get("/visitor", headers={"x-VISITOR": f" \t {word} "}).expect(200, body=word)
+    visitor = {"x-VISITOR": f" \t {word} {word} "}
+    server.get("/visitor", headers=visitor).expect(200, body=f"{word} {word}")
     server.get(f"/{word}").expect(404)
+    server.get(f"/{word}/notes").expect(404)
     server.get("/notes/999999999").expect(404)
-    expect_refused(server.request("DELETE", "/"), {"GET", "HEAD"})
+    taken = server.post("/notes", body=note).expect(201, headers={"Location": None})
+    for path, headers in (
+        ("/", {}), ("/visitor", visitor), (taken.headers["Location"], {}), (f"/{word}", {}),
+    ):  # fmt: skip
+        expect_same_head(server, path, headers)
+    for path in (*PATHS_TO_READ[:3], taken.headers["Location"]):
+        expect_refused(server.request("DELETE", path), {"GET", "HEAD"})
+        expect_refused(server.request("POST", path), {"GET", "HEAD"})
     expect_refused(server.get("/notes"), {"POST"})
+    expect_refused(server.request("PUT", "/notes"), {"POST"})
 
 
 @points(
@@ -190,12 +254,30 @@ def request(
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
-def chunked_request(chunks: list[bytes]) -> bytes:
+def expect_text(reply: Reply, text: str, headers: dict[str, str | None] | None = None) -> None:
+    """The reply is this text, and its type says that it is UTF-8."""
+    reply.expect(200, type=PLAIN, body=text, headers=headers)
+    _, _, parameters = reply.headers["Content-Type"].partition(";")
+    if parameters.replace(" ", "").replace('"', "").lower() != "charset=utf-8":
+        reply.fail("Content-Type: text/plain; charset=utf-8", reply.headers["Content-Type"])
+
+
+def expect_same_head(server: Server, path: str, headers: dict[str, str]) -> None:
+    """HEAD is answered as GET is: the same status, type and length."""
+    whole, head = server.get(path, headers=headers), server.request("HEAD", path, headers=headers)
+    head.expect(whole.status, headers={"Content-Length": str(len(whole.body))})
+    if head.headers.get("Content-Type") != whole.headers.get("Content-Type"):
+        head.fail(
+            f"HEAD {path} with the type that GET has, {whole.type or 'none'}", head.type or "none"
+        )
+
+
+def chunked_request(chunks: list[bytes], trailer: bytes = b"X-Trailer: ignored\r\n") -> bytes:
     """Return a note whose body comes in chunks, with extensions and a trailer to ignore."""
     sizes = [f"{len(c):X}" if n % 2 else f"{len(c):x};part={n}" for n, c in enumerate(chunks)]
     parts = [f"{s}\r\n".encode() + c + b"\r\n" for s, c in zip(sizes, chunks, strict=True)]
     head = b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return head + b"".join(parts) + b"0\r\nX-Trailer: ignored\r\n\r\n"
+    return head + b"".join(parts) + b"0\r\n" + trailer + b"\r\n"
 
 
 def unclear_requests() -> list[bytes]:
@@ -205,8 +287,11 @@ def unclear_requests() -> list[bytes]:
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET /\r\nHost: lantern.test\r\n\r\n",
         b"three words here\r\nHost: lantern.test\r\n\r\n",
+        b"GET / / HTTP/1.1\r\nHost: lantern.test\r\n\r\n",
+        b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\nContent-Length: 5x\r\n\r\nhello",
         b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\nContent-Length: five\r\n\r\n",
         request("POST", "/notes", b"0\r\n\r\n", both),
+        chunked_request([]).replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n", 1),
     ]
 
 
@@ -215,10 +300,14 @@ def percent_encoded(text: str) -> str:
     return "".join(f"%{b:02X}" if n % 2 else f"%{b:02x}" for n, b in enumerate(text.encode()))
 
 
-def expect_note(server: Server, reply: Reply, note: bytes) -> None:
+def expect_note(server: Server, reply: Reply, note: bytes) -> str:
     """The note was taken, and comes back from the place that the reply names."""
     reply.expect(201, headers={"Location": None})
-    server.get(reply.headers["Location"]).expect(200, body=note)
+    place = reply.headers["Location"]
+    if not PLACE.fullmatch(place):
+        reply.fail("Location: /notes/<n>, n a positive integer", f"Location: {place[:80]}")
+    server.get(place).expect(200, type=BINARY, body=note)
+    return place
 
 
 def expect_refused(reply: Reply, allowed: set[str]) -> None:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from coursework.checks.builder import Builder
 from coursework.checks.failure import StartFailure
 from coursework.images import ensure_images
 
@@ -27,11 +28,11 @@ def answer(dockerfile=DOCKERFILE):
     return {"Dockerfile": dockerfile, "lock": f"lock {unique}\n", "source": f"source {unique}\n"}
 
 
-def test_a_secret_is_there_during_the_build_and_not_in_the_image(session_of):
+def test_a_secret_is_there_during_the_build_and_not_in_the_image(run_of):
     """A step reads the secret; the image carries only what the step made of it."""
-    session = session_of(answer())
+    builder = Builder(run_of(answer()))
     token = secrets.token_hex(16)
-    image = session.builder.build(secrets={"token": token}, args={"REVISION": "4f2a"})
+    image = builder.build(secrets={"token": token}, args={"REVISION": "4f2a"})
     assert "-" in image.run().stdout
     saved = image.take_apart(token, "4f2a")
     assert saved.findings[token] == ()
@@ -39,11 +40,11 @@ def test_a_secret_is_there_during_the_build_and_not_in_the_image(session_of):
     assert saved.findings["4f2a"] != ()
 
 
-def test_steps_tell_what_came_from_the_cache(session_of):
+def test_steps_tell_what_came_from_the_cache(run_of):
     """A changed file runs its step and those behind it again, and no step before it."""
-    session = session_of(answer())
-    first = session.builder.build(args={"REVISION": secrets.token_hex(4)})
-    again = session.builder.build(files={"source": "changed\n"}, args={"REVISION": "b"})
+    builder = Builder(run_of(answer()))
+    first = builder.build(args={"REVISION": secrets.token_hex(4)})
+    again = builder.build(files={"source": "changed\n"}, args={"REVISION": "b"})
     assert [s.instruction.split()[0] for s in again.steps] == ["FROM", "COPY", "RUN", "COPY", "RUN"]
     run_first, run_again = first.steps[2], again.steps[2]
     assert (run_first.cached, run_again.cached) == (False, True)
@@ -51,22 +52,22 @@ def test_steps_tell_what_came_from_the_cache(session_of):
     assert "built b" in again.steps[-1].output
 
 
-def test_a_build_is_stopped_when_enough_was_seen(session_of):
+def test_a_build_is_stopped_when_enough_was_seen(run_of):
     """Whoever wants to know one step does not wait for the others."""
     slow = "FROM busybox:1.37\nCOPY lock .\nRUN cat lock\nRUN sleep 300\n"
-    session = session_of(answer(slow))
+    builder = Builder(run_of(answer(slow)))
     start = time.monotonic()
-    steps = session.builder.steps(lambda seen: any(s.output for s in seen))
+    steps = builder.steps(lambda seen: any(s.output for s in seen))
     assert time.monotonic() - start < 60
     assert [s.instruction for s in steps if s.output] == ["RUN cat lock"]
     assert not any(s.ended for s in steps if "sleep" in s.instruction)
 
 
-def test_a_failed_build_is_told_with_the_command_to_retype(session_of, tmp_path):
+def test_a_failed_build_is_told_with_the_command_to_retype(run_of, tmp_path):
     """It names the step's error, its log, and a build command with secrets and arguments."""
-    session = session_of(answer("FROM busybox:1.37\nRUN echo about to fail && exit 3\n"))
+    builder = Builder(run_of(answer("FROM busybox:1.37\nRUN echo about to fail && exit 3\n")))
     with pytest.raises(StartFailure, match="exit code: 3") as failure:
-        session.builder.build(secrets={"token": "it's"}, args={"REVISION": "4f2a"})
+        builder.build(secrets={"token": "it's"}, args={"REVISION": "4f2a"})
     assert failure.value.command == (
         "token='it'\"'\"'s' docker build --secret=id=token,env=token"
         f" --build-arg=REVISION=4f2a {tmp_path}"
@@ -74,18 +75,18 @@ def test_a_failed_build_is_told_with_the_command_to_retype(session_of, tmp_path)
     assert "about to fail" in failure.value.__notes__[0]
 
 
-def test_hadolint_reads_the_dockerfile(engine, session_of):
+def test_hadolint_reads_the_dockerfile(engine, run_of):
     """Each finding has its line, its code and its level."""
     ensure_images(engine, ["course/hadolint:1"])
-    session = session_of({"Dockerfile": "FROM node\nADD source /\nRUN cd /tmp\n"})
-    found = {lint.code: lint for lint in session.builder.lint()}
+    builder = Builder(run_of({"Dockerfile": "FROM node\nADD source /\nRUN cd /tmp\n"}))
+    found = {lint.code: lint for lint in builder.lint()}
     assert (found["DL3006"].line, found["DL3006"].level) == (1, "warning")
     assert (found["DL3020"].line, found["DL3020"].level) == (2, "error")
     assert "COPY" in found["DL3020"].message
 
 
-def test_a_dockerfile_that_is_none_is_an_error_of_hadolint(engine, session_of):
+def test_a_dockerfile_that_is_none_is_an_error_of_hadolint(engine, run_of):
     """Text that cannot be parsed is a finding at its line, not our trouble."""
     ensure_images(engine, ["course/hadolint:1"])
-    session = session_of({"Dockerfile": "FROM busybox:1.37\nCOPPY\n"})
-    assert [(lint.line, lint.level) for lint in session.builder.lint()] == [(2, "error")]
+    builder = Builder(run_of({"Dockerfile": "FROM busybox:1.37\nCOPPY\n"}))
+    assert [(lint.line, lint.level) for lint in builder.lint()] == [(2, "error")]

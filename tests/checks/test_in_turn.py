@@ -23,9 +23,9 @@ exit "$CODE"
 
 
 @pytest.fixture
-def image(session_of):
+def image(image_of):
     def of(program, dockerfile=DOCKERFILE):
-        return session_of({"Dockerfile": dockerfile, "program.sh": program}).built_image()
+        return image_of({"Dockerfile": dockerfile, "program.sh": program})
 
     return of
 

@@ -52,9 +52,9 @@ def test_records_are_chosen_by_their_fields():
 
 
 @pytest.fixture
-def server(session_of):
+def server(image_of):
     """A server whose log has more lines than a report shows."""
-    return session_of(FILES).built_image().start()
+    return image_of(FILES).start()
 
 
 @pytest.mark.engine

@@ -7,15 +7,19 @@ import psycopg
 import pytest
 
 from coursework.checks.failure import Failure
+from coursework.checks.postgres import Postgres
 from coursework.images import ensure_images
 
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture
-def postgres(engine, session_of):
+@pytest.fixture(scope="module")
+def postgres(engine, shared_run):
+    """Return a server for all of them: each has databases of its own."""
     ensure_images(engine, ["course/database:1"])
-    return session_of({}).postgres
+    beside = Postgres(shared_run)
+    yield beside
+    beside.close()
 
 
 @pytest.fixture

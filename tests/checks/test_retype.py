@@ -48,6 +48,12 @@ def test_curl_sends_method_and_fields():
     assert b"X-Name: a b\r\n" in sent
 
 
+@pytest.mark.parametrize("path", ["/a/../b", "/a/%2e%2E/b", "/a/.%2e/b"])
+def test_curl_sends_dots_as_they_are(path):
+    """No version of curl may resolve "one up", however it is spelt."""
+    assert "--path-as-is" in curl_command("GET", path, {}, b"", 3000)
+
+
 def test_the_wire_command_sends_the_same_bytes():
     """Raw bytes are sent as they were, and the answer is printed."""
     data = b"GET /100%\\'x HTTP/1.1\r\nHost: \xc3\xa9\r\n\r\n\x01END"

@@ -4,8 +4,11 @@ import time
 
 import pytest
 
+from coursework.checks.builder import Builder
 from coursework.checks.failure import Failure
-from coursework.checks.session import Session, Task
+from coursework.checks.run import CheckRun, Task
+from coursework.checks.sandbox import Sandbox
+from coursework.checks.services import Services
 from coursework.containers.building import Limits
 from coursework.containers.runs import open_run
 from coursework.modules.catalogue import Module
@@ -33,7 +36,7 @@ esac
 
 
 @pytest.fixture(scope="module")
-def session(engine, tmp_path_factory):
+def run(engine, tmp_path_factory):
     """Return a run in a sandbox of its own."""
     nobody = lambda _: None  # noqa: E731 - nobody listens
     with open_fleet(engine, MODULE, (), nobody, ahead=1, wanted=1) as fleet:
@@ -42,26 +45,27 @@ def session(engine, tmp_path_factory):
             MODULE, Submission(FILES, MODULE.slug), tmp_path_factory.mktemp("folder"), 7,
             Limits(), nobody, nobody,
         )  # fmt: skip
-        with open_run(MODULE.slug) as run:
-            made = Session(inner, run, task)
+        with open_run(MODULE.slug) as owner:
+            made = CheckRun(task, Services(inner, owner))
             yield made
-            made.close(keep_failed=False)
+            made.close()
 
 
 @pytest.fixture
-def sandbox(session):
+def sandbox(run):
     """Return the instrument, and an engine without anything of an earlier test."""
-    session.sandbox.empty()
-    return session.sandbox
+    made = Sandbox(run)
+    made.empty()
+    return made
 
 
-def test_a_script_has_arguments_variables_and_input(session, sandbox):
+def test_a_script_has_arguments_variables_and_input(run, sandbox):
     """It gives back bytes as they were, and what it says is the report's log."""
     ran = sandbox.run("ops.sh", "tell", "it's", stdin=b"\0\xff" * 100_000, env={"BANNER": "a  b"})
     assert (ran.exit_code, ran.output) == (3, b"\0\xff" * 100_000)
     assert ran.stderr == "it's a  b ops.sh\n"
-    assert session.log(None) == "it's a  b ops.sh"
-    assert session.command(None) == """BANNER='a  b' sh ops.sh tell 'it'"'"'s' < FILE"""
+    assert run.evidence.log(None) == "it's a  b ops.sh"
+    assert run.evidence.command(None) == """BANNER='a  b' sh ops.sh tell 'it'"'"'s' < FILE"""
 
 
 def test_a_script_must_end_and_must_not_print_without_end(sandbox):
@@ -83,11 +87,11 @@ def test_a_script_must_be_there_and_short(sandbox):
         sandbox.run("long.sh")
 
 
-def test_a_server_of_a_script_is_asked_from_inside(session, sandbox):
+def test_a_server_of_a_script_is_asked_from_inside(run, sandbox):
     """A port of 127.0.0.1 in the sandbox answers; nobody there is a refused connection."""
     with pytest.raises(Failure, match="connection refused"):
         sandbox.server(8080).get("/")
-    name = sandbox.tag(session.built_image(), "lantern:1")
+    name = sandbox.tag(Builder(run).first_image(), "lantern:1")
     ran = sandbox.run("ops.sh", "up", name)
     assert ran.exit_code == 0, ran.stderr
     for _ in range(50):
@@ -100,10 +104,10 @@ def test_a_server_of_a_script_is_asked_from_inside(session, sandbox):
     assert reply.command == "curl -i http://localhost:8080/index.html"
 
 
-def test_an_emptied_engine_keeps_what_the_run_made(session, sandbox):
+def test_an_emptied_engine_keeps_what_the_run_made(run, sandbox):
     """Containers, volumes and networks of scripts are gone; the run's own stay."""
-    own = session.built_image().start().container
-    name = sandbox.tag(session.built_image(), "lantern:1")
+    own = Builder(run).first_image().start().container
+    name = sandbox.tag(Builder(run).first_image(), "lantern:1")
     sandbox.docker("network", "create", "lantern-net")
     sandbox.run("ops.sh", "up", name)
     sandbox.empty()
@@ -120,8 +124,8 @@ def test_what_docker_refuses_is_told(sandbox):
     assert failed.value.command == "docker inspect nothing"
 
 
-def test_an_engine_that_stays_is_refused(session_of):
+def test_an_engine_that_stays_is_refused(run_of):
     """A module whose entry does not say so gets no sandbox."""
     with pytest.raises(CourseError, match="thrown away afterwards") as refused:
-        _ = session_of({}).sandbox
+        Sandbox(run_of({}))
     assert "sandbox = true" in refused.value.fix

@@ -19,10 +19,10 @@ PROBE = "HEALTHCHECK --interval=1s --timeout=1s --retries=1 CMD wget -q -O - htt
 
 
 @pytest.fixture
-def image(session_of):
+def image(image_of):
     def of(command="exec httpd -f -p 3000 -h /tmp/www", health=PROBE):
         dockerfile = DOCKERFILE.format(command=command, health=health)
-        return session_of({"Dockerfile": dockerfile, "serve.sh": SERVE}).built_image()
+        return image_of({"Dockerfile": dockerfile, "serve.sh": SERVE})
 
     return of
 

@@ -4,15 +4,26 @@ import pytest
 import redis
 
 from coursework.checks.failure import Failure
+from coursework.checks.store import Store
 from coursework.images import ensure_images
 
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture
-def store(engine, session_of):
+@pytest.fixture(scope="module")
+def redis_server(engine, shared_run):
+    """Return a server for all of them."""
     ensure_images(engine, ["redis:8.0"])
-    return session_of({}).store
+    beside = Store(shared_run)
+    yield beside
+    beside.close()
+
+
+@pytest.fixture
+def store(redis_server):
+    """Return it, empty."""
+    redis_server.run("FLUSHALL")
+    return redis_server
 
 
 @pytest.fixture
@@ -77,9 +88,11 @@ def test_a_mistake_of_the_check_is_no_failure_of_the_answer(store):
         store.run("GETT", "user:ada")
 
 
-def test_a_redis_that_the_answer_shut_down_is_its_failure(store, answer):
+def test_a_redis_that_the_answer_shut_down_is_its_failure(run_of):
     """It was there before, so the answer ended it."""
-    answer.shutdown(nosave=True)
+    store = Store(run_of({}))
+    with redis.Redis.from_url(store.url) as answer:
+        answer.shutdown(nosave=True)
     with pytest.raises(Failure, match="it was there before") as failure:
         store.keys()
     assert failure.value.command.startswith("docker logs 98-checks-")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.nightly]
 
 SCALED_WITHIN_S = 60
 BURNERS = """

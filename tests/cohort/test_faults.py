@@ -78,6 +78,7 @@ class Grading:
         return sorted(path.name for path in self._results.folder.iterdir())
 
 
+@pytest.mark.nightly
 def test_an_engine_that_is_killed_is_started_and_the_class_graded_on(
     cohort, engine, private, tmp_path
 ):

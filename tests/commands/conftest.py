@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,20 +9,18 @@ from pathlib import Path
 import pytest
 
 from coursework.images import ensure_images
-from coursework.layout import Layout
-from tests.grading.test_grade import CASES, TINY
+from tests.clone import own, tiny_clone
+from tests.grading.test_grade import CASES
 
 COURSE = Path(sys.executable).parent / "course"
+SLUG = own("90-typed")
 
 
 @pytest.fixture
 def clone(engine, tmp_path):
     """Return a clone whose tiny module was answered with the right server."""
     ensure_images(engine, ["python:3.13-slim"])
-    shutil.copytree(TINY.root, tmp_path / "clone")
-    layout = Layout(tmp_path / "clone")
-    text = layout.catalogue.read_text("utf-8").replace('["python:3.13-slim"]', "[]")
-    layout.catalogue.write_text(text, "utf-8")
+    layout = tiny_clone(tmp_path / "clone", SLUG)
     save(layout, (CASES / "right" / "server.py").read_text("utf-8"))
     return layout
 
@@ -31,8 +28,8 @@ def clone(engine, tmp_path):
 def save(layout, server):
     """Save the learner's notebook with this server in its cell."""
     cell = {"cell_type": "code", "source": f"%%writefile server.py\n{server}", "metadata": {}}
-    content = {"nbformat": 4, "cells": [cell], "metadata": {"coursework": {"module": "90-tiny"}}}
-    path = layout.work("90-tiny") / "exercise.ipynb"
+    content = {"nbformat": 4, "cells": [cell], "metadata": {"coursework": {"module": SLUG}}}
+    path = layout.work(SLUG) / "exercise.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), "utf-8")
 

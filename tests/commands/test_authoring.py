@@ -84,7 +84,29 @@ def test_a_new_module_passes_its_own_audit(author, engine):
     """Lesson, solution, blank, wrong and right answer, junk: nothing is found."""
     assert engine
     code, out, errors = run(author, "audit", "--jobs", "2")
-    assert (code, out.splitlines()[-1]) == (0, "✓ nothing found in 1 module"), errors
+    assert (code, out.splitlines()[-1]) == (0, "✓ nothing found in 1 module"), out + errors
+    assert "slowest: " in out
+
+
+def test_a_record_is_of_a_whole_module(author):
+    """What would record a part, or nothing, is refused with the reason."""
+    for options, reason in (
+        (("--record", "--quick"), "--record proves a module whole"),
+        (("--record", "--only", "solution"), "--record proves a module whole"),
+        (("--all",), "--all belongs to --record"),
+    ):
+        code, _, errors = run(author, "audit", "87", *options)
+        assert (code, reason in errors) == (2, True)
+
+
+@pytest.mark.engine
+def test_a_module_with_findings_is_not_recorded(author, engine):
+    """What can be read is mended first: no grading is started."""
+    assert engine
+    author.exercise(SLUG).write_text("{}", "utf-8")
+    code, out, _ = run(author, "audit", "87", "--record")
+    assert (code, "stale-derivation" in out) == (1, True)
+    assert not (author.grader(SLUG) / "proof.json").exists()
 
 
 @pytest.mark.engine

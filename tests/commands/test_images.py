@@ -60,6 +60,15 @@ def test_what_is_there_is_not_made_again(engine, images):
     )
 
 
+def test_what_is_left_out_is_not_made(images):
+    """Who leaves out all of them makes nothing, whatever is absent."""
+    words = [word for name in known_images() for word in ("--except", name)]
+    assert images("make", *words)[:2] == (
+        0,
+        "✓ nothing to do: the images are there and up to date\n",
+    )
+
+
 def test_an_unknown_image_is_our_trouble(images):
     """Exit 2, with the names that there are."""
     code, _, errors = images("build", "windows:95")

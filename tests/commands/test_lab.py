@@ -8,6 +8,7 @@ import requests
 
 from coursework.engine import processes
 from coursework.lab.server import free_port
+from tests.commands.conftest import SLUG
 
 pytestmark = pytest.mark.engine
 
@@ -25,7 +26,7 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 def lab(clone, course):
     """Return what starts a lab with options: its process, and its address with the token."""
     started = []
-    lesson = clone.root / "course" / "90-tiny" / "lesson.md"
+    lesson = clone.root / "course" / SLUG / "lesson.md"
     lesson.parent.mkdir(parents=True, exist_ok=True)
     lesson.write_text(LESSON, "utf-8")
 

@@ -3,7 +3,7 @@
 import pytest
 from docker.errors import NotFound
 
-from coursework.containers.archive import pack, read_file
+from coursework.containers.archive import Link, pack, read_file
 from coursework.images import ensure_images
 
 pytestmark = pytest.mark.engine
@@ -23,6 +23,13 @@ def test_a_file_comes_out_as_it_was_laid_in(container):
     container.put_archive("/", pack({"/srv/a/data": data, "srv/text": "grüße"}))
     assert read_file(container, "/srv/a/data") == data
     assert read_file(container, "/srv/text") == "grüße".encode()
+
+
+def test_a_link_is_laid_as_a_link(container):
+    container.put_archive("/", pack({"/srv/here/link": Link("/srv/there"), "/srv/there": "text"}))
+    _, told = container.get_archive("/srv/here/link")
+    assert told["linkTarget"] == "/srv/there"
+    assert read_file(container, "/srv/there") == b"text"
 
 
 def test_a_folder_reads_as_empty_and_nothing_is_not_found(container):

@@ -15,9 +15,10 @@ from coursework.containers.cleaning import clean
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.trouble import CourseError
+from tests.clone import own
 
 pytestmark = pytest.mark.engine
-MODULE = "98-building"
+MODULE = own("98-building")
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ from coursework.containers.building import build_image
 from coursework.engine import Engine
 files = {"Dockerfile": f"FROM busybox:1.37\\nRUN {sys.argv[2]}\\n".encode()}
 show = lambda line: print(line, flush=True)
-build_image(Engine("host", sys.argv[1]), files, module="98-building", on_line=show)
+build_image(Engine("host", sys.argv[1]), files, module=sys.argv[3], on_line=show)
 """
 
 
@@ -127,7 +128,7 @@ def test_ctrl_c_ends_a_build_at_once(engine, built):
     del built
     mark = f"sleep 32{os.getpid()}"
     process = subprocess.Popen(
-        [sys.executable, "-c", _BUILD, engine.docker_host, mark],
+        [sys.executable, "-c", _BUILD, engine.docker_host, mark, MODULE],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     with process:

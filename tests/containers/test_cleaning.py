@@ -5,9 +5,10 @@ import pytest
 from coursework.containers.cleaning import Cleaned, clean, remove_ended_containers
 from coursework.containers.runs import open_run
 from coursework.images import ensure_images
+from tests.clone import own
 
 pytestmark = pytest.mark.engine
-MODULE = "97-cleaning"
+MODULE, OTHER = own("97-cleaning"), own("96-other")
 
 
 @pytest.fixture
@@ -54,12 +55,12 @@ def test_what_a_living_run_uses_stays(client):
 def test_objects_of_others_are_not_touched(client):
     """Without our label nothing is removed, nor what belongs to another module."""
     other = client.volumes.create("somebody-elses-volume")
-    with open_run("96-other") as run:
-        volume = client.volumes.create(f"96-{run.run_id}", labels=run.labels)
+    with open_run(OTHER) as run:
+        volume = client.volumes.create(f"{OTHER}-{run.run_id}", labels=run.labels)
     clean(client, MODULE)
     assert {other.name, volume.name} <= names(client)
     other.remove()
-    clean(client, "96-other")
+    clean(client, OTHER)
 
 
 def test_the_count_reads_as_a_sentence():

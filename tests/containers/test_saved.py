@@ -9,9 +9,10 @@ from coursework.containers.building import build_image
 from coursework.containers.cleaning import clean
 from coursework.containers.saved import TooLarge, take_apart
 from coursework.images import ensure_images
+from tests.clone import own
 
 pytestmark = pytest.mark.engine
-MODULE = "98-saved"
+MODULE = own("98-saved")
 BASES = ("busybox:1.37", "an-image:that-is-not-here")
 
 

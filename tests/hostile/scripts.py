@@ -232,3 +232,16 @@ echo ran
     "escapes_in_a_script": Hostile("the instructor's terminal and browser", IMAGE,
         {"ops_sh": "printf '\\033[2J\\033]0;owned\\007<script>alert(1)</script>' >&2; exit 1\n"}),
 }  # fmt: skip
+# Of each kind the first is graded in every run.
+KINDS = {
+    "the machine's files": ("mounts_the_root", "asks_the_api_for_all"),
+    "its kernel": ("privileged_container", "cgroup_writes"),
+    "its devices": ("own_device_files", "devices"),
+    "its processes": ("host_processes",),
+    "its network and its neighbours": ("other_networks", "host_network"),
+    "what is asked in its engine's place": ("takes_its_engines_place",),
+    "what others are built on or asked with": ("own_helper", "own_base_images"),
+    "all that there is": ("bomb_beside_the_engine", "fills_beside_the_engine"),
+    "to run on": ("outlives_its_stop",),
+    "terminal and browser": ("escapes_in_a_script",),
+}

@@ -220,3 +220,24 @@ BUILDS = {
         f"{BASE}RUN --network=host true\nRUN exit 1\n"}),
 }  # fmt: skip
 SUBMISSIONS = {**NOTEBOOKS, **SERVERS, **BUILDS}
+# Of each kind the first is graded in every run.
+KINDS = {
+    "marks of its own": (
+        "changed_points", "forged_outputs", "skipped_checks", "no_check_cells",
+        "double_check_cell", "forged_report"),
+    "more than a reader can take": (
+        "deep_json", "line_of_50_mb", "ten_thousand_cells", "not_a_number"),
+    "another place": ("path_upwards", "path_absolute", "path_expanded", "other_module"),
+    "out of its container": ("breaks_out", "looks_around"),
+    "all that a server can take": ("fork_bomb", "memory_hog", "endless_log", "disk_filler"),
+    "an answer without end or truth": (
+        "endless_body", "slow_headers", "huge_header", "closes_early", "redirects_inwards"),
+    "terminal and browser": ("escapes_and_tags",),
+    "to run on": ("outlives_its_stop",),
+    "all that a build can take": (
+        "build_fills_the_disk", "endless_build", "build_fork_bomb", "layer_of_zeros"),
+    "out of its build": (
+        "mounts_the_host", "build_reaches_out", "insecure_build", "host_network_build",
+        "links_in_a_layer"),
+    "an image of elsewhere": ("foreign_base", "foreign_frontend", "forged_labels"),
+}  # fmt: skip

@@ -181,12 +181,11 @@ def test_a_bomb_of_anchors_ends(namespace):
 @pytest.mark.parametrize(
     "command",
     [
-        ":() { : | : & }; :",
-        "tail /dev/zero",
-        "while :; do echo noise; done",
-        "dd if=/dev/zero of=/full bs=1M",
+        pytest.param(":() { : | : & }; :", id="fork bomb"),
+        pytest.param("tail /dev/zero", id="memory hog", marks=pytest.mark.nightly),
+        pytest.param("while :; do echo noise; done", id="endless log", marks=pytest.mark.nightly),
+        pytest.param("dd if=/dev/zero of=/full bs=1M", id="disk filler", marks=pytest.mark.nightly),
     ],
-    ids=["fork bomb", "memory hog", "endless log", "disk filler"],
 )
 def test_what_it_eats_is_limited_and_the_cluster_still_answers(node, namespace, command):
     shell = f"    command: [sh, -c, {command!r}]"

@@ -2,22 +2,27 @@
 
 import pytest
 
-from coursework.authoring.audit.answers import warming_answers
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.source import reference_files
 from coursework.cohort.class_report import write_pages
+from coursework.grading.warming import warming_answers
 from coursework.images import ensure_images
 from coursework.sandbox import open_fleet
 from tests.clone import clone_with_tiny
 from tests.hostile.canaries import Machine, NeighbourSandbox
-from tests.hostile.scripts import BACKUP, IMAGE, SCRIPTS, UP_AND_DOWN
+from tests.hostile.kinds import batches as batches_of
+from tests.hostile.kinds import chosen
+from tests.hostile.scripts import BACKUP, IMAGE, KINDS, SCRIPTS, UP_AND_DOWN
 from tests.learners import SMALL, Class, left_behind
 
-pytestmark = pytest.mark.engine
+# The first that asks for a batch waits for all of it.
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 SLUG = "07-docker-basics"
 HONEST = "honest"
-# Few enough that no test waits for minutes.
-_AT_ONCE = 3
+BATCHES = batches_of(KINDS, 3)
+EACH = chosen(KINDS, sorted(SCRIPTS))
+ONE_A_BATCH = chosen(KINDS, [batch[0] for batch in BATCHES])
+TELLING = chosen(KINDS, [name for name in sorted(SCRIPTS) if SCRIPTS[name].seen])
 
 
 @pytest.fixture(scope="session")
@@ -41,16 +46,14 @@ def neighbour(room):
 @pytest.fixture(scope="module")
 def batches(room, neighbour, tmp_path_factory):
     """Return what grades the batch of a submission, once, and gives its folder and results."""
-    names = sorted(SCRIPTS)
     done = {}
 
     def graded(name):
-        number = names.index(name) // _AT_ONCE
-        if number not in done:
+        batch = next(batch for batch in BATCHES if name in batch)
+        if batch[0] not in done:
             folder = tmp_path_factory.mktemp("scripts")
-            batch = names[number * _AT_ONCE : (number + 1) * _AT_ONCE]
-            done[number] = (folder, *grade_batch(room, neighbour, folder, batch))
-        return done[number]
+            done[batch[0]] = (folder, *grade_batch(room, neighbour, folder, batch))
+        return done[batch[0]]
 
     return graded
 
@@ -89,7 +92,11 @@ def verdicts(result):
     return {check.name: check for check in result.report.checks}
 
 
-@pytest.mark.parametrize("name", sorted(SCRIPTS))
+def test_each_is_of_one_kind():
+    assert sorted(name for names in KINDS.values() for name in names) == sorted(SCRIPTS)
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_it_has_no_point_that_it_did_not_earn(batches, name):
     _, results, _ = batches(name)
     report = results[name].report
@@ -98,7 +105,7 @@ def test_it_has_no_point_that_it_did_not_earn(batches, name):
     assert sum(c.max_points for c in report.checks) == IMAGE + UP_AND_DOWN + BACKUP
 
 
-@pytest.mark.parametrize("name", sorted(SCRIPTS))
+@pytest.mark.parametrize("name", EACH)
 def test_it_has_feedback_that_harms_nobody(batches, name):
     folder, results, _ = batches(name)
     page = (folder / "pages" / "feedback" / SLUG / f"{name}.html").read_text("utf-8")
@@ -109,14 +116,14 @@ def test_it_has_feedback_that_harms_nobody(batches, name):
     assert verdicts(results[name])["runs_by_script"].saw
 
 
-@pytest.mark.parametrize("name", [n for n in sorted(SCRIPTS) if SCRIPTS[n].seen])
+@pytest.mark.parametrize("name", TELLING)
 def test_its_attack_was_made_and_has_found_nothing(batches, name):
     _, results, word = batches(name)
     wanted = SCRIPTS[name].seen.replace("@word@", word)
     assert verdicts(results[name])["runs_by_script"].saw == f"1: seen: {wanted}"
 
 
-@pytest.mark.parametrize("name", sorted(SCRIPTS)[::_AT_ONCE])
+@pytest.mark.parametrize("name", ONE_A_BATCH)
 def test_the_honest_one_among_them_has_all_its_points(batches, name):
     report = batches(name)[1][HONEST].report
     assert report.points == report.max_points

@@ -4,28 +4,30 @@ import pytest
 
 from coursework.cohort.class_report import write_pages
 from tests.hostile.canaries import neighbour_container
-from tests.hostile.submissions import ALL, SUBMISSIONS
+from tests.hostile.kinds import batches as batches_of
+from tests.hostile.kinds import chosen
+from tests.hostile.submissions import ALL, KINDS, SUBMISSIONS
 from tests.learners import POINTS, RIGHT, left_behind
 
-pytestmark = pytest.mark.engine
+# The first that asks for a batch waits for all of it.
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 HONEST = "honest"
-# Few enough that no test waits for minutes.
-_AT_ONCE = 4
+BATCHES = batches_of(KINDS, 4)
+EACH = chosen(KINDS, sorted(SUBMISSIONS))
+ONE_A_BATCH = chosen(KINDS, [batch[0] for batch in BATCHES])
 
 
 @pytest.fixture(scope="session")
 def batches(cohort, tmp_path_factory):
     """Return what grades the batch of a submission, once, and gives its folder and results."""
-    names = sorted(SUBMISSIONS)
     done = {}
 
     def graded(name):
-        number = names.index(name) // _AT_ONCE
-        if number not in done:
+        batch = next(batch for batch in BATCHES if name in batch)
+        if batch[0] not in done:
             folder = tmp_path_factory.mktemp("hostile")
-            batch = names[number * _AT_ONCE : (number + 1) * _AT_ONCE]
-            done[number] = (folder, grade_batch(cohort, folder, batch))
-        return done[number]
+            done[batch[0]] = (folder, grade_batch(cohort, folder, batch))
+        return done[batch[0]]
 
     return graded
 
@@ -45,7 +47,11 @@ def grade_batch(cohort, folder, names):
     return results
 
 
-@pytest.mark.parametrize("name", sorted(SUBMISSIONS))
+def test_each_is_of_one_kind():
+    assert sorted(name for names in KINDS.values() for name in names) == sorted(SUBMISSIONS)
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_it_has_no_point_that_it_did_not_earn(batches, name):
     result = batches(name)[1][name]
     assert result.report.points <= SUBMISSIONS[name].earned
@@ -53,7 +59,7 @@ def test_it_has_no_point_that_it_did_not_earn(batches, name):
     assert all(0 <= c.points <= c.max_points for c in result.report.checks)
 
 
-@pytest.mark.parametrize("name", sorted(SUBMISSIONS))
+@pytest.mark.parametrize("name", EACH)
 def test_it_has_feedback_that_harms_nobody(batches, name):
     folder, results = batches(name)
     page = (folder / "pages" / "feedback" / "90-tiny" / f"{name}.html").read_text("utf-8")
@@ -65,19 +71,19 @@ def test_it_has_feedback_that_harms_nobody(batches, name):
     assert results[name].report.checks[0].saw or results[name].report.points
 
 
-@pytest.mark.parametrize("name", sorted(SUBMISSIONS)[::_AT_ONCE])
+@pytest.mark.parametrize("name", ONE_A_BATCH)
 def test_the_honest_one_among_them_has_all_its_points(batches, name):
     assert batches(name)[1][HONEST].report.points == ALL
 
 
-@pytest.mark.parametrize("name", sorted(SUBMISSIONS)[::_AT_ONCE])
+@pytest.mark.parametrize("name", ONE_A_BATCH)
 def test_a_link_to_anothers_answer_is_no_answer(batches, name):
     result = batches(name)[1]["link"]
     assert result.report.points == 0
     assert "it is a link" in result.report.checks[0].saw
 
 
-@pytest.mark.parametrize("name", ["looks_around", "breaks_out"])
+@pytest.mark.parametrize("name", chosen(KINDS, ["looks_around", "breaks_out"]))
 def test_it_found_nothing(batches, name):
     greets = batches(name)[1][name].report.checks[0]
     assert "[]" in greets.saw

@@ -63,7 +63,7 @@ def test_a_bundle_gives_an_empty_engine_the_same_images(engine, bundle, private_
 def test_loading_takes_no_name_from_an_image_of_somebody_else(private_engine, engine, tmp_path):
     """A bundle gives what is absent; an image under a name of its own making stays."""
     build(engine, tmp_path, "FROM scratch\nCOPY Dockerfile /\n", "--tag=course/test-small:1")
-    recipe = Recipe("course/test-small:1", tmp_path, (), (), "0" * 16)
+    recipe = Recipe("course/test-small:1", tmp_path, (), (), "0" * 16, "")
     inventory = {
         "busybox:1.37": take_inventory(engine, known_images())["busybox:1.37"],
         recipe.name: Present(recipe, "built"),

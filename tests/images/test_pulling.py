@@ -79,6 +79,7 @@ def clone(engine, registry, tmp_path, monkeypatch):
         docker(engine, "image", "rm", "-f", image)
 
 
+@pytest.mark.nightly
 def test_an_image_that_a_registry_has_is_pulled(engine, clone, tmp_path):
     """It is not built, and stays as it is from then on."""
     name, folder = clone("known")
@@ -96,6 +97,7 @@ def test_an_image_that_a_registry_has_is_pulled(engine, clone, tmp_path):
     assert ensure_images(engine, [name]) == []
 
 
+@pytest.mark.nightly
 def test_an_image_that_the_registry_refuses_is_built(engine, clone, monkeypatch):
     """A registry that answers and then lacks an image, or limits pulls, is no end."""
     name, _ = clone("unknown")

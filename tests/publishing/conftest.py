@@ -9,18 +9,22 @@ from pathlib import Path
 import pytest
 
 from coursework.authoring.new import new_module
+from coursework.authoring.outputs import Picture, write_outputs
+from coursework.authoring.source import read_cells
 from coursework.layout import Layout
-from coursework.modules.catalogue import load_catalogue
-from coursework.publishing.building import build_site, run_changed_lessons
+from coursework.publishing.building import build_site
 from tests.authoring.conftest import ALPHA, BETA, edit
 
 ROOT = Path(__file__).parents[2]
 ANSWER = "nobody may read this line of the answer"
+LARGE_PICTURE = Picture(b"\x89PNG" + bytes(100_001))
+# The guide for authors has these lines of a new module's solution in an example.
+SHOWN_TO_AUTHORS = ("self.send_error(404)", '"Content-Type", "application/json")')
 PICTURE = "\n## A picture\n\n```mermaid\nflowchart LR\n    reader --> page\n```\n"
 
 
 @pytest.fixture(scope="session")
-def published(engine, tmp_path_factory) -> Layout:
+def published(tmp_path_factory) -> Layout:
     """Return a clone of two modules with its site in build/site."""
     layout = Layout(tmp_path_factory.mktemp("published") / "clone")
     layout.catalogue.parent.mkdir(parents=True)
@@ -39,10 +43,21 @@ def published(engine, tmp_path_factory) -> Layout:
     for slug in (ALPHA, BETA):
         solution = layout.solution(slug)
         text = solution.read_text("utf-8").replace("# END", f"# {ANSWER}\n# END")
+        for line in SHOWN_TO_AUTHORS:
+            text = text.replace(line, f"{line}  # in {slug}")
         solution.write_text(text, "utf-8")
-    run_changed_lessons(layout, load_catalogue(layout), lambda _: engine, lambda _: None)
+    _show(layout, ALPHA, LARGE_PICTURE)
+    _show(layout, BETA)
     build_site(layout)
     return layout
+
+
+def _show(layout, slug, *more):
+    """Keep an output for each cell of a lesson, as a run would; the first has more of them."""
+    cells = read_cells(layout.lesson(slug))
+    texts = [(f"{slug} has printed this below cell {n}\n",) for n in range(len(cells))]
+    code = [text for text, cell in zip(texts, cells, strict=True) if cell.kind == "code"]
+    write_outputs(layout, slug, cells, [(*code[0], *more), *code[1:]])
 
 
 @pytest.fixture
@@ -69,4 +84,4 @@ def address(published):
         thread.join()
 
 
-__all__ = ["ALPHA", "ANSWER", "BETA", "edit"]
+__all__ = ["ALPHA", "ANSWER", "BETA", "LARGE_PICTURE", "edit"]

@@ -8,16 +8,17 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from coursework.authoring.outputs import last_run
+from coursework.authoring.outputs import read_outputs
 from coursework.authoring.solutions import solution_lines
 from coursework.authoring.source import read_cells
+from coursework.modules.catalogue import load_catalogue
 from coursework.publishing.building import build_site
 from coursework.trouble import CourseError
 from tests.publishing.browser import complaints, phone, requested
-from tests.publishing.conftest import ALPHA, ANSWER, BETA, edit
+from tests.publishing.conftest import ALPHA, ANSWER, BETA, LARGE_PICTURE, edit
 
-pytestmark = pytest.mark.engine
-WITHIN_S = 20
+# Each wait ends with what it waits for.
+WITHIN_S = 60
 
 
 def texts(layout):
@@ -34,6 +35,7 @@ def page(layout, path):
     return (layout.root / "build" / "site" / path).read_text("utf-8")
 
 
+@pytest.mark.timeout(600)  # where Chromium is installed first
 def test_a_reader_clicks_the_map_a_module_and_the_search(address):
     with phone() as browser:
         wait = WebDriverWait(browser, WITHIN_S)
@@ -79,17 +81,28 @@ def test_no_line_of_a_solution_reaches_the_site(published):
 
 
 def test_a_lesson_shows_what_its_cells_printed(published):
-    run = last_run(published, ALPHA)
-    assert run is not None
-    printed = [
-        "".join(output["text"]).strip().splitlines()[0]
-        for cell in run["cells"] if cell["cell_type"] == "code"
-        for output in cell["outputs"] if "text" in output
-    ]  # fmt: skip
+    outputs = read_outputs(published, ALPHA)
+    assert outputs is not None
+    shown = [output for cell in outputs.cells for output in cell]
+    printed = [text.strip().splitlines()[0] for text in shown if isinstance(text, str)]
     assert printed
     words = html.unescape(re.sub(r"<[^>]+>", "", page(published, f"{ALPHA}/index.html")))
     for line in printed:
         assert line in words
+
+
+def test_a_large_picture_is_a_file_of_the_site(published):
+    assert 'output-1-2.png"' in page(published, f"{ALPHA}/index.html")
+    file = published.root / "build" / "site" / ALPHA / "output-1-2.png"
+    assert file.read_bytes() == LARGE_PICTURE.data
+
+
+def test_menu_and_map_are_grouped_by_part(published):
+    text = page(published, "index.html")
+    assert 'class="part"' in text
+    parts = [part for part, _ in load_catalogue(published).parts()]
+    menu = text.split("md-nav--primary")[1]
+    assert [part in menu for part in parts] == [True] * len(parts)
 
 
 def test_a_page_says_objectives_minutes_and_what_comes_before_and_after(published):
@@ -111,10 +124,19 @@ def test_reference_names_each_word(published):
 
 
 def test_a_changed_lesson_is_not_published_with_old_outputs(clone):
-    edit(clone, f"course/{ALPHA}/lesson.md", "# ", "# Changed: ")
+    edit(clone, f"course/{ALPHA}/lesson.md", "GREETING=hello", "GREETING=goodbye")
     with pytest.raises(CourseError, match="cannot be built") as error:
         build_site(clone)
     assert f"The lesson of {ALPHA} has no outputs to publish" in error.value.why
+    assert f"course audit {ALPHA} --record" in error.value.why
+
+
+def test_prose_is_published_with_the_outputs_that_are_there(clone):
+    edit(clone, f"course/{ALPHA}/lesson.md", "Say what was seen", "These words are new")
+    build_site(clone)
+    text = page(clone, f"{ALPHA}/index.html")
+    assert "These words are new" in text
+    assert f"{ALPHA} has printed this" in text
 
 
 def test_a_broken_link_fails_the_build(clone):

@@ -3,6 +3,7 @@
 import markdown
 import pytest
 
+from coursework.authoring.outputs import Picture
 from coursework.publishing.text import cell_markdown, fenced, spaced
 
 
@@ -10,12 +11,8 @@ def drawn(text):
     return markdown.markdown(text, extensions=["pymdownx.superfences", "tables"])
 
 
-def code(source, *outputs):
-    return {"cell_type": "code", "source": source, "outputs": list(outputs)}
-
-
-def stream(text):
-    return {"output_type": "stream", "name": "stdout", "text": text}
+def shown(source, *outputs):
+    return cell_markdown({"cell_type": "code", "source": source}, outputs)
 
 
 @pytest.mark.parametrize("text", ["plain", "```\n# no heading", "````", "<b>bold</b>", "{ .x }"])
@@ -37,26 +34,25 @@ def test_lists_and_code_that_are_right_stay():
 
 
 def test_outputs_stand_below_their_cell_in_order():
-    text = cell_markdown(code("print(1)", stream("1\n"), stream("2\n")))
+    text = shown("print(1)", "1\n2\n")
     assert text.index("print(1)") < text.index("1\n2")
     assert text.count(".output") == 1
 
 
 def test_an_error_shows_its_name_and_no_control_codes():
-    error = {"output_type": "error", "ename": "ValueError", "evalue": "\x1b[31mno\x1b[0m"}
-    assert "ValueError: no\n" in cell_markdown(code("f()", error))
+    assert "ValueError: no\n" in shown("f()", "ValueError: \x1b[31mno\x1b[0m\n")
 
 
 def test_a_cell_that_printed_nothing_has_no_output():
-    assert ".output" not in cell_markdown(code("x = 1", stream("\n")))
+    assert ".output" not in shown("x = 1", "\n")
 
 
 def test_a_long_output_says_how_much_is_cut():
-    text = cell_markdown(code("f()", stream("line\n" * 500)))
+    text = shown("f()", "line\n" * 500)
     assert "more lines" in text
     assert text.count("line\n") < 200
 
 
 def test_a_picture_is_shown():
-    picture = {"output_type": "display_data", "data": {"image/png": "QUJD\n", "text/plain": "x"}}
-    assert "data:image/png;base64,QUJD)" in cell_markdown(code("f()", picture))
+    assert "data:image/png;base64,QUJD)" in shown("f()", Picture(b"ABC"))
+    assert "(output-1-1.png)" in shown("f()", Picture(b"ABC", "output-1-1.png"))

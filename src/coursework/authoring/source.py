@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from coursework.submissions.files import SubmissionError
@@ -79,18 +80,22 @@ def read_cells(path: Path) -> list[Cell]:
     Raises:
         SourceError: it is missing, not UTF-8, or not MyST Markdown.
     """
-    import jupytext  # noqa: PLC0415 - slow to load
-
     try:
-        text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
-        notebook = jupytext.reads(text, fmt="md:myst")
+        return list(_cells(path.read_bytes().decode("utf-8").replace("\r\n", "\n")))
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} cannot be read.", why=str(error)[:300]) from error
-    return [
+
+
+# Rules read a text again and again; parsing it is half of their time.
+@lru_cache(maxsize=128)
+def _cells(text: str) -> tuple[Cell, ...]:
+    import jupytext  # noqa: PLC0415 - slow to load
+
+    return tuple(
         Cell(c.cell_type, c.source.strip("\n"), tuple(c.metadata.get("tags", ())))
-        for c in notebook.cells
+        for c in jupytext.reads(text, fmt="md:myst").cells
         if c.source.strip()
-    ]
+    )
 
 
 def reference_files(cells: list[Cell]) -> dict[str, bytes]:

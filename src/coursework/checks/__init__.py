@@ -23,6 +23,8 @@ from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure, fail
 from coursework.checks.finished import Finished
+from coursework.checks.image import Image
+from coursework.checks.in_turn import Start
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
@@ -31,9 +33,10 @@ from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
-from coursework.checks.server import Image, Server, Start
+from coursework.checks.server import Server
 from coursework.checks.store import Store
 from coursework.checks.wire import Connection
+from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
 from coursework.submissions.files import Submission
@@ -53,6 +56,7 @@ __all__ = [
     "Held",
     "Image",
     "Layer",
+    "Link",
     "Lint",
     "Meanwhile",
     "Namespace",

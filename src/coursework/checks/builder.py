@@ -4,31 +4,24 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+
+import pytest
 
 from coursework.checks.failure import StartFailure
-from coursework.checks.finished import Finished
+from coursework.checks.image import Image
 from coursework.checks.retype import build_command
-from coursework.checks.server import Image, Starter
-from coursework.containers.building import BuildFailed, BuildStopped, Limits, build_image
+from coursework.checks.run import CheckRun
+from coursework.containers.building import BuildFailed, BuildStopped, build_image
 from coursework.containers.container import Settings
 from coursework.containers.steps import Step, read_steps
-from coursework.engine import Engine
 from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 LINTER_IMAGE = "course/hadolint:1"
 _NONE: Mapping[str, str] = MappingProxyType({})
-
-
-class Services(Starter, Protocol):
-    """Starts containers of the submission and programs of ours."""
-
-    def run_service(self, name: str, settings: Settings) -> Finished:
-        """Run a program of ours to its end."""
 
 
 @dataclass(frozen=True)
@@ -48,27 +41,6 @@ class Lint:
     message: str
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is built, and how.
-
-    Args:
-        engine: where to build.
-        submission: the files.
-        module: labels the images.
-        folder: where the learner works, for the command to retype.
-        limits: of each build.
-        on_line: is called with each line of a build's log.
-    """
-
-    engine: Engine
-    submission: Submission
-    module: str
-    folder: Path
-    limits: Limits
-    on_line: Callable[[str], None]
-
-
 class Builder:
     """Builds the submission with other files, secrets and arguments, and sees each step.
 
@@ -81,12 +53,24 @@ class Builder:
 
     """
 
-    def __init__(self, services: Services, plan: Plan) -> None:
-        self._services = services
-        self._plan = plan
+    def __init__(self, run: CheckRun) -> None:
+        self._run = run
         self._lock = threading.Lock()
-        self.seconds = 0.0
-        self.trouble: CourseError | None = None
+        self._first: Future[Image] | None = None
+
+    def begin(self) -> None:
+        """Begin to build the submission as it is, before anybody asks."""
+        self._first = self._first or self._run.services.begin(self.build)
+
+    def first_image(self) -> Image:
+        """Return the image of the submission as it is, built once.
+
+        Raises:
+            Failure: the submission does not build.
+        """
+        self.begin()
+        assert self._first is not None  # noqa: S101 - just begun
+        return self._first.result()
 
     def build(
         self,
@@ -110,9 +94,9 @@ class Builder:
             >>> image.start().get("/api/build").expect(200)
 
         """
-        log = _Log(self._plan.on_line)
-        image_id = self._run(log, files, secrets, args, lambda _: False)
-        return Image(self._services, image_id, log.steps())
+        log = _Log(self._run.task.on_line)
+        image_id = self._build(log, files, secrets, args, lambda _: False)
+        return Image(self._run, image_id, log.steps())
 
     def steps(
         self,
@@ -139,7 +123,7 @@ class Builder:
             True
 
         """
-        log, seen = _Log(self._plan.on_line), list[Step]()
+        log, seen = _Log(self._run.task.on_line), list[Step]()
 
         def enough(steps: list[Step]) -> bool:
             # What a build that is being stopped says is no word of its steps.
@@ -147,12 +131,12 @@ class Builder:
             return until(steps)
 
         try:
-            self._run(log, files, secrets, args, enough)
+            self._build(log, files, secrets, args, enough)
         except BuildStopped:
             return seen
         return log.steps()
 
-    def _run(
+    def _build(
         self,
         log: "_Log",
         files: Mapping[str, str],
@@ -160,22 +144,23 @@ class Builder:
         args: Mapping[str, str],
         until: Callable[[list[Step]], bool],
     ) -> str:
-        plan, start = self._plan, time.monotonic()
+        run, start = self._run, time.monotonic()
+        task, services = run.task, run.services
         changed = {name: text.encode() for name, text in files.items()}
         try:
             return build_image(
-                plan.engine, {**plan.submission.files, **changed}, module=plan.module,
-                limits=plan.limits, on_line=log.add, secrets=secrets, args=args,
+                services.engine, {**task.submission.files, **changed}, module=services.run.module,
+                limits=task.limits, on_line=log.add, secrets=secrets, args=args,
                 enough=lambda: until(log.steps()),
             )  # fmt: skip
         except BuildFailed as failed:
-            raise _told(failed, build_command(plan.folder, secrets, args)) from failed
+            raise _told(failed, build_command(task.folder, secrets, args)) from failed
         except CourseError as trouble:
-            self.trouble = trouble
+            run.build_trouble = trouble
             raise
         finally:
             with self._lock:
-                self.seconds += time.monotonic() - start
+                run.build_s += time.monotonic() - start
 
     def lint(self) -> list[Lint]:
         """Return what hadolint finds in the Dockerfile, in the order of its lines.
@@ -188,10 +173,10 @@ class Builder:
             set()
 
         """
-        dockerfile = self._plan.submission.files.get("Dockerfile", b"")
+        dockerfile = self._run.task.submission.files.get("Dockerfile", b"")
         command = ("--no-fail", "--format=json", "/tmp/Dockerfile")  # noqa: S108 - inside
         settings = Settings(LINTER_IMAGE, files={command[-1]: dockerfile}, args=command)
-        finished = self._services.run_service("hadolint", settings)
+        finished = self._run.services.run_program("hadolint", settings)
         try:
             found = json.loads(finished.stdout)
         except ValueError as error:
@@ -223,3 +208,24 @@ def _told(failed: BuildFailed, command: str) -> StartFailure:
     )
     failure.add_note(failed.log)
     return failure
+
+
+@pytest.fixture(scope="session")
+def submission(check_run: CheckRun) -> Submission:
+    """Return the files that are checked."""
+    return check_run.task.submission
+
+
+@pytest.fixture(scope="session")
+def builder(check_run: CheckRun) -> Builder:
+    """Return a builder of the submission with other files, secrets and arguments."""
+    return Builder(check_run)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _begun_early(request: pytest.FixtureRequest, check_run: CheckRun, builder: Builder) -> None:
+    """Begin to build before anybody asks, unless the checks build the image themselves."""
+    fixtures = [item._fixtureinfo.name2fixturedefs for item in request.session.items]  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+    images = [named["image"][-1].func.__module__ for named in fixtures if "image" in named]
+    if Image.__module__ in images and "Dockerfile" in check_run.task.submission.files:
+        builder.begin()

@@ -5,19 +5,25 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+
+import pytest
 
 from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
+from coursework.checks.evidence import Evidence
 from coursework.checks.failure import Failure
 from coursework.checks.retype import curl_command
+from coursework.checks.run import CheckRun
 from coursework.checks.wire import Address, Connection
+from coursework.cluster import rootless
 from coursework.cluster.api import ApiError
 from coursework.cluster.explain import explain
+from coursework.cluster.images import load_images
 from coursework.cluster.kubeconfig import Access
-from coursework.cluster.namespace import create_namespace, remove_namespace
+from coursework.cluster.namespace import create_namespace, remove_ended_namespaces, remove_namespace
 from coursework.cluster.node import API_PORT, DOOR_PORT, Node
 from coursework.cluster.objects import Json, is_true, selector, without_ending
+from coursework.images import ensure_images
 from coursework.trouble import CourseError
 
 _POLL_S = 0.05
@@ -35,19 +41,12 @@ _DONE = (" created", " configured", " unchanged")
 _AROUND_A_REASON = ("Warning:", "{", "to:", "Resource:", "Name:")
 
 
-class Notes(Protocol):
-    """Remembers what shows again what the running check looked at."""
-
-    def note_command(self, command: str) -> None:
-        """Remember the command."""
-
-
 class Cluster:
     """A Kubernetes beside the answer, with a fresh namespace for whoever asks.
 
     Args:
         node: which runs.
-        notes: of the run.
+        evidence: of the run.
         prefix: of the namespaces' names.
         labels: of the namespaces.
         files: that are applied by default: the answer's, by path.
@@ -63,14 +62,14 @@ class Cluster:
     def __init__(
         self,
         node: Node,
-        notes: Notes,
+        evidence: Evidence,
         *,
         prefix: str,
         labels: Mapping[str, str],
         files: Mapping[str, bytes],
     ) -> None:
         self.node = node
-        self.notes = notes
+        self.evidence = evidence
         self.files = files
         self.api = node.api()
         self._prefix = prefix
@@ -302,7 +301,7 @@ class Namespace:
 
     def note(self, command: str) -> None:
         """Remember the command that shows what the running check looked at last."""
-        self._cluster.notes.note_command(command)
+        self._cluster.evidence.note_command(command)
 
     def kubectl_command(self, *words: str) -> str:
         """Return the kubectl command that a learner types to look here."""
@@ -399,3 +398,30 @@ def _says_rolled_out(workload: Json) -> bool:
 
 def _singular(kind: str) -> str:
     return kind.removesuffix("s") if not kind.endswith("sses") else kind.removesuffix("es")
+
+
+def start_cluster(run: CheckRun) -> Cluster:
+    """Start the Kubernetes beside the answer, with the images that its manifests may name.
+
+    Raises:
+        CourseError: it does not come up.
+    """
+    task, engine, owner = run.task, run.services.engine, run.services.run
+    node = Node(engine, rootless=task.rootless and not rootless.unsupported_reason(engine))
+    ensure_images(engine, task.module.cluster_images, task.on_line)
+    with node.starting(task.on_line):
+        # What its system waits for, the processors need not.
+        load_images(engine, node, task.module.cluster_images)
+    remove_ended_namespaces(node.api(), owner.module)
+    return Cluster(
+        node, run.evidence, prefix=f"check-{owner.run_id}", labels=owner.labels,
+        files=task.submission.files,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cluster(check_run: CheckRun) -> Iterator[Cluster]:
+    """Return a Kubernetes beside the submission."""
+    started = start_cluster(check_run)
+    yield started
+    started.close(keep=check_run.keeps_failed and check_run.evidence.some_failed)

@@ -11,13 +11,13 @@ class Finished:
         exit_code: of its main process.
         output: the bytes of its standard output; of a container, its last 200 lines.
         stderr: the end of its standard error.
-        name: of its container, where it had one of its own.
+        container_name: of its container, where it had one to itself.
     """
 
     exit_code: int
     output: bytes
     stderr: str
-    name: str = ""
+    container_name: str = ""
 
     @property
     def stdout(self) -> str:
@@ -27,3 +27,6 @@ class Finished:
     def log(self) -> str:
         """Both outputs, for the report."""
         return self.stdout + self.stderr
+
+    def end_check(self, *, passed: bool) -> None:
+        """It has ended already: nothing is to be made ready."""

@@ -1,43 +1,58 @@
 """A program that is to end by itself, run many times in one container."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from threading import Event
 
+from coursework.checks.failure import StartFailure
 from coursework.checks.finished import Finished
-from coursework.checks.server import Start
-from coursework.containers.container import Container
+from coursework.checks.services import Services
+from coursework.containers.archive import Link
+from coursework.containers.container import Settings
 from coursework.containers.execution import STDOUT, Execution
-from coursework.engine import Engine
 from coursework.trouble import CourseError
 
 # What keeps a container there, if its image has it.
-WAITING = ("sleep", "3600")
+_WAITING = ("sleep", "3600")
 _LIMIT_BYTES = 64 * 1024
 # A start leaves one of two processors idle.
 _AT_ONCE = 2
 
 
-def execute_each(
-    engine: Engine,
-    container: Container,
-    command: Sequence[str],
-    starts: Sequence[Start],
-    within_s: float,
-) -> list[Finished | None]:
-    """Run a command once for each start, two at a time.
+@dataclass(frozen=True)
+class Start:
+    """One of several starts of a program.
 
     Args:
-        engine: that has the container.
-        container: which waits, and holds the files.
-        command: words.
-        starts: whose variables it gets.
-        within_s: seconds that each has.
+        env: environment variables.
+        files: content or `Link` by absolute path; no two starts share one.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes | Link] = field(default_factory=dict)
+
+
+def execute_each(
+    services: Services, image_id: str, starts: Sequence[Start], within_s: float
+) -> list[Finished | None]:
+    """Run an image's program once for each start, in one container, two at a time.
 
     Returns:
         How each ended; None where it did not, or where the container was gone by then.
     """
+    engine = services.engine
+    if not engine.docker_host.startswith("unix://"):
+        return [None] * len(starts)
+    config = engine.client.images.get(image_id).attrs["Config"]
+    command = [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
+    files = {path: content for start in starts for path, content in start.files.items()}
+    waiting = Settings(image_id, files=files, entrypoint=_WAITING)
+    try:
+        container = services.start_container(waiting).result()
+    except StartFailure:
+        return [None] * len(starts)
     disturbed = Event()
 
     def execute(start: Start) -> Finished | None:

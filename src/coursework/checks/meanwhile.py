@@ -3,55 +3,27 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from coursework.checks.finished import Finished
-from coursework.checks.server import Server
+import pytest
+
+from coursework.checks.evidence import OF_STORY, Attention, Evidence
+from coursework.checks.run import CheckRun
 
 Result = TypeVar("Result")
-
-
-@dataclass
-class Attention:
-    """What was looked at, for the log and the command of a report.
-
-    Args:
-        used: servers and programs, the last one last.
-        command: that shows it again.
-    """
-
-    used: list[Server | Finished] = field(default_factory=list)
-    command: str = ""
-
-
-_own: ContextVar[Attention | None] = ContextVar("what a story looked at", default=None)
-
-
-def own_attention() -> Attention | None:
-    """Return what the story that runs here has looked at; None outside a story."""
-    return _own.get()
-
-
-class Run(Protocol):
-    """The run to which checks and stories belong."""
-
-    def take_over(self, attention: Attention) -> None:
-        """Count what a story looked at as the running check's."""
 
 
 class Story(Generic[Result]):
     """Something that goes on beside the checks; see `Meanwhile`."""
 
-    def __init__(self, run: Run, function: Callable[[], Result]) -> None:
-        self._run = run
+    def __init__(self, evidence: Evidence, function: Callable[[], Result]) -> None:
+        self._evidence = evidence
         self._attention = Attention()
         self._future: Future[Result] = Future()
         threading.Thread(target=self._go, args=(function,), daemon=True).start()
 
     def _go(self, function: Callable[[], Result]) -> None:
-        _own.set(self._attention)
+        OF_STORY.set(self._attention)
         try:
             self._future.set_result(function())
         except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
@@ -66,7 +38,7 @@ class Story(Generic[Result]):
         try:
             return self._future.result()
         finally:
-            self._run.take_over(self._attention)
+            self._evidence.take_over(self._attention)
 
 
 class Meanwhile:
@@ -82,8 +54,8 @@ class Meanwhile:
 
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
 
     def __call__(self, function: Callable[[], Result]) -> Story[Result]:
         """Call a function in a thread of its own.
@@ -91,4 +63,10 @@ class Meanwhile:
         Args:
             function: a story of its own: it shares no server with other checks.
         """
-        return Story(self._run, function)
+        return Story(self._evidence, function)
+
+
+@pytest.fixture(scope="session")
+def meanwhile(check_run: CheckRun) -> Meanwhile:
+    """Return a function that starts a long story beside the checks."""
+    return Meanwhile(check_run.evidence)

@@ -1,28 +1,29 @@
 """The pytest plugin that orders checks and turns their ends into verdicts."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from coursework.checks.failure import Blocked, Failure, StartFailure
-from coursework.checks.fixtures import SESSION
-from coursework.checks.points import PREFIX, Marks, marks_of
-from coursework.checks.session import Session
+from coursework.checks.points import Check, describe
+from coursework.checks.run import CheckRun
 from coursework.checks.verdict import CheckResult, Verdict
+
+_RUN = pytest.StashKey[CheckRun]()
 
 
 class CheckPlugin:
     """Order and verdicts of one run.
 
     Args:
-        session: what the run builds and starts.
+        run: what the checks share.
         only: names of the checks to run, with those that they need; all by default.
     """
 
-    def __init__(self, session: Session, only: tuple[str, ...] = ()) -> None:
-        self._session = session
+    def __init__(self, run: CheckRun, only: tuple[str, ...] = ()) -> None:
+        self._run = run
         self._only = only
         self._seen_troubles: dict[int, str] = {}
         self._started_at = 0.0
@@ -31,8 +32,8 @@ class CheckPlugin:
         self.escaped: BaseException | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Hand the fixtures their session."""
-        config.stash[SESSION] = self._session
+        """Hand the fixtures their run."""
+        config.stash[_RUN] = self._run
 
     # --- order --------------------------------------------------------------------------------
 
@@ -42,21 +43,21 @@ class CheckPlugin:
         """Keep the checks asked for, and those that they need."""
         if not self._only:
             return
-        needs = {_name(i): _marks(i).needs for i in items}
+        needs = {check.name: check.needs for check in map(_check, items)}
         wanted, queue = set[str](), list(self._only)
         while queue:
             name = queue.pop()
             if name not in wanted:
                 wanted.add(name)
                 queue += needs.get(name, ())
-        left = [i for i in items if _name(i) not in wanted]
-        items[:] = [i for i in items if _name(i) in wanted]
+        left = [i for i in items if _check(i).name not in wanted]
+        items[:] = [i for i in items if _check(i).name in wanted]
         config.hook.pytest_deselected(items=left)
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip a check that needs one which has not passed."""
         passed = {r.name for r in self.results if r.verdict == "passed"}
-        missing = [n for n in _marks(item).needs if n not in passed]
+        missing = [n for n in _check(item).needs if n not in passed]
         if missing:
             raise Blocked(f"it needs {' and '.join(missing)}")
 
@@ -76,7 +77,7 @@ class CheckPlugin:
         if call.when == "call" or (call.when == "setup" and error is not None):
             self._note(item, error)
         elif call.when == "teardown" and error is not None:
-            self.trouble = f"{_name(item)}: {error!r}"
+            self.trouble = f"{_check(item).name}: {error!r}"
         return report
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -84,41 +85,42 @@ class CheckPlugin:
         if report.failed:
             self.trouble = str(report.longrepr)[-1500:]
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Keep nothing: Ctrl-C cleans up."""
+        self._run.keeps_failed = False
+
     def pytest_internalerror(self, excrepr: object) -> None:
         """Remember a fault of the machinery."""
         self.trouble = str(excrepr)[-1500:]
 
     def _note(self, item: pytest.Item, error: BaseException | None) -> None:
-        name, marks = _name(item), _marks(item)
+        check = _check(item)
         duration = time.monotonic() - self._started_at if self._started_at else 0.0
         self._started_at = 0.0
-        verdict, reason = self._verdict(name, error)
+        verdict, reason = self._verdict(check.name, error)
         failed = verdict == "failed"
         failure = error if isinstance(error, Failure) else None
         saw = failure.saw if failure else str(error) if failed else repr(error)
         shown = verdict in ("failed", "error")
-        hint, next_hint = _hints(marks, error) if failed else ("", "")
-        result = CheckResult(
-            name=name,
-            title=_title(item),
-            verdict=verdict,
-            points=marks.points if verdict == "passed" else 0,
-            max_points=marks.points,
-            looked_for=(failure.looked_for if failure else _title(item)) if failed else "",
+        hint, next_hint = _hints(check, error) if failed else ("", "")
+        evidence = self._run.evidence
+        result = check.result(
+            verdict,
+            looked_for=(failure.looked_for if failure else check.title) if failed else "",
             saw=saw if shown else "",
-            command=self._session.command(failure) if failed else "",
-            log=self._session.log(failure) if shown else "",
+            command=evidence.command(failure) if failed else "",
+            log=evidence.log(failure) if shown else "",
             hint=hint,
             next_hint=next_hint,
             # The lesson's section explains what the check asks, not why nothing came up.
-            link=marks.link if failed and not isinstance(failure, StartFailure) else "",
+            link=check.link if failed and not isinstance(failure, StartFailure) else "",
             reason=reason,
             duration_s=round(duration, 3),
         )
         self.results.append(result)
-        self._session.end_check(passed=verdict == "passed")
+        evidence.end_check(passed=verdict == "passed")
         try:
-            self._session.task.on_result(result)
+            self._run.task.on_result(result)
         except BaseException as escaped:  # noqa: BLE001 - the view's own trouble, raised by grade()
             self.escaped = escaped
             item.session.shouldstop = "the view of the results ended"
@@ -135,22 +137,41 @@ class CheckPlugin:
         return ("failed", "") if first == name else ("skipped", f"it meets the same: see {first}")
 
 
-def _name(item: pytest.Item) -> str:
-    return item.name.removeprefix(PREFIX)
+def _check(item: pytest.Item) -> Check:
+    return describe(item.function)  # type: ignore[attr-defined]
 
 
-def _marks(item: pytest.Item) -> Marks:
-    return marks_of(getattr(item, "function", None))
-
-
-def _hints(marks: Marks, error: BaseException | None) -> tuple[str, str]:
+def _hints(check: Check, error: BaseException | None) -> tuple[str, str]:
     """Return the hints of what failed: a check's own speak of answers, not of builds and starts."""
     if isinstance(error, Failure) and (error.hint or isinstance(error, StartFailure)):
         return error.hint, ""
-    first, second, *_ = (*marks.hints, "", "")
+    first, second, *_ = (*check.hints, "", "")
     return first, second
 
 
-def _title(item: pytest.Item) -> str:
-    text = getattr(item, "function", item).__doc__ or _name(item)
-    return " ".join(text.split())
+@pytest.fixture(scope="session")
+def check_run(request: pytest.FixtureRequest) -> CheckRun:
+    """Return what the checks of this run share."""
+    return request.config.stash[_RUN]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _started_side_by_side(request: pytest.FixtureRequest) -> None:
+    """Ask for every module's fixture now, so that their containers start side by side."""
+    for name in _module_fixtures(request):
+        try:
+            request.getfixturevalue(name)
+        except (AssertionError, Blocked):
+            # pytest raises it again in each check that asks for this fixture.
+            continue
+
+
+def _module_fixtures(request: pytest.FixtureRequest) -> Iterator[str]:
+    asked: dict[str, None] = {}
+    for item in request.session.items:
+        definitions = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+        for name in item.fixturenames:  # type: ignore[attr-defined]
+            if name in definitions and definitions[name][-1].scope == "module":
+                asked[name] = None
+    asked.pop(_started_side_by_side.__name__, None)
+    yield from asked

@@ -1,10 +1,12 @@
-"""The decorator that makes a function a check."""
+"""The decorator that makes a function a check, and what it says of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-Check = TypeVar("Check", bound=Callable[..., Any])
+from coursework.checks.verdict import CheckResult, Verdict
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 PREFIX = "check_"
 
@@ -21,7 +23,7 @@ class Marks:
 
 def points(
     count: int, *, hints: tuple[str, ...] = (), link: str = "", needs: tuple[str, ...] = ()
-) -> Callable[[Check], Check]:
+) -> Callable[[Function], Function]:
     """Make a function a check that is worth points.
 
     Args:
@@ -38,14 +40,43 @@ def points(
 
     """
 
-    def mark(function: Check) -> Check:
+    def mark(function: Function) -> Function:
         function.course_marks = Marks(count, tuple(hints), link, tuple(needs))  # type: ignore[attr-defined]
         return function
 
     return mark
 
 
-def marks_of(function: object) -> Marks:
-    """Return a check's marks; a check without `@points` is worth nothing."""
-    marks = getattr(function, "course_marks", None)
-    return marks if isinstance(marks, Marks) else Marks(0)
+@dataclass(frozen=True)
+class Check:
+    """One check, as checks.py describes it.
+
+    Args:
+        name: without `check_`.
+        title: its docstring, on one line; what a learner reads.
+        points: for passing.
+        hints: where to look; then nearly the code.
+        link: a heading of the lesson; may be empty.
+        needs: names of checks that must have passed.
+    """
+
+    name: str
+    title: str
+    points: int
+    hints: tuple[str, ...]
+    link: str
+    needs: tuple[str, ...]
+
+    def result(self, verdict: Verdict, **told: Any) -> CheckResult:
+        """Return a result of this check; what else it tells is that of a CheckResult."""
+        points = self.points if verdict == "passed" else 0
+        return CheckResult(self.name, self.title, verdict, points, self.points, **told)
+
+
+def describe(function: Callable[..., Any]) -> Check:
+    """Return what a function says of its check; one without `@points` is worth nothing."""
+    marks = getattr(function, "course_marks", Marks(0))
+    title = " ".join((function.__doc__ or "").split())
+    name = function.__name__.removeprefix(PREFIX)
+    hints = tuple(filter(None, marks.hints))
+    return Check(name, title, marks.points, hints, marks.link, marks.needs)

@@ -4,11 +4,14 @@ import secrets
 import shlex
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import pytest
+
+from coursework.checks.evidence import Evidence
 from coursework.checks.failure import Failure
+from coursework.checks.run import CheckRun
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
 
@@ -28,16 +31,6 @@ _THEIR_CLASSES = ("42", "23", "3D")
 Row = dict[str, Any]
 
 
-class Starter(Protocol):
-    """Starts containers of ours beside the answer."""
-
-    def start_service(self, name: str, settings: Settings) -> "Future[Container]":
-        """Begin to start a container of ours; it is labelled, and removed with the run."""
-
-    def note_command(self, command: str) -> None:
-        """Remember the command that shows what the running check looked at last."""
-
-
 class Postgres:
     """A PostgreSQL server beside the answer, with a database for whoever asks.
 
@@ -51,8 +44,8 @@ class Postgres:
 
     """
 
-    def __init__(self, starter: Starter, name: str = "database") -> None:
-        self._starter = starter
+    def __init__(self, run: CheckRun, name: str = "database") -> None:
+        self._run = run
         self._name = name
         self._admin_password, self._password = secrets.token_hex(12), secrets.token_hex(12)
         self._databases = 0
@@ -60,11 +53,11 @@ class Postgres:
         self._others: list[Postgres] = []
         variables = {"ADMIN_PASSWORD": self._admin_password, "APP_PASSWORD": self._password}
         settings = Settings(IMAGE, variables, port=_PORT, memory="1g", in_memory=[_DATA])
-        self._starting = starter.start_service(name, settings)
+        self._starting = run.services.start_service(name, settings)
 
     def another(self) -> "Postgres":
         """Start another server, for a story that must not meet a crash of this one."""
-        self._others.append(Postgres(self._starter, f"{self._name}-{len(self._others) + 2}"))
+        self._others.append(Postgres(self._run, f"{self._name}-{len(self._others) + 2}"))
         return self._others[-1]
 
     @property
@@ -85,7 +78,7 @@ class Postgres:
         self.session("postgres").execute(f"CREATE DATABASE {name} OWNER app".encode())
         address = f"{self.container.network_address}:{_PORT}"
         url = f"postgres://app:{self._password}@{address}/{name}"
-        return Database(self, self._starter, name, url)
+        return Database(self, self._run.evidence, name, url)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -93,7 +86,7 @@ class Postgres:
 
         Then it is started again, at the same address; what was committed is there.
         """
-        self.close()
+        self._close_sessions()
         self.container.run_inside("pg_ctl", "stop", "--mode=immediate", "--silent")
         try:
             yield
@@ -112,14 +105,14 @@ class Postgres:
             self.container.run_inside("bash", "-c", "kill -CONT -1")
 
     def close(self) -> None:
-        """Close the sessions that are open."""
+        """Close the sessions that are open, also those of the other servers."""
+        self._close_sessions()
+        for other in self._others:
+            other.close()
+
+    def _close_sessions(self) -> None:
         while self._sessions:
             self._sessions.popitem()[1].close()
-
-    def close_all(self) -> None:
-        """Close the sessions of this server and of all others."""
-        for server in (self, *self._others):
-            server.close()
 
     def session(self, database: str) -> "psycopg.Connection[Row]":
         """Return the session of the superuser that looks at a database; see `connect`."""
@@ -166,8 +159,12 @@ class Held:
         self._connection = connection
 
     def release(self) -> None:
-        """Roll back, so that whoever waits for the locks goes on."""
-        self._connection.rollback()
+        """Roll back, so that those who wait for the locks carry on."""
+        import psycopg  # noqa: PLC0415 - a module without a database need not load it
+
+        # A server that crashed meanwhile holds no lock any more.
+        with suppress(psycopg.OperationalError):
+            self._connection.rollback()
 
 
 class Database:
@@ -182,11 +179,11 @@ class Database:
 
     """
 
-    def __init__(self, postgres: Postgres, starter: Starter, name: str, url: str) -> None:
+    def __init__(self, postgres: Postgres, evidence: Evidence, name: str, url: str) -> None:
         self.name = name
         self.url = url
         self._postgres = postgres
-        self._starter = starter
+        self._evidence = evidence
 
     def rows(self, statement: str, *values: object) -> list[Row]:
         """Run one statement as a transaction of its own, and return its rows by column name.
@@ -258,7 +255,7 @@ class Database:
         import psycopg  # noqa: PLC0415 - loaded already, by the connection
 
         shown = psycopg.ClientCursor(connection).mogrify(statement, values)
-        self._starter.note_command(self._retype(shown))
+        self._evidence.note_command(self._retype(shown))
         try:
             cursor = connection.execute(statement, values)
         except psycopg.Error as error:
@@ -277,3 +274,11 @@ class Database:
     def _retype(self, shown: str) -> str:
         psql = ["docker", "exec", self._postgres.container.name, "psql", self.name, "-c", shown]
         return shlex.join(psql)
+
+
+@pytest.fixture(scope="session")
+def postgres(check_run: CheckRun) -> Iterator[Postgres]:
+    """Return a PostgreSQL server beside the submission."""
+    server = Postgres(check_run)
+    yield server
+    server.close()

@@ -1,8 +1,12 @@
 """Values that nobody can type in beforehand: random in each run, and never zero, empty or equal."""
 
-import random
+import random as generators
 from collections.abc import Sequence
 from typing import TypeVar
+
+import pytest
+
+from coursework.checks.run import CheckRun
 
 Item = TypeVar("Item")
 
@@ -16,7 +20,7 @@ class Random:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._random = random.Random(seed)  # noqa: S311 - for tests' values, not for secrets
+        self._random = generators.Random(seed)  # noqa: S311 - for tests' values, not for secrets
         self._given: set[str] = set()
 
     def word(self) -> str:
@@ -63,3 +67,9 @@ class Random:
         while len(mixed) > 1 and mixed == list(items):
             self._random.shuffle(mixed)
         return mixed
+
+
+@pytest.fixture(scope="session")
+def random(check_run: CheckRun) -> Random:
+    """Return random values of this run."""
+    return Random(check_run.task.seed)

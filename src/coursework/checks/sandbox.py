@@ -6,15 +6,18 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
+import pytest
 from docker.errors import APIError
 
 from coursework.checks.client import Client
+from coursework.checks.evidence import Evidence
 from coursework.checks.failure import Failure
 from coursework.checks.finished import Finished
+from coursework.checks.image import Image
 from coursework.checks.retype import curl_command
-from coursework.checks.server import Image, Server
+from coursework.checks.run import CheckRun
 from coursework.checks.tunnel import open_tunnel
 from coursework.checks.wire import Address, Connection
 from coursework.containers.cleaning import remove_containers
@@ -51,29 +54,13 @@ exit $code
 """
 
 
-class Notes(Protocol):
-    """Remembers what the running check looked at last."""
-
-    def note_use(self, user: "Server | Finished", command: str) -> None:
-        """Remember a program, and the command that shows it again."""
-
-    def note_command(self, command: str) -> None:
-        """Remember the command alone."""
-
-    def wait_until_calm(self) -> None:
-        """Wait until no container is being started any more."""
-
-
 class Sandbox:
     """An engine of the answer's own: its scripts run there, and call docker as they like.
 
     The run's images and containers are in this engine, too.
 
     Args:
-        engine: of the run; it must be thrown away with the answer.
-        notes: of the run.
-        files: of the answer, by path.
-        run_id: whose containers stay when it is emptied.
+        run: of the checks; its engine must be thrown away with the answer.
 
     Raises:
         CourseError: the engine is not a sandbox's.
@@ -88,17 +75,16 @@ class Sandbox:
 
     """
 
-    def __init__(
-        self, engine: Engine, notes: Notes, files: Mapping[str, bytes], run_id: str
-    ) -> None:
+    def __init__(self, run: CheckRun) -> None:
+        engine = run.services.engine
         if not (engine.is_sandbox and engine.container):
             raise CourseError(
                 "These checks need an engine that is thrown away afterwards.",
                 why="they run commands of the answer against it",
                 fix="write sandbox = true into the module's entry of course/catalogue.toml",
             )
-        self._engine, self._notes, self._files = engine, notes, files
-        self._run_id = run_id
+        self._engine, self._services, self._evidence = engine, run.services, run.evidence
+        self._files = run.task.submission.files
 
     def empty(self) -> None:
         """Remove containers, volumes and networks; images stay, and what other fixtures made.
@@ -106,7 +92,7 @@ class Sandbox:
         Raises:
             CourseError: the engine does not answer.
         """
-        self._notes.wait_until_calm()
+        self._services.wait_until_calm()
         client: Any = self._engine.client
         try:
             remove_containers(self._foreign(client.containers.list(all=True, sparse=True)))
@@ -120,7 +106,8 @@ class Sandbox:
 
     def _foreign(self, items: list[Any]) -> list[Any]:
         """Return the items that the run has not made."""
-        return [i for i in items if (i.attrs["Labels"] or {}).get(LABEL_RUN) != self._run_id]
+        own = self._services.run.run_id
+        return [i for i in items if (i.attrs["Labels"] or {}).get(LABEL_RUN) != own]
 
     def tag(self, image: Image, reference: str) -> str:
         """Tag an image of the answer, so that its scripts find it.
@@ -162,12 +149,12 @@ class Sandbox:
 
         """
         command = _typed(script, args, env, reads=bool(stdin))
-        self._notes.note_command(command)
+        self._evidence.note_command(command)
         told = {**env, _SCRIPT_VARIABLE: base64.b64encode(self._script(script)).decode()}
         words = ["sh", "-c", _RUN, f"{within_s:g}", script, *args]
         start = time.monotonic()
         ran = self._finish(words, told, stdin, within_s)
-        self._notes.note_use(Finished(ran.exit_code, b"", ran.stderr), command)
+        self._evidence.note_use(Finished(ran.exit_code, b"", ran.stderr), command)
         if ran.exit_code in _TOO_LATE and time.monotonic() - start >= within_s:
             raise Failure(f"an end within {within_s:g} s", "it still runs", command=command)
         if len(ran.output) >= LIMIT_OUTPUT_BYTES:
@@ -199,7 +186,7 @@ class Sandbox:
 
         """
         command = shlex.join(("docker", *arguments))
-        self._notes.note_command(command)
+        self._evidence.note_command(command)
         try:
             return self._checked(*arguments, within_s=within_s)
         except Failure as failure:
@@ -245,7 +232,7 @@ class Sandbox:
         Args:
             port: the published one.
         """
-        return SandboxClient(self._engine, self._notes, port)
+        return SandboxClient(self._engine, self._evidence, port)
 
 
 class SandboxClient(Client):
@@ -256,12 +243,12 @@ class SandboxClient(Client):
 
     """
 
-    def __init__(self, engine: Engine, notes: Notes, port: int) -> None:
-        self._engine, self._notes, self._port = engine, notes, port
+    def __init__(self, engine: Engine, evidence: Evidence, port: int) -> None:
+        self._engine, self._evidence, self._port = engine, evidence, port
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         command = curl_command(method, path, headers, body, self._port)
-        self._notes.note_command(command)
+        self._evidence.note_command(command)
         return command
 
     def _host(self) -> str:
@@ -282,3 +269,9 @@ def _typed(script: str, args: tuple[str, ...], env: Mapping[str, str], *, reads:
 
 def _no_answer(why: str) -> CourseError:
     return CourseError("The sandbox's engine does not answer.", why=why[:300], fix="check again")
+
+
+@pytest.fixture(scope="session")
+def sandbox(check_run: CheckRun) -> Sandbox:
+    """Return the answer's own engine, where the catalogue says `sandbox = true`."""
+    return Sandbox(check_run)

@@ -1,61 +1,38 @@
-"""What a check holds in its hands: the submission's image, and servers started from it."""
+"""A server of the submission: asked, watched, frozen and stopped."""
 
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pytest
 
 from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
-from coursework.checks.finished import Finished
 from coursework.checks.log import Record, having, records_in
 from coursework.checks.retype import curl_command
+from coursework.checks.run import CheckRun
+from coursework.checks.services import Services
 from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Settings
-from coursework.containers.saved import SavedImage
-from coursework.containers.steps import Step
+
+if TYPE_CHECKING:
+    from coursework.checks.image import Image
 
 _POLL_S = 0.01
 _KILLED = 128 + 9
-
-
-class Starter(Protocol):
-    """Starts containers in the background and remembers which check used which server."""
-
-    def start_container(self, settings: Settings) -> "Future[Container]":
-        """Begin to create and start a container; the future raises Failure where it cannot."""
-
-    def execute_each(
-        self, image_id: str, starts: Sequence["Start"], within_s: float
-    ) -> list[Finished | None]:
-        """Run an image's program once for each start, in one container."""
-
-    def freeze(self, container: Container) -> None:
-        """Send SIGSTOP to every process of a container."""
-
-    def take_apart(self, image_id: str, texts: Sequence[str]) -> SavedImage:
-        """Look through the layers that an image adds to the module's base images."""
-
-    def note_use(self, user: "Server | Finished", command: str) -> None:
-        """Remember what the running check looked at last, for its log and its command."""
-
-    def wait_until_calm(self) -> None:
-        """Wait until no container is being started any more."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """One of several starts of a program.
-
-    Args:
-        env: environment variables.
-        files: content by absolute path; no two starts share one.
-    """
-
-    env: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str | bytes] = field(default_factory=dict)
+_HELPER_IMAGE = "busybox:1.37"
+# From inside the process namespace. What the engine runs there, such as a probe of HEALTHCHECK,
+# descends from nobody: the engine waits ten seconds for a probe that is stopped.
+_STOP_DESCENDANTS = """
+for folder in /proc/[0-9]*; do
+  number=${folder#/proc/} parent=${folder#/proc/}
+  while [ "${parent:-0}" -gt 1 ]; do
+    parent=$(sed -n 's/^PPid:\t//p' "/proc/$parent/status" 2>/dev/null)
+  done
+  [ "$parent" != 1 ] || kill -STOP "$number"
+done
+"""
 
 
 class Server(Client):
@@ -70,14 +47,14 @@ class Server(Client):
 
     """
 
-    def __init__(self, starter: Starter, settings: Settings, ready_within_s: float) -> None:
-        self._starter = starter
+    def __init__(self, run: CheckRun, settings: Settings, ready_within_s: float) -> None:
+        self._run = run
         self._settings = settings
         self._ready_within_s = ready_within_s
         self._trouble: StartFailure | None = None
         self._address: Address | None = None
         self._inside_is_reachable = True
-        self._starting = starter.start_container(settings)
+        self._starting = run.services.start_container(settings)
 
     @property
     def container(self) -> Container:
@@ -102,7 +79,7 @@ class Server(Client):
 
         """
         address = self._ready()
-        self._starter.note_use(self, "")
+        self._run.evidence.note_use(self)
         try:
             return self._connection(address)
         except Failure as failure:
@@ -117,7 +94,7 @@ class Server(Client):
         """
         self._ready()
         command = f"docker logs {self.container.name}"
-        self._starter.note_use(self, command)
+        self._run.evidence.note_use(self, command)
         deadline = Deadline(within_s, self.container.processor_seconds)
         while text not in self.logs():
             if deadline.has_passed():
@@ -153,7 +130,7 @@ class Server(Client):
         """
         self._ready()
         command = f"docker logs {self.container.name}"
-        self._starter.note_use(self, command)
+        self._run.evidence.note_use(self, command)
         deadline = Deadline(within_s, self.container.processor_seconds)
         while True:
             is_late = deadline.has_passed()
@@ -213,7 +190,7 @@ class Server(Client):
     def freeze(self) -> None:
         """Stop its processes where they stand: connections are accepted, and nobody answers."""
         self._ready()
-        self._starter.freeze(self.container)
+        _freeze(self._run.services, self.container)
 
     def stop(self, *, within_s: float = 5.0) -> int:
         """Send SIGTERM and wait; return the exit code.
@@ -233,19 +210,25 @@ class Server(Client):
         """Whether the engine could not even start its container, or has not yet."""
         return not self._starting.done() or self._starting.exception() is not None
 
-    def has_ended(self) -> bool:
-        """Tell whether its process is gone."""
-        return not self.never_started and self.container.exit_code() is not None
+    @property
+    def container_name(self) -> str:
+        """The container that shows it; empty where there is none."""
+        return "" if self.never_started else self.container.name
 
-    def renew(self) -> None:
-        """Start a fresh container with the same settings; the old one stays to be looked at."""
-        if self._trouble is None:
+    def log(self) -> str:
+        """Return what it printed, for the report; see `logs`."""
+        return "" if self.never_started else self.logs()
+
+    def end_check(self, *, passed: bool) -> None:
+        """Start a fresh one for the next check, where this one is to be looked at or is gone."""
+        ended = not self.never_started and self.container.exit_code() is not None
+        if self._trouble is None and (not passed or ended):
             self._address = None
-            self._starting = self._starter.start_container(self._settings)
+            self._starting = self._run.services.start_container(self._settings)
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         command = curl_command(method, path, headers, body, self.port)
-        self._starter.note_use(self, command)
+        self._run.evidence.note_use(self, command)
         return command
 
     def _host(self) -> str:
@@ -272,7 +255,7 @@ class Server(Client):
         if self._trouble is not None:
             raise Blocked("the server did not start")
         if self._address is None:
-            self._starter.note_use(self, "")
+            self._run.evidence.note_use(self)
             try:
                 self._address = self._wait_until_it_accepts()
             except StartFailure as failure:
@@ -350,137 +333,13 @@ class Server(Client):
         return "it runs, but listens nowhere", "the log says how far it came"
 
 
-class Image:
-    """An image of the submission, from which containers start.
-
-    Args:
-        starter: of the run.
-        image_id: of the image.
-        steps: of its build, where a check looks at them.
-    """
-
-    def __init__(self, starter: Starter, image_id: str, steps: Sequence[Step] = ()) -> None:
-        self._starter = starter
-        self._image_id = image_id
-        self.steps = tuple(steps)
-
-    @property
-    def image_id(self) -> str:
-        """By which the engine knows it."""
-        return self._image_id
-
-    def take_apart(self, *texts: str) -> SavedImage:
-        """Save the image and look through every layer of it, also for what was deleted later.
-
-        Args:
-            texts: to search for; `findings` names the places that hold each.
-
-        Raises:
-            Failure: the image is larger than 2 GiB.
-
-        Example:
-            >>> saved = image.take_apart(token)
-            >>> for place in saved.findings[token]:
-            ...     fail("the token nowhere in the image", f"it is in {place}")
-
-        """
-        return self._starter.take_apart(self._image_id, texts)
-
-    def start(
-        self,
-        *,
-        env: Mapping[str, str] | None = None,
-        files: Mapping[str, str | bytes] | None = None,
-        port: int = 3000,
-        args: Sequence[str] = (),
-        ready_within_s: float = 5.0,
-        memory: str = "2g",
-        confined: bool = False,
-    ) -> Server:
-        """Start a server; returns at once, the server's first use waits.
-
-        Args:
-            env: environment variables.
-            files: content by absolute path, laid into the container before it starts.
-            port: the port it listens on inside its container.
-            args: arguments behind the image's entry point.
-            ready_within_s: seconds until it must accept connections.
-            memory: limit in Docker's notation.
-            confined: nothing but /tmp can be written, and root has no capability.
-
-        Example:
-            >>> server = image.start(env={"PORT": "4000"}, port=4000)
-
-        """
-        settings = Settings(
-            self._image_id, dict(env or {}), dict(files or {}), tuple(args), port, memory, confined
-        )
-        return Server(self._starter, settings, ready_within_s)
-
-    def run(
-        self,
-        *,
-        env: Mapping[str, str] | None = None,
-        files: Mapping[str, str | bytes] | None = None,
-        args: Sequence[str] = (),
-        within_s: float = 10.0,
-    ) -> Finished:
-        """Run a container that is to end by itself, and wait for its end.
-
-        Args:
-            env: environment variables.
-            files: content by absolute path, laid into the container before it starts.
-            args: arguments behind the image's entry point.
-            within_s: seconds until it must have ended.
-
-        Raises:
-            Failure: it still runs then; what it listens on is said.
-
-        Example:
-            >>> assert image.run(args=["--version"]).exit_code == 0
-
-        """
-        settings = Settings(self._image_id, dict(env or {}), dict(files or {}), tuple(args))
-        container = self._starter.start_container(settings).result()
-        deadline = Deadline(within_s, container.processor_seconds)
-        while not container.has_ended() and not deadline.has_passed():
-            time.sleep(_POLL_S)
-        code = container.exit_code()
-        command = f"docker logs {container.name}"
-        finished = Finished(
-            -1 if code is None else code,
-            container.log(stderr=False).encode(),
-            container.log(stdout=False),
-            container.name,
-        )
-        self._starter.note_use(finished, command)
-        if code is None:
-            listening = ", ".join(container.listening_addresses())
-            saw = "it still runs" + (f" and listens on {listening}" if listening else "")
-            raise Failure(f"the program ends within {within_s:g} s", saw, command=command)
-        return finished
-
-    def run_each(self, starts: Sequence[Start], *, within_s: float = 10.0) -> list[Finished | None]:
-        """Run a program that is to end by itself many times, in one container.
-
-        That takes a third of the time of `run`, and leaves nothing to look at: what did not end
-        as it should is run again by itself.
-
-        Args:
-            starts: variables and files of each; the files are there from the beginning.
-            within_s: seconds until each must have ended.
-
-        Returns:
-            How each ended; None where it did not, or where the image has no `sleep` to wait with.
-
-        Example:
-            >>> starts = [Start({"FILE": f"/data/{n}"}, {f"/data/{n}": text}) for n, text in ...]
-            >>> for start, finished in zip(starts, image.run_each(starts), strict=True):
-            ...     if finished is None or finished.exit_code == 0:
-            ...         expect_refusal(image.run(env=start.env, files=start.files))
-
-        """
-        return self._starter.execute_each(self._image_id, starts, within_s)
+def _freeze(services: Services, container: Container) -> None:
+    """Send SIGSTOP to process 1 of a container and to all that descend from it."""
+    container.signal("SIGSTOP")
+    if container.process_count() > 1:
+        command = ("sh", "-c", _STOP_DESCENDANTS)
+        settings = Settings(_HELPER_IMAGE, args=command, processes_of=container.name)
+        services.run_program("freezer", settings)
 
 
 def _ending(container: Container, code: int) -> str:
@@ -488,3 +347,9 @@ def _ending(container: Container, code: int) -> str:
     if code == _KILLED or container.was_out_of_memory():
         return "it was killed, most likely since it used more memory than it may"
     return f"it ended with exit code {code}"
+
+
+@pytest.fixture(scope="module")
+def server(image: "Image") -> Server:
+    """Return a server of the submission, with nothing set."""
+    return image.start()

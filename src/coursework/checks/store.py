@@ -2,12 +2,15 @@
 
 import shlex
 import time
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from coursework.checks.failure import Failure
+from coursework.checks.run import CheckRun
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
 
@@ -22,16 +25,6 @@ _POLL_S = 0.01
 _OPTIONS = ("--save", "", "--appendonly", "no")
 
 
-class Starter(Protocol):
-    """Starts containers of ours beside the answer."""
-
-    def start_service(self, name: str, settings: Settings) -> "Future[Container]":
-        """Begin to start a container of ours; it is labelled, and removed with the run."""
-
-    def note_command(self, command: str) -> None:
-        """Remember the command that shows what the running check looked at last."""
-
-
 class Store:
     """A Redis beside the answer, empty at first.
 
@@ -44,10 +37,10 @@ class Store:
 
     """
 
-    def __init__(self, starter: Starter, name: str = "store") -> None:
-        self._starter = starter
+    def __init__(self, run: CheckRun, name: str = "store") -> None:
+        self._evidence = run.evidence
         settings = Settings(IMAGE, args=_OPTIONS, port=_PORT, memory="512m", in_memory=["/data"])
-        self._starting = starter.start_service(name, settings)
+        self._starting = run.services.start_service(name, settings)
 
     @property
     def container(self) -> Container:
@@ -81,7 +74,7 @@ class Store:
         import redis  # noqa: PLC0415 - a module without a store need not load it
 
         client, retype = self._client, self._retype(command)
-        self._starter.note_command(retype)
+        self._evidence.note_command(retype)
         try:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]
         except redis.ResponseError as error:
@@ -146,3 +139,11 @@ class Store:
 
     def _retype(self, command: tuple[str, ...]) -> str:
         return shlex.join(["docker", "exec", self.container.name, "redis-cli", *command])
+
+
+@pytest.fixture(scope="session")
+def store(check_run: CheckRun) -> Iterator[Store]:
+    """Return a Redis beside the submission."""
+    redis_beside = Store(check_run)
+    yield redis_beside
+    redis_beside.close()

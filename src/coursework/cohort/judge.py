@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from coursework.authoring.audit.answers import warming_answers
+from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult, Report
 from coursework.cluster import rootless
 from coursework.cohort.results import Result
@@ -14,6 +14,7 @@ from coursework.containers.building import Limits
 from coursework.engine import Engine, address
 from coursework.grading.grade import list_checks
 from coursework.grading.handed_in import read_submission, refused
+from coursework.grading.warming import warming_answers
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.sandbox import Fleet, open_fleet
@@ -151,7 +152,5 @@ class Judge:
             )
 
 
-def _unjudged(check: CheckResult, trouble: CourseError) -> CheckResult:
-    return CheckResult(
-        check.name, check.title, "error", 0, check.max_points, saw=str(trouble)[:1000]
-    )
+def _unjudged(check: Check, trouble: CourseError) -> CheckResult:
+    return check.result("error", saw=str(trouble)[:1000])

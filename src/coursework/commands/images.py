@@ -113,16 +113,19 @@ def build_images(names: tuple[str, ...]) -> None:
 
 
 @command.command(name="make")
-def make_images() -> None:
+@click.option("--except", "left_out", multiple=True, metavar="NAME", help="Leave this one out.")
+def make_images(left_out: tuple[str, ...]) -> None:
     """Pull what is absent where a registry answers, and build the rest.
 
     \b
     Example:
-      course images make
+      course images make --except course/kubernetes:1
     """
+    from coursework.images import ensure_images, known_images  # noqa: PLC0415
+
     with steps() as tell:
         engine = start_engine(tell)
-        made = _ensure(engine, (), tell, may_pull=True)
+        made = ensure_images(engine, [n for n in known_images() if n not in left_out], tell)
     _show(engine, made)
 
 

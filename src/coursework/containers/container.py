@@ -10,7 +10,7 @@ from typing import Any
 from docker.errors import APIError, NotFound
 from docker.types import LogConfig
 
-from coursework.containers.archive import pack
+from coursework.containers.archive import Link, pack
 from coursework.containers.runs import Run
 from coursework.engine import Engine
 from coursework.engine.cgroups import processor_seconds
@@ -39,7 +39,7 @@ class Settings:
 
     image: str
     env: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str | bytes] = field(default_factory=dict)
+    files: Mapping[str, str | bytes | Link] = field(default_factory=dict)
     args: Sequence[str] = ()
     port: int | None = None
     memory: str = "2g"

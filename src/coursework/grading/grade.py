@@ -1,6 +1,5 @@
 """Grading one submission: its files are built, started, probed from outside and reported on."""
 
-import ast
 import os
 import random
 import secrets
@@ -10,12 +9,27 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
+import pytest
+
+from coursework.checks import (
+    builder,
+    cluster,
+    image,
+    meanwhile,
+    plugin,
+    postgres,
+    randomness,
+    sandbox,
+    server,
+    store,
+)
 from coursework.checks.load import call_before_release
-from coursework.checks.points import marks_of
-from coursework.checks.session import Session, Task
+from coursework.checks.points import Check, describe
+from coursework.checks.run import CheckRun, Task
+from coursework.checks.services import Services
 from coursework.checks.verdict import CheckResult, Report
 from coursework.containers.building import Limits
 from coursework.containers.cleaning import remove_ended_containers
@@ -24,8 +38,12 @@ from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
+from coursework.modules.module_files import module_files
 from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
+
+# Each brings the fixture of its name.
+_WORDS = (builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, store)
 
 
 @dataclass(frozen=True)
@@ -39,20 +57,6 @@ class Watcher:
 
     on_step: Callable[[str], None] = lambda _: None
     on_result: Callable[[CheckResult], None] = lambda _: None
-
-
-def _laid_files(layout: Layout, slug: str, written: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the folder that is built: starter files, then written ones, then given ones again."""
-    starter, given = _folder_files(layout.starter(slug)), _folder_files(layout.given(slug))
-    return {**starter, **written, **given}
-
-
-def _folder_files(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def _base_images(dockerfile: bytes, known: tuple[str, ...]) -> list[str]:
@@ -72,6 +76,7 @@ def grade(
     keep: bool = True,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     rootless: bool = False,
+    alone: bool = False,
     watcher: Watcher = Watcher(),
 ) -> Report:
     """Grade one answer to a module's exercise.
@@ -88,6 +93,7 @@ def grade(
         keep: leave the containers of failed checks up until the next check.
         limits: of each build.
         rootless: a cluster beside the answer has no root on this machine, where that can be had.
+        alone: the files are built as they are, without the module's starter and given ones.
         watcher: is told how it goes on.
 
     Raises:
@@ -95,7 +101,7 @@ def grade(
 
     """
     start = time.monotonic()
-    laid = _laid_files(layout, module.slug, files)
+    laid = dict(files) if alone else module_files(layout, module.slug).around(files)
     bases = _base_images(laid.get("Dockerfile", b""), module.images)
     ensure_images(engine, [*bases, *module.check_images], watcher.on_step)
     timings = {"images_s": time.monotonic() - start}
@@ -104,73 +110,54 @@ def grade(
         secrets.randbelow(2**32) if seed is None else seed, limits,
         watcher.on_step, watcher.on_result, rootless,
     )  # fmt: skip
-    with open_run(module.slug) as run, ThreadPoolExecutor(1) as pool:
-        session = Session(engine, run, task)
-        if "Dockerfile" in laid and not _builds_itself(layout, module.slug):
-            session.start_build()
+    with open_run(module.slug) as owner, ThreadPoolExecutor(1) as pool:
         pool.submit(remove_ended_containers, engine.client, module.slug)
-        results = _run_checks(layout, session, only, keep=keep)
-    timings["build_s"] = session.builder.seconds
+        run = CheckRun(task, Services(engine, owner), keeps_failed=keep)
+        results = _run_checks(layout, run, only)
+    timings["build_s"] = run.build_s
     timings["checks_s"] = sum(r.duration_s for r in results)
     timings["total_s"] = time.monotonic() - start
     rounded = {name: round(seconds, 3) for name, seconds in sorted(timings.items())}
-    return Report(module.slug, run.run_id, task.seed, tuple(results), rounded)
+    return Report(module.slug, owner.run_id, task.seed, tuple(results), rounded)
 
 
-def _builds_itself(layout: Layout, slug: str) -> bool:
-    """Tell whether a module's checks build the image themselves, with a fixture of that name."""
-    try:
-        tree = ast.parse((layout.grader(slug) / "checks.py").read_text("utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        # Whoever loads the checks says what is wrong with them.
-        return False
-    return any(isinstance(n, ast.FunctionDef) and n.name == "image" for n in tree.body)
-
-
-def _run_checks(
-    layout: Layout, session: Session, only: tuple[str, ...], *, keep: bool
-) -> list[CheckResult]:
-    # Imported while the build already runs.
-    from coursework.checks import fixtures  # noqa: PLC0415
-    from coursework.checks.plugin import CheckPlugin  # noqa: PLC0415
-
-    slug = session.task.module.slug
-    plugin = CheckPlugin(session, only)
-    forget = call_before_release(session.wait_until_calm)
+def _run_checks(layout: Layout, run: CheckRun, only: tuple[str, ...]) -> list[CheckResult]:
+    slug = run.task.module.slug
+    checks = plugin.CheckPlugin(run, only)
+    forget = call_before_release(run.services.wait_until_calm)
     interrupted = True
     try:
-        status = _pytest(layout, slug, [fixtures, plugin], session.task.seed)
+        status = _pytest(layout, slug, [*_WORDS, plugin, checks], run.task.seed)
         interrupted = status == _INTERRUPTED
     finally:
         forget()
-        session.close(keep_failed=keep and not interrupted)
-    if plugin.escaped:
-        raise plugin.escaped
-    if plugin.trouble:
+        run.keeps_failed &= not interrupted
+        run.close()
+    if checks.escaped:
+        raise checks.escaped
+    if checks.trouble:
         raise CourseError(
             f"The checks of {slug} are in trouble; this is not your mistake.",
-            why=plugin.trouble,
+            why=checks.trouble,
             fix=f"course audit {slug}",
         )
     # pytest calls both Ctrl-C and checks that cannot be loaded "interrupted".
     if interrupted:
         raise KeyboardInterrupt
-    if session.builder.trouble:
-        raise session.builder.trouble
-    if not plugin.results:
+    if run.build_trouble:
+        raise run.build_trouble
+    if not checks.results:
         raise CourseError(
             f"{slug} has no check named {', '.join(only)}." if only else "No check ran.",
             why=f"its checks: {', '.join(c.name for c in list_checks(layout, slug))}",
         )
-    return plugin.results
+    return checks.results
 
 
 _INTERRUPTED = 2
 
 
 def _pytest(layout: Layout, slug: str, plugins: list[Any], seed: int, *more: str) -> int:
-    import pytest  # noqa: PLC0415 - 0.2 s that the build hides
-
     file = layout.grader(slug) / "checks.py"
     if not file.is_file():
         raise CourseError(f"{slug} has no checks.", why=f"{file} is missing", fix="course list")
@@ -205,12 +192,23 @@ def _untouched_interpreter(seed: int) -> Iterator[None]:
             os.environ["PYTEST_ADDOPTS"] = variable
 
 
-def list_checks(layout: Layout, slug: str) -> tuple[CheckResult, ...]:
-    """Return a module's checks in order, as results that are all skipped.
+def list_checks(layout: Layout, slug: str) -> tuple[Check, ...]:
+    """Return a module's checks in order.
 
     Raises:
         CourseError: the checks' file cannot be loaded.
     """
+    try:
+        text = (layout.grader(slug) / "checks.py").read_bytes()
+    except OSError:
+        text = b""
+    return _listed(layout, slug, text)
+
+
+# Collecting takes a third of a second, and rules ask for the same checks several times.
+@lru_cache(maxsize=128)
+def _listed(layout: Layout, slug: str, text: bytes) -> tuple[Check, ...]:
+    del text
     collector = _Collector()
     _pytest(layout, slug, [collector], 0, "--collect-only")
     if collector.trouble:
@@ -222,7 +220,7 @@ class _Collector:
     """A pytest plugin that only looks at what a checks' file holds."""
 
     def __init__(self) -> None:
-        self.checks: list[CheckResult] = []
+        self.checks: list[Check] = []
         self.trouble = ""
 
     def pytest_collectreport(self, report: Any) -> None:
@@ -230,17 +228,4 @@ class _Collector:
             self.trouble = str(report.longrepr)[-1500:]
 
     def pytest_collection_finish(self, session: Any) -> None:
-        for item in session.items:
-            marks = marks_of(item.function)
-            self.checks.append(
-                CheckResult(
-                    name=item.name.removeprefix("check_"),
-                    title=" ".join((item.function.__doc__ or "").split()),
-                    verdict="skipped",
-                    points=0,
-                    max_points=marks.points,
-                    hint=marks.hints[0] if marks.hints else "",
-                    next_hint=marks.hints[1] if marks.hints[1:] else "",
-                    link=marks.link,
-                )
-            )
+        self.checks = [describe(item.function) for item in session.items]

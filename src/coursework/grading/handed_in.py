@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult, Report
 from coursework.containers.building import Limits
 from coursework.engine import Engine
@@ -67,10 +68,9 @@ def read_submission(notebook: Path | bytes, slug: str, checks: Sequence[str]) ->
     return parse_notebook(data, name=name, checks=checks)
 
 
-def refused(check: CheckResult, error: SubmissionError) -> CheckResult:
+def refused(check: Check, error: SubmissionError) -> CheckResult:
     """Return the result of a check for a submission that cannot be read."""
     saw = "\n".join(text for text in (error.what, error.why) if text)
-    return replace(
-        check, verdict="failed", looked_for="a notebook whose files can be read", saw=saw,
-        hint=error.fix, link="",
-    )  # fmt: skip
+    return check.result(
+        "failed", looked_for="a notebook whose files can be read", saw=saw, hint=error.fix
+    )

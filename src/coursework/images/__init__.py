@@ -3,6 +3,7 @@
 An image that somebody else made under the same name is used as it is and never replaced.
 """
 
+import re
 from collections.abc import Callable, Iterable
 
 from coursework.engine import Engine
@@ -52,14 +53,29 @@ def ensure_images(
         )
     if all(p.is_usable for p in take_inventory(engine, {n: recipes[n] for n in wanted}).values()):
         return []
-    with one_at_a_time(tell):
-        made: list[str] = []
-        for name in wanted:
-            _ensure(engine, recipes, name, tell, made, may_pull=may_pull)
-        return made
+    made: list[str] = []
+    for name in wanted:
+        _ensure(engine, recipes, name, tell, made, may_pull=may_pull)
+    return made
 
 
 def _ensure(
+    engine: Engine,
+    recipes: dict[str, Recipe],
+    name: str,
+    tell: Progress,
+    made: list[str],
+    *,
+    may_pull: bool,
+) -> None:
+    if _look(engine, recipes[name]).is_usable:
+        return
+    # One lock an image: who needs a small one does not wait for somebody else's large one.
+    with one_at_a_time(tell, f"image-{re.sub('[^a-z0-9.]', '-', name)}", f"makes {name}"):
+        _make(engine, recipes, name, tell, made, may_pull=may_pull)
+
+
+def _make(
     engine: Engine,
     recipes: dict[str, Recipe],
     name: str,

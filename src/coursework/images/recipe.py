@@ -28,6 +28,7 @@ class Recipe:
         needs: names of the course's images that it is built on.
         locks: lock files whose packages it carries, the same on every machine in the same order.
         digest: changes when any of these does.
+        stem: changes when its folder or what it is built on does; packages it carries leave it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Recipe:
     needs: tuple[str, ...]
     locks: tuple[Path, ...]
     digest: str
+    stem: str
 
     @property
     def is_official(self) -> bool:
@@ -91,7 +93,8 @@ def load_recipes(layout: Layout) -> dict[str, Recipe]:
         files = sorted(p for p in folder.rglob("*") if p.is_file())
         # The packages that an image carries change nothing of what is built on it.
         stems[name] = _digest(files, (stems[n] for n in needs))
-        recipes[name] = Recipe(name, folder, needs, locks, _digest(locks, (stems[name],)))
+        digest = _digest(locks, (stems[name],))
+        recipes[name] = Recipe(name, folder, needs, locks, digest, stems[name])
     return recipes
 
 

@@ -12,7 +12,7 @@ from mkdocs.structure.pages import Page
 
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module, load_catalogue
-from coursework.publishing.pages import exercise_path, lesson_path, module_pages
+from coursework.publishing.pages import exercise_path, lesson_path, lesson_pictures, module_pages
 from coursework.publishing.roadmap import roadmap_svg
 from coursework.trouble import CourseError
 
@@ -58,6 +58,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         pages[page] = _relinked((layout.root / text).read_text("utf-8"))
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
+    for page, picture in lesson_pictures(layout, load_catalogue(layout)).items():
+        files.append(File.generated(config, page, abs_src_path=str(picture)))
     files.append(File.generated(config, _MERMAID, abs_src_path=str(_mermaid())))
     return files
 

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from coursework.authoring.derive import derive_exercise
-from coursework.authoring.outputs import last_run
+from coursework.authoring.derive import derive_exercise, derive_lesson
+from coursework.authoring.outputs import OUTPUTS, cells_digest, output_files, read_outputs
+from coursework.authoring.source import read_cells
 from coursework.layout import Layout
 from coursework.modules.catalogue import Catalogue, Module
 from coursework.publishing.text import cell_markdown
@@ -25,6 +27,15 @@ def module_pages(layout: Layout, catalogue: Catalogue) -> dict[str, str]:
     return pages
 
 
+def lesson_pictures(layout: Layout, catalogue: Catalogue) -> dict[str, Path]:
+    """Return the pictures that lessons' pages show, by path below the site's pages."""
+    return {
+        f"{module.slug}/{name}": layout.lesson(module.slug).with_name(name)
+        for module in catalogue.modules
+        for name in output_files(layout, module.slug) - {OUTPUTS}
+    }
+
+
 def lesson_path(module: Module) -> str:
     """Return the path of a lesson's page."""
     return f"{module.slug}/index.md"
@@ -39,18 +50,22 @@ def lesson_page(layout: Layout, catalogue: Catalogue, module: Module) -> str:
     """Return the page of a lesson: what it leads to, its text, and what its cells printed.
 
     Raises:
-        CourseError: the lesson has changed since it was run.
+        CourseError: the lesson's code has changed since its outputs were kept.
     """
-    run = last_run(layout, module.slug)
-    if run is None:
+    outputs = read_outputs(layout, module.slug)
+    if outputs is None or outputs.code != cells_digest(read_cells(layout.lesson(module.slug))):
         raise CourseError(
             f"The lesson of {module.slug} has no outputs to publish.",
-            why="it was changed since its last run, or never ran here",
-            fix="make site",
+            why="none were recorded" if outputs is None else "they are older than its code",
+            fix=f"course audit {module.slug} --record",
         )
-    first, *rest = run["cells"]
-    heading, _, opening = cell_markdown(first).partition("\n")
-    texts = [heading, _facts(catalogue, module), opening, *map(cell_markdown, rest)]
+    shown = iter(outputs.cells)
+    cells = json.loads(derive_lesson(layout, module.slug))["cells"]
+    first, *rest = [
+        cell_markdown(cell, next(shown) if cell["cell_type"] == "code" else ()) for cell in cells
+    ]
+    heading, _, opening = first.partition("\n")
+    texts = [heading, _facts(catalogue, module), opening, *rest]
     ending = (
         "## Now you\n\nThe exercise of this module is checked on your own machine:"
         " [read what it asks](exercise.md), then `make lab`"

@@ -1,9 +1,11 @@
 """A notebook's cells as Python-Markdown reads them."""
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from coursework.authoring.outputs import Picture, Shown
 from coursework.report.lines import printable
 
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
@@ -39,33 +41,25 @@ def spaced(markdown: str) -> str:
     return "\n".join(lines)
 
 
-def cell_markdown(cell: Mapping[str, Any]) -> str:
-    """Return one cell with its outputs."""
+def cell_markdown(cell: Mapping[str, Any], shown: Shown = ()) -> str:
+    """Return one cell with what it showed."""
     source = _joined(cell["source"])
     if cell["cell_type"] != "code":
         return spaced(source)
-    return "\n\n".join([fenced(source, ".python"), *_outputs(cell.get("outputs", ()))])
+    return "\n\n".join([fenced(source, ".python"), *_outputs(shown)])
 
 
-def _outputs(outputs: Any) -> Iterator[str]:
-    printed: list[str] = []
-    for output in outputs:
-        data = output.get("data", {})
-        if "image/png" in data:
-            if printed:
-                yield _output(printed)
-                printed = []
-            yield f"![output](data:image/png;base64,{_joined(data['image/png']).strip()})"
-        elif output["output_type"] == "error":
-            printed.append(f"{output['ename']}: {output['evalue']}\n")
-        else:
-            printed.append(_joined(output.get("text", data.get("text/plain", ""))))
-    if any(text.strip() for text in printed):
-        yield _output(printed)
+def _outputs(shown: Shown) -> Iterator[str]:
+    for output in shown:
+        if isinstance(output, Picture):
+            data = base64.b64encode(output.data).decode()
+            yield f"![output]({output.file or f'data:image/png;base64,{data}'})"
+        elif output.strip():
+            yield _output(output)
 
 
-def _output(printed: list[str]) -> str:
-    lines = "".join(printed).split("\n")
+def _output(printed: str) -> str:
+    lines = printed.split("\n")
     more = len(lines) - _SHOWN_LINES
     if more > 0:
         lines = [*lines[:_SHOWN_LINES], f"… {more} more lines"]

@@ -18,4 +18,4 @@ def hints_of(layout: Layout, slug: str, name: str) -> list[str]:
         )
     check = checks[name]
     section = f"lesson {slug}, “{check.link}”" if check.link else ""
-    return [text for text in (check.hint, check.next_hint, section) if text]
+    return [text for text in (*check.hints, section) if text]

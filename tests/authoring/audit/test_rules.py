@@ -14,17 +14,25 @@ from coursework.authoring.new import new_module
 from coursework.authoring.source import read_cells, reference_files
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
+from tests.authoring.audit.test_proved import RULES_OF_RECORDS
 from tests.authoring.audit.test_running import RULES_OF_RUNNING
 from tests.authoring.conftest import ALPHA, BETA, build, edit
 
 CATALOGUE = "course/catalogue.toml"
 LESSON = f"course/{ALPHA}/lesson.md"
 EXERCISE = f"solutions/{ALPHA}/exercise.md"
+CARDS = f"course/{ALPHA}/cards.toml"
 CHECKS = f"graders/{ALPHA}/checks.py"
 RIGHT = f"graders/{ALPHA}/right/plain_socket"
 WRONG = f"graders/{ALPHA}/wrong/greets"
 
 MISTAKE = f"{WRONG}/greeting_typed_in.diff"
+SEVENTH_CARD = """
+[[card]]
+question = "One more?"
+answer = "No."
+section = "Clean up"
+"""
 LINK = """A link.
 diff --git a/link.py b/link.py
 new file mode 120000
@@ -178,6 +186,13 @@ BREAKS = (
     one("link to no section of another module", "broken-anchor", LESSON,
         told(f"See [this](../{BETA}/lesson.ipynb#Nothing).")),
     one("address without a host", "malformed-url", LESSON, told("See [this](https://nowhere).")),
+    one("cards that are no TOML", "malformed-cards", CARDS, written(CARDS, "[[card")),
+    one("card without an answer", "malformed-cards", CARDS,
+        replaced(CARDS, 'answer = "When it starts.', 'reply = "When it starts.')),
+    one("seven cards", "malformed-cards", CARDS, lambda layout: (layout.root / CARDS).write_text(
+        (layout.root / CARDS).read_text("utf-8") + SEVENTH_CARD, "utf-8")),
+    one("card of no section", "unknown-heading", CARDS,
+        replaced(CARDS, 'section = "Clean up"', 'section = "Nothing"')),
     one("nine points", "points-sum", CHECKS, replaced(CHECKS, "    10,", "    9,")),
     one("check without a title", "check-without-docstring", CHECKS,
         replaced(CHECKS, '    """GET /hello answers the text of GREETING as JSON"""\n', "")),
@@ -198,6 +213,9 @@ BREAKS = (
         removed(f"graders/{ALPHA}/right")),
     one("right answer that is the solution", "same-as-solution", RIGHT, copy_solution),
     Break("nothing", lambda _: None, ()),
+    Break("no cards yet", removed(CARDS), ()),
+    Break("what is recorded", lambda layout: [written(name, "{}")(layout) for name in (
+        f"course/{ALPHA}/outputs.json", f"graders/{ALPHA}/proof.json")], ()),
     Break("nothing, in the second module", lambda _: None, (), module=BETA),
     Break("a line of RUN that begins with from", written(f"{RIGHT}/Dockerfile",
         'FROM python:3.13-slim\nRUN python -c "\\\nfrom os import path"\n'), ()),
@@ -227,7 +245,9 @@ def test_every_rule_has_a_break():
     sources = Path(audit.__file__).parent.glob("*.py")
     text = "\n".join(path.read_text("utf-8") for path in sources)
     named = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text)) - {"raises-exception"}
-    covered = RULES_OF_RUNNING | {rule for case in BREAKS for rule, _ in case.findings}
+    covered = (
+        RULES_OF_RUNNING | RULES_OF_RECORDS | {rule for case in BREAKS for rule, _ in case.findings}
+    )
     # Names of one word cannot be told from other texts.
     assert named == {rule for rule in covered if "-" in rule}
 

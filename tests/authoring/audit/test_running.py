@@ -26,6 +26,7 @@ RULES_OF_RUNNING = {
     "solution-fails", "blank-passes", "wrong-answer-passes", "wrong-answer-fails-more",
     "right-answer-fails", "junk-passes", "grader-error", "flaky",
     "lesson-cell-fails", "lesson-cell-succeeds", "lesson-leftovers", "lesson-stops",
+    "private-output",
 }  # fmt: skip
 
 
@@ -101,12 +102,32 @@ def test_a_verdict_that_changes_is_found_by_repeating(clone, tmp_path):
     assert findings[-1].command == f"course audit {ALPHA} --only right/plain_socket --repeat 2"
 
 
+def test_an_answer_that_fails_beside_others_is_graded_once_more_alone(clone, tmp_path):
+    """Two at a time may disturb each other where time is measured: what counts is seen in calm."""
+    calm = tmp_path / "calm"
+    edit(clone, CHECKS, ASKED, f'assert __import__("pathlib").Path({str(calm)!r}).exists()')
+    build(clone)
+    subject = subject_of(clone)
+    chosen = [(subject, answer) for answer in chosen_answers(subject, ["solution", "right"])]
+    told = []
+
+    def tell(step):
+        told.append(step)
+        if step.endswith("alone"):
+            calm.touch()
+
+    done = list(grade_answers(chosen, jobs=2, repeat=1, tell=tell))
+    assert [f.rule for graded in done for f in graded.findings()] == []
+    assert f"{ALPHA} solution, once more, alone" in told
+    assert all(graded.seconds > 0 for graded in done)
+
+
 def lesson(layout, engine, *cells):
     """Replace the lesson by these cells; give what is found."""
     head = layout.lesson(ALPHA).read_text("utf-8").split("Begin with something")[0]
     text = "".join(f"```{{code-cell}} python\n{cell}\n```\n\n" for cell in cells)
     layout.lesson(ALPHA).write_text(head + text, "utf-8")
-    return audit_lesson(subject_of(layout), engine)
+    return audit_lesson(subject_of(layout), engine).findings
 
 
 def test_a_lesson_is_judged_cell_by_cell(clone, engine):
@@ -126,6 +147,16 @@ def test_a_lesson_is_judged_cell_by_cell(clone, engine):
     ]
     assert "ZeroDivisionError" in found[0].what
     assert "lantern-left" not in {o.name for o in lesson_objects(engine)}
+
+
+def test_outputs_that_tell_of_this_machine_are_found(clone, engine):
+    """They would be published; the folder of the run itself is named as a learner's."""
+    host = "https://packages.somebody.org/simple"
+    found = lesson(
+        clone, engine, f"print('{clone.root}/x')", f"print('{host}'[:40])", "import os\nos.getcwd()"
+    )
+    assert [f.rule for f in found] == ["private-output"]
+    assert str(clone.root) in found[0].what
 
 
 def test_a_lesson_whose_kernel_ends_is_one_finding(clone, engine):

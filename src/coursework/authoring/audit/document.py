@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
@@ -40,10 +41,13 @@ class Document:
     def _inlines(self) -> Iterator[tuple[str, Token]]:
         for cell in self.cells:
             if cell.kind == "markdown":
-                tokens = _MARKDOWN.parse(cell.text)
-                for before, token in itertools.pairwise(tokens):
-                    if token.type == "inline":
-                        yield before.type, token
+                yield from _inlines_of(cell.text)
+
+
+@lru_cache(maxsize=4096)
+def _inlines_of(text: str) -> tuple[tuple[str, Token], ...]:
+    pairs = itertools.pairwise(_MARKDOWN.parse(text))
+    return tuple((before.type, token) for before, token in pairs if token.type == "inline")
 
 
 def _plain(inline: Token) -> str:

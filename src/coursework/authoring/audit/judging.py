@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from coursework.authoring.audit.answers import BLANK, JUNK, RIGHT, SOLUTION, WRONG, Answer
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import CheckFacts, Subject
+from coursework.authoring.audit.subject import Subject
+from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult, Report
 
 _RULES = {SOLUTION: "solution-fails", RIGHT: "right-answer-fails",
@@ -59,7 +60,7 @@ def _told(result: CheckResult) -> str:
     )
 
 
-def _all_needs(checks: tuple[CheckFacts, ...], name: str) -> set[str]:
+def _all_needs(checks: tuple[Check, ...], name: str) -> set[str]:
     """Return the checks that one needs, directly or through another."""
     needs = {check.name: check.needs for check in checks}
     found: set[str] = set()

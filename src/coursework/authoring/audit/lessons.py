@@ -3,30 +3,44 @@
 import multiprocessing
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.leftovers import lesson_objects, remove
 from coursework.authoring.audit.lesson_run import EXPECTED, CellEnd, LessonRun, run_lesson
+from coursework.authoring.audit.private_words import private_words, without_folder
 from coursework.authoring.audit.subject import Subject, one_line
 from coursework.authoring.build import Difference, write
 from coursework.authoring.derive import derive_exercise, derive_lesson
-from coursework.authoring.outputs import save_run
+from coursework.authoring.outputs import Shown, shown_in
 from coursework.engine import Engine
 from coursework.images import ensure_images
+from coursework.images.lock import one_at_a_time
 from coursework.trouble import CourseError
 
 NAME = "lesson"
 
 
+@dataclass(frozen=True)
+class LessonAudit:
+    """What came of a lesson's run.
+
+    Args:
+        findings: all that does not hold.
+        shown: by each code cell; nothing where the lesson did not come to its end.
+    """
+
+    findings: list[Finding]
+    shown: Sequence[Shown] = ()
+
+
 def audit_lesson(
     subject: Subject, engine: Engine, tell: Callable[[str], None] = lambda _: None
-) -> list[Finding]:
+) -> LessonAudit:
     """Run a lesson from its first cell to its last in a fresh kernel and a fresh folder.
-
-    The outputs of a run without findings are kept for the site.
 
     Args:
         subject: the module.
@@ -36,25 +50,25 @@ def audit_lesson(
     names = (*subject.module.images, *subject.module.lesson_images)
     try:
         ensure_images(engine, names, tell)
-        before = lesson_objects(engine)
-        try:
-            run = _run_in_copy(subject, engine)
-        finally:
-            left = sorted(lesson_objects(engine) - before)
-            for found in left:
-                remove(engine, found)
+        # All lessons name what they make lantern-…: two at once would take it from each other.
+        with one_at_a_time(tell, "lesson", "runs a lesson"):
+            before = lesson_objects(engine)
+            try:
+                run, shown = _run_in_copy(subject, engine)
+            finally:
+                left = sorted(lesson_objects(engine) - before)
+                for found in left:
+                    remove(engine, found)
     except CourseError as error:
-        return [_finding(subject, "lesson-stops", one_line(error))]
-    findings = list(_judge(subject, run.ends))
+        return LessonAudit([_finding(subject, "lesson-stops", one_line(error))])
+    findings = [*_judge(subject, run.ends), *_private(subject, run.ends, shown)]
     for found in left:
         what = f"it leaves the {found.kind} {found.name} behind; its last cell should remove it"
         findings.append(_finding(subject, "lesson-leftovers", what))
-    if not findings:
-        save_run(subject.layout, subject.slug, run.notebook)
-    return findings
+    return LessonAudit(findings, shown)
 
 
-def _run_in_copy(subject: Subject, engine: Engine) -> LessonRun:
+def _run_in_copy(subject: Subject, engine: Engine) -> tuple[LessonRun, tuple[Shown, ...]]:
     folder = Path(tempfile.mkdtemp(prefix=f"lesson-{subject.slug}-"))
     try:
         for name, data in derive_exercise(subject.layout, subject.slug).items():
@@ -64,7 +78,8 @@ def _run_in_copy(subject: Subject, engine: Engine) -> LessonRun:
         # The kernel's client keeps event loops and sockets: it gets a process of its own.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            return pool.submit(run_lesson, notebook, folder, engine.environment()).result()
+            run = pool.submit(run_lesson, notebook, folder, engine.environment()).result()
+        return run, without_folder(shown_in(run.notebook), folder, subject.slug)
     finally:
         # A container may have written files there as root.
         shutil.rmtree(folder, ignore_errors=True)
@@ -78,6 +93,15 @@ def _judge(subject: Subject, ends: list[CellEnd]) -> Iterator[Finding]:
         if end.must_fail and not end.error:
             what = f"cell {end.cell_id} ({end.source}) is tagged {EXPECTED} and does not fail"
             yield _finding(subject, "lesson-cell-succeeds", what)
+
+
+def _private(subject: Subject, ends: list[CellEnd], shown: Sequence[Shown]) -> Iterator[Finding]:
+    """Find outputs that are published with the lesson and tell of the machine it ran on."""
+    text = "\n".join(cell.text for cell in subject.lesson)
+    for end, outputs in zip(ends, shown, strict=True):
+        if words := private_words(outputs, subject.layout.root, text):
+            what = f"cell {end.cell_id} ({end.source}) prints {', '.join(words)}: let it print less"
+            yield _finding(subject, "private-output", what)
 
 
 def _finding(subject: Subject, rule: str, what: str) -> Finding:

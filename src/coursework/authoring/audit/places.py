@@ -5,8 +5,10 @@ from pathlib import Path
 
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Subject
-from coursework.authoring.derive import folder_files, is_ignored
 from coursework.authoring.mistakes import ENDING
+from coursework.authoring.outputs import output_files
+from coursework.authoring.proof import PROOF
+from coursework.files import folder_files, is_ignored
 from coursework.layout import Layout
 from coursework.modules.catalogue import Catalogue
 
@@ -30,9 +32,9 @@ def unknown_files(subject: Subject) -> Iterator[Finding]:
     """Find files and folders of a module that nothing reads."""
     layout, slug = subject.layout, subject.slug
     expected = {
-        layout.lesson(slug).parent: {"lesson.md", "cards.toml", "outputs.json"},
+        layout.lesson(slug).parent: {"lesson.md", "cards.toml", *output_files(layout, slug)},
         layout.solution(slug).parent: {"exercise.md", "given", "starter"},
-        layout.grader(slug): {"checks.py", "wrong", "right", "proof.json"},
+        layout.grader(slug): {"checks.py", "wrong", "right", PROOF},
     }
     for folder, names in expected.items():
         yield from _surplus(subject, folder, names)

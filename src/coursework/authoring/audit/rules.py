@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from coursework.authoring.audit import checks, entry, places, texts
+from coursework.authoring.audit import cards, checks, entry, places, texts
 from coursework.authoring.audit.finding import Finding
+from coursework.authoring.audit.proved import RULES_OF_RECORDS
 from coursework.authoring.audit.subject import Rule, Subject, one_line, unreadable
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
@@ -20,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     texts.derivations_are_current,
     texts.check_links_are_headings,
     texts.links_resolve,
+    cards.cards_are_six,
     checks.points_sum_to_ten,
     checks.checks_speak,
     checks.needs_come_before,
@@ -39,15 +41,19 @@ def audit_places(layout: Layout) -> list[Finding]:
     return list(places.folders_without_entry(layout, load_catalogue(layout)))
 
 
-def audit_structure(subject: Subject) -> tuple[list[Finding], bool]:
+def audit_structure(subject: Subject, *, recorded: bool = False) -> tuple[list[Finding], bool]:
     """Apply all rules that need no engine to one module.
+
+    Args:
+        subject: the module.
+        recorded: also those about what was recorded; who proves the module anyway needs none.
 
     Returns:
         The findings, and whether its files can be read at all: else nothing of it can run.
     """
     if found := list(unreadable(subject)):
         return found, False
-    for rule in RULES:
+    for rule in (*RULES, *(RULES_OF_RECORDS if recorded else ())):
         found += [f for f in _applied(rule, subject) if not _is_told(f, found)]
     return found, True
 

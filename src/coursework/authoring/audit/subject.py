@@ -1,6 +1,5 @@
 """What the rules look at: one module, read once."""
 
-import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,30 +9,10 @@ from coursework.authoring.audit.document import Document
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.mistakes import Mistake, Solution, find_mistakes
 from coursework.authoring.source import Cell, SourceError, read_cells
+from coursework.checks.points import Check
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
-
-
-@dataclass(frozen=True)
-class CheckFacts:
-    """What checks.py says of one check.
-
-    Args:
-        name: without `check_`.
-        title: its docstring.
-        points: for passing.
-        hints: of its @points, without empty ones.
-        link: a heading of the lesson; may be empty.
-        needs: names of checks that must have passed.
-    """
-
-    name: str
-    title: str
-    points: int
-    hints: tuple[str, ...]
-    link: str
-    needs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -64,22 +43,11 @@ class Subject:
         return read_cells(self.layout.solution(self.slug))
 
     @cached_property
-    def checks(self) -> tuple[CheckFacts, ...]:
+    def checks(self) -> tuple[Check, ...]:
         """The checks in order; CourseError where they cannot be loaded."""
         from coursework.grading.grade import list_checks  # noqa: PLC0415 - loads the engine's client
 
-        needs = _needs(self.checks_file)
-        return tuple(
-            CheckFacts(
-                c.name,
-                c.title,
-                c.max_points,
-                tuple(filter(None, (c.hint, c.next_hint))),
-                c.link,
-                needs.get(c.name, ()),
-            )
-            for c in list_checks(self.layout, self.slug)
-        )
+        return list_checks(self.layout, self.slug)
 
     @cached_property
     def solution(self) -> Solution:
@@ -136,19 +104,3 @@ def unreadable(subject: Subject) -> Iterator[Finding]:
 def one_line(error: CourseError) -> str:
     """Return an error's message as one line."""
     return " · ".join(filter(None, [error.what, " ".join(error.why.split())[-300:]]))
-
-
-def _needs(file: Path) -> dict[str, tuple[str, ...]]:
-    """Read `needs=` of each check; it is a literal, so that a reader sees it too."""
-    try:
-        tree = ast.parse(file.read_text("utf-8"))
-    except (SyntaxError, ValueError) as error:
-        raise CourseError(f"{file.name} is no Python.", why=str(error)) from error
-    found = {}
-    for function in [n for n in tree.body if isinstance(n, ast.FunctionDef)]:
-        for decorator in [d for d in function.decorator_list if isinstance(d, ast.Call)]:
-            for keyword in decorator.keywords:
-                if keyword.arg == "needs":
-                    names = ast.literal_eval(keyword.value)
-                    found[function.name.removeprefix("check_")] = tuple(names)
-    return found

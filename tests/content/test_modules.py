@@ -1,0 +1,71 @@
+"""Each module of the course, on the engine as it is: an engine that breaks one is noticed here.
+
+Wrong answers and lessons are proved by `course audit NN --record`.
+"""
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from coursework.authoring.audit import Subject, audit_places
+from coursework.authoring.audit.answers import BLANK, SOLUTION
+from coursework.authoring.audit.gradings import Task, grade_task
+from coursework.authoring.audit.running import Graded, chosen_answers
+from coursework.layout import Layout
+from coursework.modules.catalogue import load_catalogue
+from tests.conftest import CLUSTER_NAME
+
+LAYOUT = Layout(Path(__file__).parents[2])
+MODULES = load_catalogue(LAYOUT).modules
+# Images of a fresh machine are built within the first grading.
+LIMIT_S = 900
+
+
+def modules(*, with_cluster):
+    """Return the modules that want a cluster, or the others, each to be run by any worker."""
+    chosen = [m for m in MODULES if bool(m.cluster_images) == with_cluster]
+    return [
+        pytest.param(
+            m, id=m.slug, marks=pytest.mark.xdist_group("cluster" if with_cluster else m.slug)
+        )
+        for m in chosen
+    ]
+
+
+def findings(module, name):
+    """Grade one of a module's own answers; return what does not hold."""
+    subject = Subject(LAYOUT, module)
+    (answer,) = chosen_answers(subject, [name])
+    outcome = grade_task(Task(LAYOUT, module, answer, secrets.randbelow(2**32)))
+    return told(Graded(subject, answer, (outcome,)).findings())
+
+
+def told(findings):
+    """Return what an author reads; nothing where nothing is found."""
+    return "\n".join(map(str, findings))
+
+
+def test_nothing_stands_beside_the_modules():
+    """Each folder and file belongs to a module of the catalogue."""
+    assert told(audit_places(LAYOUT)) == ""
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(LIMIT_S)
+@pytest.mark.parametrize("name", [SOLUTION, BLANK])
+@pytest.mark.parametrize("module", modules(with_cluster=False))
+def test_the_solution_passes_and_the_blank_passes_nothing(module, name, engine):
+    assert engine
+    assert findings(module, name) == ""
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(LIMIT_S)
+@pytest.mark.parametrize("name", [SOLUTION, BLANK])
+@pytest.mark.parametrize("module", modules(with_cluster=True))
+def test_so_they_do_in_a_cluster(module, name, node, monkeypatch):
+    """The one of the tests: that of the person who runs them is left alone."""
+    monkeypatch.setattr("coursework.cluster.node.NAME", CLUSTER_NAME)
+    assert node.name == CLUSTER_NAME
+    assert findings(module, name) == ""
