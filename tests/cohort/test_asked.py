@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coursework.cohort.asked import Asked, completed, remember, said, with_defaults
+from coursework.cohort.asked import Asked, from_options, remember, resumed, with_defaults
 from coursework.layout import Layout
 from coursework.trouble import CourseError
 
@@ -26,23 +26,22 @@ def layout(tmp_path):
     ("asked", "run"),
     [
         (Asked(), AUTUMN),
-        (Asked("/in/spring"), SPRING),
-        (Asked(module="02-first-server"), SPRING),
-        (Asked("/in/spring", out="/else"), replace(SPRING, out="/else")),
+        (Asked("/in/autumn", "06-databases"), AUTUMN),
+        (Asked("/in/autumn", out="/else"), replace(AUTUMN, out="/else")),
         (Asked(gradebook="sqlite:////new.db"), replace(AUTUMN, gradebook="sqlite:////new.db")),
-        # Neither was graded before: nothing of another run gets into it.
-        (Asked("/in/spring", "06-databases"), Asked("/in/spring", "06-databases")),
-        (Asked("/in/summer"), Asked("/in/summer")),
     ],
 )
-def test_what_is_left_out_is_the_newest_run_s_of_what_is_typed(layout, asked, run):
-    assert completed(layout, asked) == run
+def test_what_is_left_out_is_the_last_run_s(layout, asked, run):
+    assert resumed(layout, asked) == run
 
 
-def test_a_run_that_is_gone_on_with_is_the_newest(layout):
-    remember(layout, completed(layout, Asked("/in/spring")))
-    assert completed(layout, Asked()) == SPRING
-    assert completed(layout, Asked(module="06-databases")) == AUTUMN
+@pytest.mark.parametrize("asked", [Asked("/in/spring"), Asked(module="02-first-server"),
+                                   Asked("/in/autumn", "02-first-server")])  # fmt: skip
+def test_nothing_of_another_run_gets_into_it(layout, asked):
+    with pytest.raises(CourseError, match="graded something else") as refused:
+        resumed(layout, asked)
+    assert "06-databases in /in/autumn" in refused.value.why
+    assert "leave --resume out" in refused.value.fix
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[1]", '["a", "02", "b", "c"]', '[{"source": 1}]'])
@@ -51,10 +50,9 @@ def test_without_a_run_it_says_what_to_type(tmp_path, text):
     if text is not None:
         layout.state.mkdir()
         (layout.state / "grade.json").write_text(text)
-    with pytest.raises(CourseError, match="no run to go on with") as refused:
-        completed(layout, Asked())
+    with pytest.raises(CourseError, match="no last run") as refused:
+        resumed(layout, Asked())
     assert refused.value.fix == "course grade classroom/submitted --module 02"
-    assert completed(layout, SPRING) == SPRING
 
 
 def test_only_who_graded_can_read_a_gradebook_s_password(layout):
@@ -63,7 +61,7 @@ def test_only_who_graded_can_read_a_gradebook_s_password(layout):
 
 def test_what_is_typed_means_the_same_from_every_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked = said(Path("in"), "02-first-server", Path("out"), "sqlite:///g.db")
+    asked = from_options(Path("in"), "02-first-server", Path("out"), "sqlite:///g.db")
     assert asked == Asked(
         f"{tmp_path}/in", "02-first-server", f"{tmp_path}/out", f"sqlite:///{tmp_path}/g.db"
     )
@@ -78,5 +76,5 @@ def test_places_are_the_classroom_s_where_none_were_said(tmp_path):
 
 @pytest.mark.parametrize("asked", [Asked(), Asked("/in"), Asked(module="02-first-server")])
 def test_without_a_source_and_a_module_nothing_is_graded(tmp_path, asked):
-    with pytest.raises(CourseError, match="not said what to grade"):
+    with pytest.raises(CourseError, match="nothing to grade"):
         with_defaults(Layout(tmp_path), asked)

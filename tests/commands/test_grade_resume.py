@@ -1,4 +1,4 @@
-"""course grade --resume as it is typed: with a source, alone, and where nothing ran yet."""
+"""course grade after a stop: the same command again, or --resume for the last one."""
 
 import json
 
@@ -33,18 +33,20 @@ def typed(engine, tmp_path, monkeypatch):
 
 
 @pytest.mark.engine
-def test_a_source_is_graded_as_the_last_time_also_after_another_one(typed, tmp_path):
-    spring, autumn, out = tmp_path / "spring", tmp_path / "autumn", tmp_path / "out"
-    # It may stand where nothing ran yet.
-    words = ("--resume", "--module", SLUG, "--out", out)
-    assert typed(spring, *words, "--gradebook", f"sqlite:///{tmp_path / 'g.db'}") == ["ada"]
-    assert typed(autumn, "--module", SLUG) == ["bob"]
+def test_the_same_command_again_and_resume_carry_on(typed, tmp_path):
+    spring, out = tmp_path / "spring", tmp_path / "out"
+    words = ("--module", SLUG, "--out", out, "--gradebook", f"sqlite:///{tmp_path / 'g.db'}")
+    assert typed(spring, *words) == ["ada"]
     (result,) = out.glob("results/*/ada.json")
-    result.unlink()
-    assert typed(spring, "--resume") == ["ada"]
-    assert result.is_file()
+    for again in ((spring, *words), ("--resume",), (spring, "--resume")):
+        result.unlink()
+        assert typed(*again) == ["ada"]
+        assert result.is_file()
     # A source that cannot be graded is not remembered.
     with pytest.raises(CourseError, match="holds no submission"):
         typed(tmp_path / "nowhere", "--module", SLUG)
     assert typed("--resume") == ["ada"]
+    assert typed(tmp_path / "autumn", "--module", SLUG) == ["bob"]
     assert (tmp_path / "clone" / "classroom" / "grades" / "results" / SLUG / "bob.json").is_file()
+    with pytest.raises(CourseError, match="graded something else"):
+        typed(spring, "--resume")

@@ -1,7 +1,6 @@
 """The docker command has settings of our own, and the user's stay as they are."""
 
 import json
-import os
 import stat
 import subprocess
 from pathlib import Path
@@ -71,19 +70,6 @@ def test_a_docker_that_does_not_run_is_passed_over(
     with pytest.raises(CourseError) as caught:
         command_line.choose_docker(tmp_path, tmp_path / "own", f"unix://{tmp_path}/none.sock")
     assert f"{broken}: broken on purpose" in caught.value.why
-
-
-def test_a_machine_without_curl_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lab's own programs hold a curl only where the machine has none."""
-    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    command_line.curl_for_all(tmp_path)
-    assert os.access(tmp_path / "curl", os.X_OK)
-    theirs = tmp_path / "empty" / "curl"
-    theirs.parent.mkdir()
-    theirs.write_text("#!/bin/sh\n", encoding="ascii")
-    theirs.chmod(0o755)
-    command_line.curl_for_all(tmp_path)
-    assert not (tmp_path / "curl").exists()
 
 
 @pytest.mark.engine

@@ -55,3 +55,14 @@ def test_without_an_engine_it_exits_1_and_names_the_fix(tmp_path: Path) -> None:
     assert not report["runs"]
     engine = next(p for p in report["parts"] if p["name"] == "engine")
     assert (engine["state"], engine["fix"]) == ("missing", "course engine start")
+
+
+def test_a_machine_without_curl_is_told_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lessons and failed checks name curl commands, so the course cannot do without."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    curl = next(p for p in examine(find_layout()) if p.name == "curl")
+    assert (curl.state, curl.fix.split(",")[0]) == ("missing", "apt-get install curl")

@@ -1,8 +1,7 @@
-"""What `course grade` was asked for, kept so that --resume can leave it out."""
+"""What `course grade` was asked for; the last run's words, for --resume."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from coursework.cohort.gradebook import default_address, whole_address
@@ -10,12 +9,11 @@ from coursework.layout import Layout
 from coursework.trouble import CourseError
 
 _FILE = "grade.json"
-_KEPT = 50
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run grades, and where it writes; empty where it was not said.
+    """What a run grades, and where it writes; empty where it was not given.
 
     Args:
         source: absolute path of the submissions.
@@ -30,7 +28,9 @@ class Asked:
     gradebook: str = ""
 
 
-def said(source: Path | None, module: str, out: Path | None, gradebook: str | None) -> Asked:
+def from_options(
+    source: Path | None, module: str, out: Path | None, gradebook: str | None
+) -> Asked:
     """Return what was typed, so that it means the same from every folder.
 
     Raises:
@@ -52,7 +52,7 @@ def with_defaults(layout: Layout, asked: Asked) -> Asked:
     """
     if not asked.source or not asked.module:
         raise CourseError(
-            "It is not said what to grade.",
+            "There is nothing to grade.",
             why="a source is needed, and a module where what was handed in names none",
             fix="course grade classroom/submitted --module 02",
         )
@@ -66,36 +66,29 @@ def with_defaults(layout: Layout, asked: Asked) -> Asked:
 
 
 def remember(layout: Layout, asked: Asked) -> None:
-    """Keep what a run was asked for, as the newest one."""
-    others = [run for run in _runs(layout) if run != asked]
-    text = json.dumps([asdict(run) for run in [asked, *others][:_KEPT]], indent=1)
+    """Keep what a run was asked for, for --resume."""
     layout.state.mkdir(parents=True, exist_ok=True)
     # A gradebook's address may hold a password.
     (layout.state / _FILE).touch(mode=0o600)
-    (layout.state / _FILE).write_text(text, "utf-8")
+    (layout.state / _FILE).write_text(json.dumps(asdict(asked)), "utf-8")
 
 
-def completed(layout: Layout, asked: Asked) -> Asked:
-    """Take what was not said from the newest run of the same source and module.
+def resumed(layout: Layout, asked: Asked) -> Asked:
+    """Return the last run's command, with what was typed now in place of its words.
 
     Raises:
-        CourseError: no source was said, and there was no run that had one.
+        CourseError: there was none, or it graded something else.
     """
-    for run in _runs(layout):
-        same_source = asked.source in ("", run.source)
-        same_module = asked.module in ("", run.module)
-        if same_source and same_module:
-            return replace(run, **{name: v for name, v in asdict(asked).items() if v})
-    if not asked.source:
-        raise CourseError(
-            "There is no run to go on with.", fix="course grade classroom/submitted --module 02"
-        )
-    return asked
-
-
-def _runs(layout: Layout) -> Iterator[Asked]:
     try:
-        runs = [Asked(**run) for run in json.loads((layout.state / _FILE).read_bytes())]
+        last = Asked(**json.loads((layout.state / _FILE).read_bytes()))
     except (OSError, ValueError, TypeError):
-        return
-    yield from (run for run in runs if all(isinstance(v, str) for v in astuple(run)))
+        raise CourseError(
+            "There is no last run to resume.", fix="course grade classroom/submitted --module 02"
+        ) from None
+    if asked.source not in ("", last.source) or asked.module not in ("", last.module):
+        raise CourseError(
+            "The last run graded something else.",
+            why=f"it was {last.module} in {last.source}",
+            fix="leave --resume out: what has a result and has not changed is not graded again",
+        )
+    return replace(last, **{name: word for name, word in asdict(asked).items() if word})

@@ -48,8 +48,8 @@ def command(
     Each submission gets an engine of its own, which is thrown away. What has a result and has not
     changed is not graded again. Results stand in OUT, each in a file, as soon as they are there.
 
-    --resume takes what you leave out from the last run: alone, all but --jobs, --force and
-    --trusted; with a SOURCE, what that one was graded with. It may stand where nothing ran yet.
+    To carry on after a stop, type the same command again. --resume is short for the last run's:
+    it takes SOURCE, --module, --out and --gradebook from there where you leave them out.
 
     Exit code 0: all were judged; 2: some could not be, or trouble on our side.
 
@@ -59,15 +59,15 @@ def command(
       course grade ~/Downloads/submissions.zip --module 02 --jobs 4
       course grade --resume
     """
-    from coursework.cohort.asked import completed, remember, said, with_defaults  # noqa: PLC0415
+    from coursework.cohort.asked import from_options, remember, resumed, with_defaults  # noqa: PLC0415
     from coursework.cohort.source import answered_module  # noqa: PLC0415
     from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415
 
     layout = find_layout()
     catalogue = load_catalogue(layout)
-    asked = said(source, catalogue.find(module).slug if module else "", out, gradebook)
+    asked = from_options(source, catalogue.find(module).slug if module else "", out, gradebook)
     if resume:
-        asked = completed(layout, asked)
+        asked = resumed(layout, asked)
     if asked.source and not asked.module:
         slugs = [m.slug for m in catalogue.modules]
         asked = replace(asked, module=answered_module(Path(asked.source), slugs))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from functools import cache
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from coursework.engine import address
 from coursework.engine.packages import INSTALL_DOCKER
+from coursework.files import write_whole
 from coursework.layout import Layout, find_layout, user_cache
 from coursework.trouble import CourseError
 
@@ -64,7 +64,6 @@ def _prepare(layout: Layout, docker_host: str) -> None:
     programs.mkdir(parents=True, exist_ok=True)
     write_settings(settings, _own_settings(settings))
     link_plugins(settings)
-    curl_for_all(programs)
     choose_docker(settings, programs, docker_host)
 
 
@@ -88,10 +87,7 @@ def write_settings(settings: Path, users: Path) -> None:
 
 def write_secret(target: Path, text: str) -> None:
     """Write a file with credentials: nobody else may read it, not even for a moment."""
-    fresh = target.with_name(f"{target.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    fresh.replace(target)
+    write_whole(target, text.encode(), mode=0o600)
 
 
 def buildx_cache() -> Path:
@@ -123,19 +119,6 @@ def _link(link: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(link)
-
-
-def curl_for_all(programs: Path) -> None:
-    """Where the machine has no curl, return it a small one: failing checks print curl commands."""
-    link = programs / "curl"
-    others = [p for p in os.environ.get("PATH", "").split(os.pathsep) if p != str(programs)]
-    if shutil.which("curl", path=os.pathsep.join(others)):
-        link.unlink(missing_ok=True)
-        return
-    target = f'#!/bin/sh\nexec "{sys.executable}" -m coursework.engine.curl "$@"\n'
-    if not (link.is_file() and link.read_text("utf-8") == target):
-        link.write_text(target, encoding="utf-8")
-        link.chmod(0o755)
 
 
 def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:

@@ -1,17 +1,15 @@
 """The project's own environment in .venv, made with what every Python brings."""
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from coursework.engine import find_engine, packages
+from coursework.files import locked
 from coursework.trouble import CourseError
 
 OLDEST = (3, 11)
@@ -148,24 +146,19 @@ def _run(command: list[str]) -> None:
         )
 
 
-def install_engine_packages() -> None:
-    """Install what an engine needs where none answers; if it cannot be, its start says why."""
+def install_packages() -> None:
+    """Install curl, and what an engine needs where none answers; else who wants it says why."""
     missing = packages.missing_packages()
-    if not missing or os.geteuid() != 0 or not shutil.which("apt-get") or find_engine():
+    if not missing or os.geteuid() != 0 or not shutil.which("apt-get"):
         return
+    if find_engine():
+        missing = [package for package in missing if package == "curl"]
+        if not missing:
+            return
     try:
         packages.install(missing, say)
     except CourseError as error:
         say(str(error))
-
-
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Let one process at a time make this clone's environment."""
-    (root / ".course").mkdir(exist_ok=True)
-    with (root / ".course" / "bootstrap.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def prepare(root: Path) -> None:
@@ -177,16 +170,11 @@ def prepare(root: Path) -> None:
     environment = Environment(root)
     if environment.is_current():
         return
-    with _alone(root):
+    with locked(root / ".course" / "bootstrap.lock"):
         if environment.is_current():
             return
-        if (
-            not environment.find_uv()
-            and not _works("import pip")
-            and not _works("import ensurepip")
-        ):
-            install_venv()
-        apt = threading.Thread(target=install_engine_packages)
+        environment.install_pip_where_missing()
+        apt = threading.Thread(target=install_packages)
         apt.start()
         try:
             environment.make()
