@@ -38,7 +38,6 @@ from typing import Any, Self
 import nbformat
 
 from coursework.authoring.audit.answers import RIGHT, SOLUTION, WRONG, Answer, answers_of
-from coursework.authoring.audit.answers import warming_answers as laid_warming_answers
 from coursework.authoring.audit.subject import Subject
 from coursework.checks.deadline import ProcessorTime, processor_time
 from coursework.cohort.class_report import write_pages
@@ -47,6 +46,7 @@ from coursework.cohort.grading import Cohort, Progress, grade_cohort
 from coursework.cohort.results import Result, Results
 from coursework.cohort.source import HandedIn
 from coursework.engine import Engine, start_engine
+from coursework.grading.warming import warming_answers as laid_warming_answers
 from coursework.layout import Layout, find_layout
 from coursework.modules.catalogue import Module, load_catalogue
 from coursework.sandbox import Fleet, open_fleet

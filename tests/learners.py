@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from coursework.authoring.audit.answers import warming_answers
 from coursework.authoring.derive import derive_exercise
 from coursework.cohort.grading import Cohort, Progress, grade_cohort, left_to_grade
 from coursework.cohort.results import Results
 from coursework.cohort.source import find_submissions
 from coursework.containers.building import Limits
 from coursework.containers.runs import LABEL_MODULE, LABEL_RUN, is_alive
+from coursework.grading.warming import warming_answers
 from coursework.modules.catalogue import load_catalogue
 from coursework.sandbox import SandboxLimits, open_fleet
 from tests.clone import ROOT

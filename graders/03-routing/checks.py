@@ -321,7 +321,7 @@ def check_reads_queries(server: Server, house: House, random: Random) -> None:
 
 
 def good_queries(house: House, random: Random) -> Iterator[tuple[str, list[Show]]]:
-    """Give queries, and the shows that each finds."""
+    """Return queries, and the shows that each finds."""
     shows, starts = house.shows, house.starts
     begin, length = random.integer(5, 30), random.integer(6, 15)
     end = begin + length
@@ -343,7 +343,7 @@ def good_queries(house: House, random: Random) -> Iterator[tuple[str, list[Show]
 
 
 def texts(house: House) -> Iterator[tuple[str, list[Show]]]:
-    """Give queries with q, which is looked for in any case and as it is."""
+    """Return queries with q, which is looked for in any case and as it is."""
     needle = house.needle
     series = house.containing(needle)
     for text in (needle, needle.upper(), needle.title(), needle[2:-1].upper()):
@@ -362,7 +362,7 @@ def texts(house: House) -> Iterator[tuple[str, list[Show]]]:
 
 
 def bad_queries(house: House, random: Random) -> Iterator[str]:
-    """Give queries with a bad value."""
+    """Return queries with a bad value."""
     number = random.integer(2, 9)
     for value in NO_NUMBERS:
         yield f"limit={value.format(number)}"
@@ -411,14 +411,14 @@ def check_decodes_once(server: Server, house: House, gallery: Gallery, random: R
 
 
 def spellings(text: str) -> Iterable[str]:
-    """Give a text percent-encoded as usual, in lower case, and with nothing left as it is."""
+    """Return a text percent-encoded as usual, in lower case, and with nothing left as it is."""
     usual = quote(text, safe="")
     lower = "".join(quote(c, safe="").lower() if quote(c, safe="") != c else c for c in text)
     return dict.fromkeys([usual, lower, escaped(text), usual.replace("%2B", "+")])
 
 
 def escaped(text: str) -> str:
-    """Give a text with each byte percent-encoded."""
+    """Return a text with each byte percent-encoded."""
     return "".join(f"%{byte:02X}" for byte in text.encode())
 
 
@@ -448,7 +448,7 @@ def check_never_leaves_the_folder(server: Server, gallery: Gallery, link: str) -
 
 
 def ways_up(gallery: Gallery, folder: str) -> Iterator[str]:
-    """Give spellings of a path to the secret beside the folder, and absolute ones."""
+    """Return spellings of a path to the secret beside the folder, and absolute ones."""
     secret = gallery.secret
     above, _, name = gallery.folder.rpartition("/")
     for up in (
@@ -474,7 +474,7 @@ def ways_up(gallery: Gallery, folder: str) -> Iterator[str]:
 
 
 def links_out(gallery: Gallery, link: str) -> Iterator[str]:
-    """Give paths that are spelled innocently, and lead out over a symbolic link."""
+    """Return paths that are spelled innocently, and lead out over a symbolic link."""
     yield from (f"{link}.png", f"{link}-up.png", link, f"{link}/{gallery.secret}")
 
 

@@ -22,6 +22,7 @@ from coursework.checks import (
     StartFailure,
     Story,
     at_once,
+    eventually,
     fail,
     points,
 )
@@ -30,8 +31,9 @@ ROUNDS = 3
 BUYERS = 40
 ATTEMPTS = 3
 AFFORDABLE = 5
-# The contract says 2 s; a busy machine may add a little, an answer that waits forever adds all.
-AWAY_WITHIN_S = 4.0
+AWAY_WITHIN_S = 2.0
+# So that an answer that is late is seen as late, and not as no answer.
+AWAY_SEEN_WITHIN_S = 4.0
 MIGRATE_WITHIN_S = 10.0
 # A purchase that begins again on another connection is ended again, but not for ever.
 ENDINGS = 5
@@ -134,14 +136,14 @@ def database(postgres: Postgres, image: Image) -> Database:
         raise StartFailure(
             "./migrate brings an empty database up to date: exit code 0",
             f"exit code {finished.exit_code}",
-            command=f"docker logs {finished.name}",
+            command=f"docker logs {finished.container_name}",
             hint="the log says which statement PostgreSQL refused",
         )
     if missing := [name for name in TABLES if not has_table(made, name)]:
         raise StartFailure(
             f"after ./migrate the tables {', '.join(TABLES)}",
             f"no table {missing[0]}",
-            command=f"docker logs {finished.name}",
+            command=f"docker logs {finished.container_name}",
             hint="./migrate applies each file of /app/migrations",
         )
     return made
@@ -194,6 +196,7 @@ def check_books_a_seat(office: BoxOffice, neighbour: BoxOffice, postgres: Postgr
     office.wallet(user).expect(200, json={"balance_cents": 2 * price + 1})
     top_up_both_ways(office, user)
     refuses(office, show_id, seat, user)
+    sees_what_others_write(office)
     answers_503_while_away(office, postgres, user, show_id)
     left = {"balance_cents": 2 * price + 1 + 700 - price * office.sold(show_id, "F9")}
     office.wallet(user).expect(200, json=left)
@@ -212,6 +215,22 @@ def top_up_both_ways(office: BoxOffice, user: str) -> None:
     office.wallet(user).expect(200, json={"balance_cents": before + 700})
 
 
+def sees_what_others_write(office: BoxOffice) -> None:
+    """Change prices, balances and bookings in the database: each counts from then on."""
+    show_id, price = office.new_show()
+    user = office.new_wallet(5 * price)
+    office.buy(show_id, "B1", user).expect(201, json={"price_cents": price})
+    office.database.rows("UPDATE shows SET price_cents = %s WHERE id = %s", price - 7, show_id)
+    office.buy(show_id, "B2", user).expect(201, json={"price_cents": price - 7})
+    office.database.rows(HOLD_SEAT, show_id, "B3", user, price)
+    office.buy(show_id, "B3", user).expect(409, json={"error": "seat_taken"})
+    office.database.rows("DELETE FROM bookings WHERE show_id = %s AND seat = 'B1'", show_id)
+    office.buy(show_id, "B1", user).expect(201, json={"price_cents": price - 7})
+    office.database.rows("UPDATE wallets SET balance_cents = 5 WHERE user_name = %s", user)
+    office.buy(show_id, "B4", user).expect(402, json={"error": "no_funds"})
+    office.wallet(user).expect(200, json={"balance_cents": 5})
+
+
 def refuses(office: BoxOffice, show_id: int, seat: str, user: str) -> None:
     """Ask for what nobody can have."""
     poor, free_seat = office.new_wallet(1000), "A10"
@@ -220,7 +239,8 @@ def refuses(office: BoxOffice, show_id: int, seat: str, user: str) -> None:
     office.buy(show_id, free_seat, poor).expect(402, json={"error": "no_funds"})
     office.buy(show_id, free_seat, nobody).expect(404, json={"error": "not_found"})
     office.buy(no_show, free_seat, user).expect(404, json={"error": "not_found"})
-    office.buy(show_id, "G1", user).expect(400, json={"error": "bad_seat"})
+    for none in ("G1", "c4", "A0", "A11", "A1 ", "A01", ""):
+        office.buy(show_id, none, user).expect(400, json={"error": "bad_seat"})
     office.wallet(nobody).expect(404, json={"error": "not_found"})
     topup = office.server.post(f"{wallet_path(nobody)}/topup", json={"cents": 5})
     topup.expect(404, json={"error": "not_found"})
@@ -228,24 +248,32 @@ def refuses(office: BoxOffice, show_id: int, seat: str, user: str) -> None:
 
 def answers_503_while_away(office: BoxOffice, postgres: Postgres, user: str, show_id: int) -> None:
     """Take the database away in both ways, and ask meanwhile."""
+    late: list[Reply] = []
     for away in (postgres.silent, postgres.stopped):
         with away():
             ask = [
-                lambda: office.server.get(wallet_path(user), timeout_s=AWAY_WITHIN_S),
-                lambda: office.buy(show_id, "F9", user, timeout_s=AWAY_WITHIN_S),
+                lambda: office.server.get(wallet_path(user), timeout_s=AWAY_SEEN_WITHIN_S),
+                lambda: office.buy(show_id, "F9", user, timeout_s=AWAY_SEEN_WITHIN_S),
             ]
             with ThreadPoolExecutor(len(ask)) as pool:
                 for reply in [f.result() for f in [pool.submit(call) for call in ask]]:
                     reply.expect(503, json={"error": "database_away"})
+                    if reply.elapsed_s > AWAY_WITHIN_S:
+                        late.append(reply)
         wait_until_back(office, user)
+    # One late answer may be the machine's doing; two of four are the server's.
+    if len(late) > 1:
+        late[0].fail(f"503 within {AWAY_WITHIN_S:g} s", f"503 after {late[0].elapsed_s:.1f} s")
 
 
 def wait_until_back(office: BoxOffice, user: str) -> None:
     """Return the server some attempts to notice that its database is back."""
-    for _ in range(20):
-        if (reply := office.wallet(user)).status == 200:
-            return
-    fail("an answer from the database once it is back", f"still {reply.status}")
+
+    def is_back() -> None:
+        if (reply := office.wallet(user)).status != 200:
+            fail("an answer from the database once it is back", f"still {reply.status}")
+
+    eventually(is_back, attempts=20)
 
 
 @points(
@@ -364,14 +392,37 @@ def check_never_overdraws(office: BoxOffice, neighbour: BoxOffice) -> None:
     ),
     link="All or nothing",
 )
-def check_all_or_nothing(office: BoxOffice) -> None:
-    """A purchase whose connection is cut half way leaves neither a booking nor a payment"""
+def check_all_or_nothing(office: BoxOffice, postgres: Postgres) -> None:
+    """A purchase that is cut off half way leaves neither a booking nor a payment"""
     show_id, price = office.new_show()
     user, rival = office.new_wallet(2 * price), office.new_wallet(2 * price)
     expect_all_or_nothing(office, show_id, "B1", user, price, "the wallet", HOLD_WALLET, user)
     expect_all_or_nothing(
         office, show_id, "B2", user, price, "the seat", HOLD_SEAT, show_id, "B2", rival, price
     )
+
+    survives_a_crash(office, postgres, show_id, user, price)
+
+
+def survives_a_crash(
+    office: BoxOffice, postgres: Postgres, show_id: int, user: str, price: int
+) -> None:
+    """Crash the database while a purchase waits for the wallet: nothing can be tidied up then."""
+    before = office.balance(user)
+    with (
+        office.database.holding(HOLD_WALLET, user),
+        at_once(lambda _: office.buy(show_id, "B3", user), [0]) as crowd,
+    ):
+        office.database.wait_for_waiting(within_s=1.0)
+        with postgres.stopped():
+            crowd.results()
+    wait_until_back(office, user)
+    paid, booked = before - office.balance(user), office.sold(show_id, "B3")
+    if (paid, booked) not in [(0, 0), (price, 1)]:
+        fail(
+            "after the database crashed all of the purchase or nothing",
+            f"{paid} paid and {booked} booked; it was waiting for the wallet then",
+        )
 
 
 def expect_all_or_nothing(
@@ -423,8 +474,9 @@ def check_treats_input_as_data(office: BoxOffice) -> None:
     show_id, price = office.new_show()
     word = office.random.word()
     names = [f"o'{word}", f'{word}"; DROP TABLE bookings; --', f"{word}'); DROP TABLE bookings; --",
-             f"{word}\\' OR 1=1 --", f"{word} $1 %s :user {office.random.text(3)}"]  # fmt: skip
-    for seat, name in zip(("C1", "C2", "C3", "C4", "C5"), names, strict=True):
+             f"{word}\\' OR 1=1 --", f"{word} $1 %s :user {office.random.text(3)}",
+             f"{word}/{word} 100%25 ?#&+"]  # fmt: skip
+    for seat, name in zip(("C1", "C2", "C3", "C4", "C5", "C6"), names, strict=True):
         user = office.new_wallet(2 * price, name)
         office.wallet(user).expect(200, json={"balance_cents": 2 * price})
         booking = {"show_id": show_id, "seat": seat, "user": user}
@@ -468,7 +520,14 @@ def migrate_again_and_again(postgres: Postgres, image: Image, random: Random) ->
     database = postgres.create_database()
     first, second, half = random.words(3)
     further = {"0003_first.sql": f"CREATE TABLE {first} (n integer);"}
-    at_the_same_time(image, database, random.integer(1000, 9999), further)
+    # Each needs the one before it, and none of the others is a migration.
+    steps = {
+        f"0003_first_{n}.sql": f"ALTER TABLE {first} RENAME n{n - 1 or ''} TO n{n};"
+        for n in range(1, 7)
+    }
+    notes = {"0003_first.sql.orig": "DROP TABLE shows;", "README.md": "# Migrations"}
+    at_the_same_time(image, database, random.integer(1000, 9999), further, {**notes, **steps})
+    further |= steps | notes
     show_id, user = random.integer(1, 900), random.word()
     database.rows(NEW_SHOW, show_id, "Hamlet", 2500)
     database.rows(NEW_WALLET, user, 2500)
@@ -490,11 +549,13 @@ def migrate_again_and_again(postgres: Postgres, image: Image, random: Random) ->
         fail("the booking that was there before", "it is gone after further migrations")
 
 
-def at_the_same_time(image: Image, database: Database, key: int, further: dict[str, str]) -> None:
+def at_the_same_time(
+    image: Image, database: Database, key: int, first: dict[str, str], more: dict[str, str]
+) -> None:
     """Run two at once; both stop where 0003 waits for the check, if nothing stops them before."""
     waiting = {
-        name: f"SELECT pg_advisory_xact_lock({key}); {text}" for name, text in further.items()
-    }
+        name: f"SELECT pg_advisory_xact_lock({key}); {text}" for name, text in first.items()
+    } | more
 
     def run(_: int) -> Finished:
         return migrate(image, database, waiting, 2 * MIGRATE_WITHIN_S)
@@ -515,7 +576,7 @@ def expect_exit(finished: Finished, case: str, *, good: bool) -> None:
         wanted = "exit code 0" if good else "an exit code that is not 0"
         last = finished.log().strip().splitlines()[-1:] or [""]
         saw = f"exit code {finished.exit_code}; {last[0][:160]}"
-        fail(f"{wanted} with {case}", saw, command=f"docker logs {finished.name}")
+        fail(f"{wanted} with {case}", saw, command=f"docker logs {finished.container_name}")
 
 
 def has_table(database: Database, name: str) -> bool:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from coursework.authoring.audit.answers import warming_answers
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.source import reference_files
 from coursework.cohort.class_report import write_pages
+from coursework.grading.warming import warming_answers
 from coursework.images import ensure_images
 from coursework.sandbox import open_fleet
 from tests.clone import clone_with_tiny

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from coursework.authoring.audit.answers import warming_answers
 from coursework.containers.building import BuildFailed, Limits, build_image
+from coursework.grading.warming import warming_answers
 from coursework.sandbox import open_fleet
 from coursework.sandbox.place import socket_folders
 from tests.learners import SLUG, SMALL, left_behind

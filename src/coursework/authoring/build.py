@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursework.authoring.derive import derive_exercise, folder_files
+from coursework.authoring.derive import derive_exercise
+from coursework.files import folder_files, write_whole
 from coursework.layout import Layout
 
 
@@ -45,11 +46,8 @@ def write(difference: Difference) -> None:
         path.unlink()
         _remove_empty(path.parent)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(difference.data)
-    part.chmod(0o755 if difference.data.startswith(b"#!") else 0o644)
-    part.replace(path)
+    mode = 0o755 if difference.data.startswith(b"#!") else 0o644
+    write_whole(path, difference.data, mode=mode)
 
 
 def _remove_empty(folder: Path) -> None:

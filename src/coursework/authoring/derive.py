@@ -2,21 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from coursework.authoring.identifiers import cell_ids
 from coursework.authoring.solutions import refuse_leaks, without_solution
 from coursework.authoring.source import Cell, SourceError, read_cells
 from coursework.layout import Layout
+from coursework.modules.module_files import module_files
 
 NOTEBOOK = "exercise.ipynb"
 _VERSION = 1
 _NBGRADER_SCHEMA = 3
+
+
 # What editors and interpreters leave behind is nobody's source.
-_IGNORED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
-
-
 def derive_lesson(layout: Layout, slug: str) -> bytes:
     """Return a lesson's notebook.
 
@@ -63,38 +62,15 @@ def derive_source(layout: Layout, slug: str) -> dict[str, bytes]:
     }
 
 
-def is_ignored(path: Path) -> bool:
-    """Tell whether a file or folder is what a tool left behind."""
-    return path.name in _IGNORED
-
-
-def folder_files(folder: Path) -> dict[str, bytes]:
-    """Return an author's files of a folder by relative path.
-
-    Raises:
-        SourceError: one of them is a link.
-    """
-    files = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if any(map(is_ignored, (name, *name.parents))):
-            continue
-        if path.is_symlink():
-            raise SourceError(f"{path} is a link.", fix="copy the file instead")
-        if path.is_file():
-            files[name.as_posix()] = path.read_bytes()
-    return files
-
-
 def _laid_files(layout: Layout, slug: str) -> dict[str, bytes]:
-    starter, given = folder_files(layout.starter(slug)), folder_files(layout.given(slug))
-    if both := sorted(set(starter) & set(given)):
+    laid = module_files(layout, slug)
+    if both := sorted(set(laid.starter) & set(laid.given)):
         raise SourceError(
             f"{slug}: {both[0]} stands in starter/ and in given/.",
             why="given files are laid over all others: the one in starter/ is never seen",
             fix=f"rm {layout.starter(slug).relative_to(layout.root) / both[0]}",
         )
-    files = {**starter, **given}
+    files = laid.around({})
     for name in (NOTEBOOK, "lesson.ipynb"):
         if name in files:
             raise SourceError(f"{slug}: {name} in starter/ or given/ has the notebook's name.")
@@ -102,7 +78,7 @@ def _laid_files(layout: Layout, slug: str) -> dict[str, bytes]:
 
 
 def _refuse_given_writes(layout: Layout, slug: str, cells: list[Cell]) -> None:
-    given = folder_files(layout.given(slug))
+    given = module_files(layout, slug).given
     for cell in cells:
         if cell.file in given:
             raise SourceError(

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from coursework.authoring.derive import folder_files
 from coursework.authoring.diffs import REJECTED, DiffError, apply_diff, diff_of
 from coursework.authoring.source import read_cells, reference_files
+from coursework.files import folder_files
 from coursework.layout import Layout
+from coursework.modules.module_files import module_files
 from coursework.trouble import CourseError
 
 ENDING = ".diff"
@@ -31,7 +32,7 @@ class Solution:
     @cached_property
     def starter(self) -> dict[str, bytes]:
         """The files that an answer begins with."""
-        return folder_files(self.layout.starter(self.slug))
+        return dict(module_files(self.layout, self.slug).starter)
 
     @cached_property
     def files(self) -> dict[str, bytes]:
@@ -41,7 +42,7 @@ class Solution:
 
     def built(self, answer: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return what is built of an answer: starter and given files are laid again."""
-        return {**self.starter, **answer, **folder_files(self.layout.given(self.slug))}
+        return module_files(self.layout, self.slug).around(answer)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from coursework.authoring.code_digest import code_digest
-from coursework.authoring.derive import folder_files
 from coursework.authoring.outputs import cells_digest, output_files
 from coursework.authoring.source import Cell
+from coursework.files import files_digest as digest_of_files
+from coursework.files import folder_files, write_whole
 from coursework.images.recipe import load_recipes
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
@@ -114,9 +115,7 @@ def write_proof(layout: Layout, slug: str, proof: Proof) -> None:
     content = {"lesson": None, "exercise": None, **asdict(proof)}
     text = json.dumps({**content, _SEAL: _seal(content)}, indent=1, sort_keys=True)
     path = layout.grader(slug) / PROOF
-    part = path.with_name(f".{PROOF}.part")
-    part.write_text(f"{text}\n", "utf-8", newline="\n")
-    part.replace(path)
+    write_whole(path, f"{text}\n".encode())
 
 
 def _seal(content: Any) -> str:
@@ -167,8 +166,7 @@ def _image_inputs(layout: Layout, names: Sequence[str]) -> dict[str, str]:
 
 def files_digest(files: Mapping[str, bytes]) -> str:
     """Return what changes when a file's name or content does."""
-    content = sorted((name, hashlib.sha256(data).hexdigest()) for name, data in files.items())
-    return _short(hashlib.sha256(json.dumps(content).encode()).hexdigest())
+    return _short(digest_of_files(files))
 
 
 def outputs_digest(layout: Layout, slug: str) -> str:

@@ -1,6 +1,5 @@
 """The kubectl of the cluster's own version, for terminals and cells, and the file that it reads."""
 
-import os
 import platform
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from coursework.cluster.node import Node
 from coursework.engine import Engine, command_line
+from coursework.files import write_whole
 
 _INSIDE = "/usr/local/bin/kubectl"
 # What Docker calls a machine, and what Python calls it.
@@ -39,10 +39,6 @@ def provide(engine: Engine, node: Node) -> Path | None:
     mark = target.with_name("kubectl.image")
     if target.is_file() and mark.is_file() and mark.read_text() == container.image.id:
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f"kubectl.{os.getpid()}")
-    fresh.write_bytes(node.read(_INSIDE))
-    fresh.chmod(0o755)
-    fresh.replace(target)
+    write_whole(target, node.read(_INSIDE), mode=0o755)
     mark.write_text(container.image.id)
     return target

@@ -1,6 +1,5 @@
 """A cohort's submissions to one module, graded in parallel, each in a sandbox of its own."""
 
-import hashlib
 import threading
 import time
 from collections import deque
@@ -14,9 +13,11 @@ from coursework.cohort.source import HandedIn
 from coursework.cohort.worker import Worker
 from coursework.containers.building import Limits
 from coursework.engine import Engine
+from coursework.files import files_digest
 from coursework.images import known_images
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
+from coursework.modules.module_files import module_files
 from coursework.sandbox import Fleet
 from coursework.submissions.files import SubmissionError
 from coursework.trouble import CourseError
@@ -60,16 +61,16 @@ class Progress:
 def graded_by(layout: Layout, module: Module) -> str:
     """Return what changes when a module's checks, given files or images do."""
     recipes = known_images()
-    digest = hashlib.sha256()
-    for name in (*module.images, *module.check_images, *module.cluster_images):
-        digest.update(recipes[name].digest.encode())
-    folders = (layout.given(module.slug), layout.starter(module.slug))
-    files = [layout.grader(module.slug) / "checks.py"]
-    files += [p for folder in folders for p in sorted(folder.rglob("*")) if p.is_file()]
-    for path in files:
-        digest.update(path.relative_to(layout.root).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    names = (*module.images, *module.check_images, *module.cluster_images)
+    laid = module_files(layout, module.slug)
+    return files_digest(
+        {
+            **{f"images/{name}": recipes[name].digest.encode() for name in names},
+            **{f"starter/{name}": data for name, data in laid.starter.items()},
+            **{f"given/{name}": data for name, data in laid.given.items()},
+            "checks.py": (layout.grader(module.slug) / "checks.py").read_bytes(),
+        }
+    )
 
 
 def left_to_grade(

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from coursework import files
 from coursework.checks.verdict import CheckResult, Report
 from coursework.report.lines import printable
 from coursework.trouble import CourseError
@@ -88,18 +87,7 @@ def write_whole(path: Path, text: str) -> None:
         CourseError: the disk is full, or the folder cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
-        ) as file:
-            try:
-                file.write(text.encode(errors="replace").decode())
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        files.write_whole(path, text.encode(errors="replace"), durable=True)
     except OSError as error:
         raise CourseError(
             f"{path.name} cannot be written.",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from coursework.engine import address
 from coursework.engine.packages import INSTALL_DOCKER
+from coursework.files import write_whole
 from coursework.layout import Layout, find_layout, user_cache
 from coursework.trouble import CourseError
 
@@ -86,10 +87,7 @@ def write_settings(settings: Path, users: Path) -> None:
 
 def write_secret(target: Path, text: str) -> None:
     """Write a file with credentials: nobody else may read it, not even for a moment."""
-    fresh = target.with_name(f"{target.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    fresh.replace(target)
+    write_whole(target, text.encode(), mode=0o600)
 
 
 def buildx_cache() -> Path:

@@ -1,6 +1,5 @@
 """The course's own container engine: a dockerd with all it needs of its own, started and ended."""
 
-import fcntl
 import hashlib
 import os
 import time
@@ -11,6 +10,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from coursework.engine import address, cgroups, leftovers, network, packages, processes, use
+from coursework.files import locked
 from coursework.layout import user_cache
 from coursework.trouble import CourseError
 
@@ -81,13 +81,8 @@ class PrivateEngine:
     @contextmanager
     def locked(self, progress: Callable[[str], None]) -> Iterator[None]:
         """Let one process at a time start or stop this engine."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                progress("waiting for another start or stop of the engine")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = "waiting for another start or stop of the engine"
+        with locked(self.folder / "lock", lambda: progress(waiting)):
             yield
 
     def start(self, progress: Callable[[str], None]) -> bool:

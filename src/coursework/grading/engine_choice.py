@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from coursework.engine import Engine
+from coursework.grading.warming import warming_answers
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
@@ -33,7 +34,6 @@ def engine_for(
         yield outer
         return
     # Loaded here: most modules need none of it, and their learners wait for a verdict.
-    from coursework.authoring.audit.answers import warming_answers  # noqa: PLC0415
     from coursework.sandbox.opening import open_fleet  # noqa: PLC0415
 
     _require(module, outer)

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +38,7 @@ from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
+from coursework.modules.module_files import module_files
 from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
@@ -59,20 +59,6 @@ class Watcher:
     on_result: Callable[[CheckResult], None] = lambda _: None
 
 
-def _laid_files(layout: Layout, slug: str, written: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the folder that is built: starter files, then written ones, then given ones again."""
-    starter, given = _folder_files(layout.starter(slug)), _folder_files(layout.given(slug))
-    return {**starter, **written, **given}
-
-
-def _folder_files(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
 def _base_images(dockerfile: bytes, known: tuple[str, ...]) -> list[str]:
     """Return the course's images that a Dockerfile names."""
     text = dockerfile.decode(errors="replace")
@@ -90,6 +76,7 @@ def grade(
     keep: bool = True,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     rootless: bool = False,
+    alone: bool = False,
     watcher: Watcher = Watcher(),
 ) -> Report:
     """Grade one answer to a module's exercise.
@@ -106,6 +93,7 @@ def grade(
         keep: leave the containers of failed checks up until the next check.
         limits: of each build.
         rootless: a cluster beside the answer has no root on this machine, where that can be had.
+        alone: the files are built as they are, without the module's starter and given ones.
         watcher: is told how it goes on.
 
     Raises:
@@ -113,7 +101,7 @@ def grade(
 
     """
     start = time.monotonic()
-    laid = _laid_files(layout, module.slug, files)
+    laid = dict(files) if alone else module_files(layout, module.slug).around(files)
     bases = _base_images(laid.get("Dockerfile", b""), module.images)
     ensure_images(engine, [*bases, *module.check_images], watcher.on_step)
     timings = {"images_s": time.monotonic() - start}

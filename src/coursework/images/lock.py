@@ -1,9 +1,9 @@
 """One process at a time makes what all processes of a user share."""
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from coursework.files import locked
 from coursework.layout import user_cache
 
 
@@ -18,12 +18,6 @@ def one_at_a_time(
         what: is made instead of images; a name of its own.
         does: what another process is said to do.
     """
-    path = user_cache() / f"{what}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell(f"another course command {does}: waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    waiting = f"another course command {does}: waiting for it"
+    with locked(user_cache() / f"{what}.lock", lambda: tell(waiting)):
         yield

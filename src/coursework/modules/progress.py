@@ -5,6 +5,7 @@ from itertools import groupby
 from pathlib import Path
 
 from coursework.checks.verdict import Report
+from coursework.files import write_whole
 from coursework.layout import Layout
 from coursework.modules.catalogue import Catalogue, Module, load_catalogue
 from coursework.modules.workspace import last_change
@@ -108,11 +109,8 @@ def write_start_page(layout: Layout) -> None:
     found = standings(layout, load_catalogue(layout))
     text = start_page(found)
     path = layout.root / "work" / START_PAGE
-    part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, "utf-8")
-        part.replace(path)
+        write_whole(path, text.encode())
     except OSError:
         return
 

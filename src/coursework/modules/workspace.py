@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from coursework.files import folder_files, write_whole
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
@@ -85,7 +86,7 @@ def reset_module(layout: Layout, slug: str, name: str = "") -> list[Reset]:
     try:
         done = [r for n, data in wanted.items() if (r := _reset(folder / n, data)) is not None]
         record |= {n: _digest(data) for n, data in wanted.items()}
-        _write(folder / _RECORD, json.dumps(record, indent=1, sort_keys=True).encode())
+        write_whole(folder / _RECORD, json.dumps(record, indent=1, sort_keys=True).encode())
     except OSError as error:
         raise CourseError(
             f"{folder} cannot be written.",
@@ -97,13 +98,13 @@ def reset_module(layout: Layout, slug: str, name: str = "") -> list[Reset]:
 
 def _reset(path: Path, data: bytes) -> Reset | None:
     if not path.exists():
-        _write(path, data)
+        write_whole(path, data)
         return Reset(path, None)
     if path.read_bytes() == data:
         return None
     kept = _free_name(path)
     path.rename(kept)
-    _write(path, data)
+    write_whole(path, data)
     return Reset(path, kept)
 
 
@@ -117,12 +118,7 @@ def _free_name(path: Path) -> Path:
 def _module_files(layout: Layout, slug: str) -> dict[str, bytes]:
     from coursework.authoring.derive import derive_lesson  # noqa: PLC0415 - slow to load
 
-    folder = layout.exercise(slug).parent
-    files = {
-        p.relative_to(folder).as_posix(): p.read_bytes()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file()
-    }
+    files = folder_files(layout.exercise(slug).parent)
     return {"lesson.ipynb": derive_lesson(layout, slug), **files}
 
 
@@ -158,7 +154,7 @@ def _start_module(layout: Layout, slug: str) -> list[Laid]:
     files = _module_files(layout, slug)
     laid = [_lay(folder, name, data, record) for name, data in files.items()]
     record["stamp"] = stamp
-    _write(record_path, json.dumps(record, indent=1, sort_keys=True).encode())
+    write_whole(record_path, json.dumps(record, indent=1, sort_keys=True).encode())
     return laid
 
 
@@ -187,7 +183,7 @@ def _lay(folder: Path, name: str, data: bytes, record: dict[str, str]) -> Laid:
         if present != record.get(name):
             return _lay_beside(path, data)
         state = "updated"
-    _write(path, data)
+    write_whole(path, data)
     record[name] = digest
     return Laid(path, state)
 
@@ -196,12 +192,5 @@ def _lay_beside(path: Path, data: bytes) -> Laid:
     digest = _digest(data)[:8]
     beside = path.with_name(f"{path.stem}.new-{digest}{path.suffix}")
     if not beside.exists():
-        _write(beside, data)
+        write_whole(beside, data)
     return Laid(beside, "beside")
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)

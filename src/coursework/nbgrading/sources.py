@@ -1,13 +1,14 @@
 """nbgrader's source versions: exercises with their solutions, derived from solutions/."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
 from coursework.authoring.build import Difference, write
-from coursework.authoring.derive import derive_source, folder_files
+from coursework.authoring.derive import derive_source
+from coursework.files import files_digest
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
+from coursework.modules.module_files import module_files
 
 
 def bring_sources_up_to_date(layout: Layout, folder: Path) -> list[str]:
@@ -46,13 +47,12 @@ def _recorded(folder: Path, slug: str) -> str:
 
 
 def _digest(layout: Layout, slug: str) -> str:
-    digest = hashlib.sha256()
-    files = {
-        "exercise.md": layout.solution(slug).read_bytes(),
-        "checks.py": (layout.grader(slug) / "checks.py").read_bytes(),
-        **folder_files(layout.starter(slug)),
-        **folder_files(layout.given(slug)),
-    }
-    for name, data in files.items():
-        digest.update(f"{name}\0{len(data)}\0".encode() + data)
-    return digest.hexdigest()
+    laid = module_files(layout, slug)
+    return files_digest(
+        {
+            "exercise.md": layout.solution(slug).read_bytes(),
+            "checks.py": (layout.grader(slug) / "checks.py").read_bytes(),
+            **{f"starter/{name}": data for name, data in laid.starter.items()},
+            **{f"given/{name}": data for name, data in laid.given.items()},
+        }
+    )

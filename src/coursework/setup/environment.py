@@ -1,17 +1,15 @@
 """The project's own environment in .venv, made with what every Python brings."""
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from coursework.engine import find_engine, packages
+from coursework.files import locked
 from coursework.trouble import CourseError
 
 OLDEST = (3, 11)
@@ -163,15 +161,6 @@ def install_packages() -> None:
         say(str(error))
 
 
-@contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Let one process at a time make this clone's environment."""
-    (root / ".course").mkdir(exist_ok=True)
-    with (root / ".course" / "bootstrap.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def prepare(root: Path) -> None:
     """Make a clone's environment, with the engine's packages meanwhile; do nothing if current.
 
@@ -181,15 +170,10 @@ def prepare(root: Path) -> None:
     environment = Environment(root)
     if environment.is_current():
         return
-    with _alone(root):
+    with locked(root / ".course" / "bootstrap.lock"):
         if environment.is_current():
             return
-        if (
-            not environment.find_uv()
-            and not _works("import pip")
-            and not _works("import ensurepip")
-        ):
-            install_venv()
+        environment.install_pip_where_missing()
         apt = threading.Thread(target=install_packages)
         apt.start()
         try:

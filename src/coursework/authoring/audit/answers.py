@@ -7,22 +7,17 @@ from importlib.resources import files
 from pathlib import Path
 
 from coursework.authoring.audit.subject import Subject
-from coursework.authoring.derive import NOTEBOOK, derive_exercise, folder_files
+from coursework.authoring.derive import NOTEBOOK, derive_exercise
 from coursework.authoring.diffs import DiffError
 from coursework.authoring.source import reference_files
-from coursework.layout import Layout
-from coursework.modules.catalogue import Module
+from coursework.files import folder_files
+from coursework.modules.module_files import answer_files, module_files, right_answers
 from coursework.submissions.notebook import parse_notebook
 
 SOLUTION, BLANK, WRONG, RIGHT, JUNK = "solution", "blank", "wrong", "right", "junk"
 JUNK_IMAGE = "python:3.13-slim"
-_NOT_LAID = "README.md"
 # Junk brings an image of its own: a module's Dockerfile, also a given one, is left away.
 _OF_THE_IMAGE = ("Dockerfile", ".dockerignore")
-# What decides which packages a build installs.
-_OF_A_BUILD = (
-    *_OF_THE_IMAGE, "package.json", "package-lock.json", "requirements.txt", "pyproject.toml",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,9 +59,12 @@ def answers_of(subject: Subject) -> list[Answer]:
     blank = parse_notebook(derive_exercise(layout, slug)[NOTEBOOK]).files
     answers = [Answer(SOLUTION, reference, source), Answer(BLANK, blank, source)]
     grader = layout.grader(slug)
-    answers += right_answers(layout, slug)
+    for name, files_of in right_answers(layout, slug).items():
+        answers.append(Answer(f"{RIGHT}/{name}", files_of, grader / RIGHT / name))
     wrong = [p for p in sorted(grader.glob(f"{WRONG}/*/*")) if p.is_dir()]
-    answers += [Answer(_name(p, grader), {**reference, **_laid(p)}, p) for p in wrong]
+    for path in wrong:
+        name = path.relative_to(grader).as_posix()
+        answers.append(Answer(name, {**reference, **answer_files(path)}, path))
     return [*answers, *_mutated(subject), *_junk(subject)]
 
 
@@ -77,60 +75,12 @@ def _mutated(subject: Subject) -> Iterator[Answer]:
             yield Answer(f"{WRONG}/{mistake.name}", mistake.answer, mistake.path)
 
 
-def right_answers(layout: Layout, slug: str) -> list[Answer]:
-    """Return the answers that people wrote in other designs."""
-    grader = layout.grader(slug)
-    folders = [p for p in sorted(grader.glob(f"{RIGHT}/*")) if p.is_dir()]
-    return [Answer(_name(folder, grader), _laid(folder), folder) for folder in folders]
-
-
-def _name(folder: Path, grader: Path) -> str:
-    return folder.relative_to(grader).as_posix()
-
-
-def _laid(folder: Path) -> dict[str, bytes]:
-    return {name: data for name, data in folder_files(folder).items() if name != _NOT_LAID}
-
-
 def _junk(subject: Subject) -> Iterator[Answer]:
     """Return programs that nobody wrote for this module, each with an image of its own."""
-    layout, slug = subject.layout, subject.slug
-    laid = {**folder_files(layout.starter(slug)), **folder_files(layout.given(slug))}
+    laid = module_files(subject.layout, subject.slug).around({})
     kept = {name: data for name, data in laid.items() if name not in _OF_THE_IMAGE}
     for folder in sorted(Path(str(files("coursework.authoring") / "junk")).iterdir()):
         if folder.is_dir():
             own = folder_files(folder)
             checks = subject.checks_file
             yield Answer(f"{JUNK}/{folder.name}", {**kept, **own}, checks, is_alone=True)
-
-
-@dataclass(frozen=True)
-class BareLayout(Layout):
-    """A clone whose modules give no files: an answer is built as it is."""
-
-    def given(self, slug: str) -> Path:
-        """Return a folder that does not exist."""
-        return self.state / "nothing" / slug
-
-    def starter(self, slug: str) -> Path:
-        """Return a folder that does not exist."""
-        return self.state / "nothing" / slug
-
-
-def warming_answers(layout: Layout, module: Module) -> list[dict[str, bytes]]:
-    """Return folders whose builds leave the steps of a module's right answers in a cache.
-
-    What the answers themselves say is left out: who looks through the cache finds no solution.
-
-    Raises:
-        CourseError: the exercise cannot be derived.
-    """
-    slug = module.slug
-    solution = reference_files(Subject(layout, module).exercise)
-    starter, given = folder_files(layout.starter(slug)), folder_files(layout.given(slug))
-    right = [solution, *(answer.files for answer in right_answers(layout, slug))]
-    return [{**starter, **_without_words(files), **given} for files in right]
-
-
-def _without_words(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name: data if Path(name).name in _OF_A_BUILD else b"" for name, data in files.items()}

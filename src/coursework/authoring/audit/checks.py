@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Subject, one_line
-from coursework.authoring.derive import folder_files
 from coursework.authoring.diffs import DiffError
 from coursework.authoring.mistakes import ENDING
 from coursework.authoring.source import reference_files
+from coursework.files import folder_files
 
 _POINTS_OF_A_MODULE = 10
 _HINTS = 2

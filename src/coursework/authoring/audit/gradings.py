@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cache
 
-from coursework.authoring.audit.answers import JUNK_IMAGE, Answer, BareLayout
+from coursework.authoring.audit.answers import JUNK_IMAGE, Answer
 from coursework.checks.verdict import Report
 from coursework.engine import Engine, start_engine
 from coursework.grading.engine_choice import engine_for
@@ -38,17 +38,17 @@ Outcome = Report | CourseError
 
 def grade_task(task: Task) -> Outcome:
     """Grade one answer; trouble of ours is an outcome too."""
-    layout = BareLayout(task.layout.root) if task.answer.is_alone else task.layout
     module = replace(task.module, images=(*task.module.images, JUNK_IMAGE))
     try:
         with engine_for(task.layout, module, _engine(), lambda _: None) as engine:
             return grade(
                 module,
                 task.answer.files,
-                layout=layout,
+                layout=task.layout,
                 engine=engine,
                 keep=False,
                 seed=task.seed,
+                alone=task.answer.is_alone,
             )
     except CourseError as error:
         return error

@@ -9,6 +9,8 @@ from coursework.engine import Engine
 
 # Lessons name what they make so; what others make in the same engine is no business of theirs.
 PREFIX = "lantern"
+# HTTP's Conflict; for a network that containers are still joined to, the engine says Forbidden.
+_IN_USE = (403, 409)
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +49,7 @@ def remove(engine: Engine, found: Leftover) -> None:
         return
     except APIError as error:
         # Another lesson uses it, or the engine removes it at this moment.
-        if error.status_code != 409:  # noqa: PLR2004 - HTTP's Conflict
+        if error.status_code not in _IN_USE:
             raise
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Subject
-from coursework.authoring.derive import folder_files, is_ignored
 from coursework.authoring.mistakes import ENDING
 from coursework.authoring.outputs import output_files
 from coursework.authoring.proof import PROOF
+from coursework.files import folder_files, is_ignored
 from coursework.layout import Layout
 from coursework.modules.catalogue import Catalogue
 

@@ -12,10 +12,11 @@ from coursework.authoring.outputs import Shown
 _ADDRESS = re.compile(r"\bhttps?://[^\s\"'<>()\[\]{}\\]+")
 # By such variables package managers and engines are told where to go.
 _TELLING_VARIABLE = re.compile(r"(proxy|index_url|registry|mirror)$", re.IGNORECASE)
+# Hosts that packages come from are called so; they may be this machine's alone.
+_OF_PACKAGES = re.compile(r"registry|mirror|proxy|cache|index|packages|pkg|artifact|nexus|pypi|npm"
+                          r"|pythonhosted|golang|\bdeb\b")  # fmt: skip
 _USUAL_HOMES = {Path("/root"), Path("/")}
 _SHORT_CHARACTERS = 6
-# Reserved for examples and private networks (RFC 2606, RFC 6761, RFC 9476).
-_NOBODY_S = ("localhost", "local", "internal", "example", "test", "invalid", "example.com")
 
 
 def without_folder(shown: Iterable[Shown], folder: Path, slug: str) -> tuple[Shown, ...]:
@@ -31,7 +32,7 @@ def without_folder(shown: Iterable[Shown], folder: Path, slug: str) -> tuple[Sho
 
 
 def private_words(shown: Shown, root: Path, lesson: str) -> list[str]:
-    """Return what a cell printed of this machine, and the hosts that it names.
+    """Return what a cell printed of this machine, and of where its packages come from.
 
     Args:
         shown: by the cell.
@@ -41,7 +42,7 @@ def private_words(shown: Shown, root: Path, lesson: str) -> list[str]:
     text = "\n".join(output for output in shown if isinstance(output, str))
     words = [word for word in _of_this_machine(root) if word in text]
     hosts = (urlsplit(address).hostname or "" for address in _ADDRESS.findall(text))
-    return [*words, *dict.fromkeys(h for h in hosts if _is_somebody_s(h) and h not in lesson)]
+    return [*words, *dict.fromkeys(h for h in hosts if _gives_packages(h) and h not in lesson)]
 
 
 def _of_this_machine(root: Path) -> Iterator[str]:
@@ -55,8 +56,7 @@ def _of_this_machine(root: Path) -> Iterator[str]:
             yield host
 
 
-def _is_somebody_s(host: str) -> bool:
-    """Tell whether a host is one of the internet: a name with dots, and no reserved one."""
-    is_number = not host.rpartition(".")[2].strip("0123456789")
-    reserved = any(host == name or host.endswith(f".{name}") for name in _NOBODY_S)
-    return "." in host and not is_number and not reserved
+def _gives_packages(host: str) -> bool:
+    """Tell whether a host is one of the internet's whose name speaks of packages."""
+    is_page = host.startswith(("docs.", "www."))
+    return "." in host and not is_page and bool(_OF_PACKAGES.search(host))

@@ -9,8 +9,9 @@ from coursework.authoring.audit.document import Document
 from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.subject import Subject, one_line
 from coursework.authoring.build import compare
-from coursework.authoring.derive import NOTEBOOK, folder_files
+from coursework.authoring.derive import NOTEBOOK
 from coursework.authoring.source import SourceError, read_cells
+from coursework.files import folder_files
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 

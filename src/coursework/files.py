@@ -1,0 +1,87 @@
+"""Files and folders: read by name, written whole or not at all, summed up, and locked."""
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from coursework.trouble import CourseError
+
+# What tools leave behind.
+_IGNORED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
+
+
+def is_ignored(path: Path) -> bool:
+    """Tell whether a file or folder is what a tool left behind."""
+    return path.name in _IGNORED
+
+
+def folder_files(folder: Path) -> dict[str, bytes]:
+    """Return the files of a folder by relative path, sorted; none where there is no folder.
+
+    Raises:
+        CourseError: one of them is a link.
+    """
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if any(map(is_ignored, (name, *name.parents))):
+            continue
+        if path.is_symlink():
+            raise CourseError(f"{path} is a link.", fix="copy the file instead")
+        if path.is_file():
+            files[name.as_posix()] = path.read_bytes()
+    return files
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = False) -> None:
+    """Write a file so that nobody ever sees half of it.
+
+    Args:
+        path: its folder is made where there is none.
+        data: the content.
+        mode: who may read it, from the first moment on.
+        durable: it is on the disk afterwards, also after a power cut.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def files_digest(files: Mapping[str, bytes]) -> str:
+    """Return one number, in hexadecimal digits, for files by name."""
+    content = sorted((name, hashlib.sha256(data).hexdigest()) for name, data in files.items())
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+@contextmanager
+def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let one process at a time do something; the kernel drops the lock however it ends.
+
+    Args:
+        path: of the lock file; its folder is made where there is none.
+        on_wait: is called where another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
