@@ -1,5 +1,4 @@
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,8 +7,6 @@ import pytest
 from coursework.checks import (
     Builder,
     Client,
-    Deadline,
-    Failure,
     Finished,
     Image,
     Meanwhile,
@@ -18,6 +15,7 @@ from coursework.checks import (
     Server,
     StartFailure,
     Story,
+    eventually,
     fail,
     points,
 )
@@ -65,16 +63,9 @@ class Machine:
 
     def board(self, port: int = PORT) -> Client:
         """Return a notice board on this machine, once it answers."""
-        board, deadline = self._sandbox.server(port), Deadline(SERVES_WITHIN_S)
-        while True:
-            try:
-                board.get("/api/version").expect(200)
-            except Failure:
-                if deadline.has_passed():
-                    raise
-                time.sleep(0.05)
-            else:
-                return board
+        board = self._sandbox.server(port)
+        eventually(lambda: board.get("/api/version").expect(200), within_s=SERVES_WITHIN_S)
+        return board
 
     def users_of_the_volume(self) -> list[str]:
         """Return the names of all containers with the notes, also of those that have ended."""

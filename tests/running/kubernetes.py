@@ -16,7 +16,7 @@ from coursework.engine import find_engine, start_engine
 from coursework.images import ensure_images, known_images, take_inventory
 from coursework.modules.catalogue import CLUSTER_IMAGE as IMAGE
 from coursework.trouble import CourseError
-from tests.running.groups import CLUSTERS, SHARED, ByFile
+from tests.running.groups import CLUSTERS, ByGroup, Groups, group_of
 
 _ENDS_WITHIN_S = 30
 
@@ -64,24 +64,31 @@ class Build:
 
 
 class Beside:
-    """Builds the image where the tests that were chosen want it and it is not there."""
+    """Builds the image where the tests that were chosen want it and it is not there.
 
-    def __init__(self) -> None:
+    Args:
+        groups: of the tests.
+    """
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
         self.build: Build | None = None
         self._was_looked_for = False
 
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """Begin as soon as the tests are known."""
-        wanted = any(test.endswith(tuple(f"@{group}" for group in CLUSTERS)) for test in ids)
+        wanted = any(self._groups.of(test) in CLUSTERS for test in ids)
         if wanted and not self._was_looked_for:
             self._was_looked_for = True
             self.build = None if is_there() else Build()
 
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ByFile | None:
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ByGroup | None:
         """Let clusters wait for their image, and nobody else."""
         if config.getvalue("dist") != "loadgroup":
             return None
-        return ByFile(config, log, lambda: self.build is not None and not self.build.is_over())
+        return ByGroup(
+            config, log, self._groups, lambda: self.build is not None and not self.build.is_over()
+        )
 
     def pytest_sessionfinish(self) -> None:
         """Leave no build behind."""
@@ -92,8 +99,7 @@ class Beside:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Wait for the image before a test begins: no test's time is spent on it."""
-    wanted = {name for name, group in SHARED.items() if group in CLUSTERS}
-    if wanted & set(getattr(item, "fixturenames", ())):
+    if group_of(item) in CLUSTERS:
         # What it cannot be built for is told by the fixture that starts the cluster.
         with suppress(CourseError):
             ensure_images(start_engine(), [IMAGE])

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.running.ending import Ending
+from tests.running.groups import Groups
 from tests.running.kubernetes import Beside
 from tests.running.progress import Progress
 
@@ -13,7 +14,9 @@ def pytest_configure(config: pytest.Config) -> None:
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if not config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
         return
-    beside = Beside()
+    groups = Groups()
+    beside = Beside(groups)
+    config.pluginmanager.register(groups, "groups-of-the-tests")
     config.pluginmanager.register(beside, "image-beside-the-tests")
     config.pluginmanager.register(Progress(terminal, beside), "progress-of-the-tests")
     config.pluginmanager.register(Ending(terminal), "ending-of-the-tests")
