@@ -20,7 +20,8 @@ def selector(workload: Json) -> str:
 
 def _requirement(expression: Json) -> str:
     """Return one of a selector's matchExpressions in the syntax of an API query."""
-    key, values = expression["key"], ",".join(expression.get("values") or [])
+    key = str(expression["key"])
+    values = ",".join(expression.get("values") or [])
     return {
         "In": f"{key} in ({values})",
         "NotIn": f"{key} notin ({values})",
