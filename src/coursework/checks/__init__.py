@@ -30,6 +30,7 @@ from coursework.checks.in_turn import Start
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
+from coursework.checks.patience import eventually
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
@@ -80,6 +81,7 @@ __all__ = [
     "Story",
     "Submission",
     "at_once",
+    "eventually",
     "fail",
     "points",
 ]
