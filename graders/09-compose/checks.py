@@ -113,7 +113,11 @@ def check_comes_up_whole(house: House, random: Random) -> None:
     if started := stack.containers("seed"):
         fail("no container of seed after up", started[0].name[:80], command=ALL)
     titles = [f"{random.word()} {random.text(4)}", f'The {random.word()}\'s "tale"']
-    stack.run("seed", *titles)
+    try:
+        stack.run("seed", *titles)
+    except Failure as failure:
+        failure.hint = "seed asks the database, so it needs what migrate needs to reach it"
+        raise
     shows = [{"title": title} for title in ("Hamlet", *titles)]
     house.door.get("/api/shows").expect(200, json={"shows": shows})
 

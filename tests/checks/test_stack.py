@@ -51,7 +51,7 @@ services:
   tool:
     image: busybox:1.37
     profiles: [tools]
-    entrypoint: [sh, -c, 'test "$$0" = seven']
+    entrypoint: [sh, -c, 'test "$$0" = seven || { echo "not $$0" >&2; false; }']
 networks: {front: {}, back: {}}
 secrets: {key: {file: key.txt}}
 """
@@ -151,6 +151,7 @@ def test_a_service_runs_once(services):
     with pytest.raises(Failure, match="saw exit code 1") as failed:
         services.run("tool", "eight")
     assert failed.value.command == "docker compose run --rm -T tool eight"
+    assert "not eight" in failed.value.__notes__[0]
     assert services.containers("tool") == []
 
 

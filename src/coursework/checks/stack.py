@@ -126,7 +126,7 @@ class Stack:
         Raises:
             Failure: it ends with another exit code than 0, or too late.
         """
-        self._obey("run", "--rm", "-T", service, *arguments, within_s=within_s)
+        self._obey("run", "--rm", "-T", service, *arguments, within_s=within_s, says=True)
 
     def config(self) -> dict[str, Any]:
         """Return what `docker compose config` says: the file with all that it takes in.
@@ -169,7 +169,8 @@ class Stack:
         require_engine(ran)
         return ran
 
-    def _obey(self, *words: str, within_s: float) -> Finished:
+    def _obey(self, *words: str, within_s: float, says: bool = False) -> Finished:
+        """Run docker compose, which must end well; what failed may be what it `says` itself."""
         ran = self.compose(*words, within_s=within_s)
         if ran.exit_code:
             command = _typed(words)
@@ -178,7 +179,7 @@ class Stack:
                 f"exit code 0 of {command}", f"exit code {ran.exit_code}: {reason}",
                 command=command, hint=_ENDED_WELL if _EXITED_WELL in reason else "",
             )  # fmt: skip
-            failure.add_note(self._log(reason) or ran.stderr)
+            failure.add_note(ran.log() if says else self._log(reason) or ran.stderr)
             raise failure
         return ran
 
