@@ -32,7 +32,7 @@ RIVALS = 6
 SID_LENGTH = 20
 # Values drawn from 64, or even from 16, letters agree in few places; a counter agrees in most.
 SID_DIFFERS = 12
-BRIEF_TTL_S = 3
+BRIEF_TTL_S = 4
 EARLIEST_S, LATEST_S = 1, 2
 ROUNDS, BATCHES = 5, 3
 AT_MOST_TIMES = 2
@@ -77,8 +77,8 @@ class BoxOffice:
 
     def new_password(self) -> str:
         """Return a password that nothing but itself is equal to."""
-        first, second, third = self.random.words(3)
-        return f"{first.title()} {second}{third} {self.random.integer(100, 999)}ž"
+        first, *more = self.random.words(6)
+        return f"{first.title()} {' '.join(more)} {self.random.integer(100, 999)}ž"
 
     def new_person(self, password: str = "") -> Person:
         """Register somebody."""
@@ -119,13 +119,13 @@ class BoxOffice:
         """Ask for another password."""
         return self._send("password", {"old": old, "new": new, **more}, sid)
 
-    def ask_token(self, person: Person) -> Reply:
+    def ask_token(self, person: Person, **more: object) -> Reply:
         """Ask for a token."""
-        return self._send("token", {"user": person.name, "password": person.password})
+        return self._send("token", {"user": person.name, "password": person.password, **more})
 
-    def token(self, person: Person) -> str:
+    def token(self, person: Person, **more: object) -> str:
         """Return a new token."""
-        reply = self.ask_token(person).expect(200, json={})
+        reply = self.ask_token(person, **more).expect(200, json={})
         value = reply.json()
         token = value.get("access_token") if isinstance(value, dict) else None
         if not isinstance(token, str):
@@ -228,7 +228,12 @@ def brief_session(
 )
 def check_signs_in_and_out(office: BoxOffice) -> None:
     """Register, log in, be known, log out: after that a copied cookie is dead"""
-    person, other = office.new_person(), office.new_person()
+    person, other = Person(office.random.word(), office.new_password()), office.new_person()
+    registered = office.register(person).expect(201)
+    if (cookie := cookie_of(registered)) and cookie.value:
+        expect_unknown(
+            office.me(cookie.value), "the cookie of a registration, which logs nobody in"
+        )
     expect_unknown(office.server.get("/api/me"), "/api/me without cookie and token")
     expect_unknown(office.me(office.random.hex(32)), "a cookie that nobody has issued")
     reply = office.login(person).expect(204)
@@ -796,6 +801,8 @@ def ignores_roles_in_bodies(office: BoxOffice, store: Store) -> None:
     reply = office.change(sid, person.password, new, **more, user=victim.name, name=victim.name)
     sid = sid_after(reply, sid)
     expect_known(office.me(sid), person)
+    token = office.token(Person(person.name, new), **more, sub=victim.name)
+    expect_known(office.me_by(token), person)
     if (role := store.run("HGET", f"user:{person.name}", "role")) != "customer":
         fail(f"role customer in the hash user:{person.name}", f"{role}")
     office.log_in(victim)
@@ -838,7 +845,10 @@ def ends_sessions_at_a_new_password(office: BoxOffice) -> None:
     office.change(asking, person.password, new[:9]).expect(400, json=weak)
     expect_known(office.me(stolen), person)
     office.log_in(person)
-    asking = sid_after(office.change(asking, person.password, new), asking)
+    reply = office.change(asking, person.password, new)
+    asking = sid_after(reply, asking)
+    if cookie_of(reply):
+        expect_good_cookie(reply)
     expect_unknown(office.me(stolen), "a session that began before the new password")
     expect_known(office.me(asking), person)
     expect_known(office.me(others), other)
