@@ -17,6 +17,7 @@ from coursework.checks import (
     Server,
     Start,
     at_once,
+    eventually,
     fail,
     points,
 )
@@ -149,25 +150,28 @@ def check_stays_responsive(server: Server, random: Random) -> None:
     """While 12 codes are computed, GET /api/users goes on answering, and the codes are right"""
     for path in ("/api/ticket-code", "/api/ticket-code?name="):
         server.get(path).expect(400, json={"error": "name_required"})
-    for _ in range(RUSHES):
-        names = [f"{random.text(3)} & {random.word()}+%41" for _ in range(NAMES)]
-        asked = random.shuffled(names * (CODES_AT_ONCE // NAMES))
-        answers, greetings = rush(server, asked)
-        slowest = max(greetings, key=lambda reply: reply.elapsed_s)
-        computing_s = max(reply.elapsed_s for reply in answers)
-        limit_s = max(ANSWER_WITHIN_S, computing_s * ANSWER_WITHIN_SHARE)
-        if slowest.elapsed_s < limit_s:
-            break
-    else:
-        fail(
-            f"an answer in {limit_s * 1000:.0f} ms while {CODES_AT_ONCE} codes are computed",
-            f"an answer after {slowest.elapsed_s * 1000:.0f} ms, in each of {RUSHES} attempts",
-            command=retype_rush(server.port),
-        )
+    names, asked, answers = eventually(lambda: quick_rush(server, random), attempts=RUSHES)
     with ThreadPoolExecutor(2) as pool:
         codes = dict(zip(names, pool.map(ticket_code, names), strict=True))
     for answer, name in zip(answers, asked, strict=True):
         answer.expect(200, json={"code": codes[name]})
+
+
+def quick_rush(server: Server, random: Random) -> tuple[list[str], list[str], list[Reply]]:
+    """Ask for codes, and expect quick greetings meanwhile; give names, those asked, and answers."""
+    names = [f"{random.text(3)} & {random.word()}+%41" for _ in range(NAMES)]
+    asked = random.shuffled(names * (CODES_AT_ONCE // NAMES))
+    answers, greetings = rush(server, asked)
+    slowest_s = max(reply.elapsed_s for reply in greetings)
+    computing_s = max(reply.elapsed_s for reply in answers)
+    limit_s = max(ANSWER_WITHIN_S, computing_s * ANSWER_WITHIN_SHARE)
+    if slowest_s >= limit_s:
+        fail(
+            f"an answer in {limit_s * 1000:.0f} ms while {CODES_AT_ONCE} codes are computed",
+            f"an answer after {slowest_s * 1000:.0f} ms, in each of {RUSHES} attempts",
+            command=retype_rush(server.port),
+        )
+    return names, asked, answers
 
 
 def rush(server: Server, names: list[str]) -> tuple[list[Reply], list[Reply]]:

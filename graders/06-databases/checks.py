@@ -22,6 +22,7 @@ from coursework.checks import (
     StartFailure,
     Story,
     at_once,
+    eventually,
     fail,
     points,
 )
@@ -267,10 +268,12 @@ def answers_503_while_away(office: BoxOffice, postgres: Postgres, user: str, sho
 
 def wait_until_back(office: BoxOffice, user: str) -> None:
     """Return the server some attempts to notice that its database is back."""
-    for _ in range(20):
-        if (reply := office.wallet(user)).status == 200:
-            return
-    fail("an answer from the database once it is back", f"still {reply.status}")
+
+    def is_back() -> None:
+        if (reply := office.wallet(user)).status != 200:
+            fail("an answer from the database once it is back", f"still {reply.status}")
+
+    eventually(is_back, attempts=20)
 
 
 @points(

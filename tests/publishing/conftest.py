@@ -18,6 +18,8 @@ from tests.authoring.conftest import ALPHA, BETA, edit
 ROOT = Path(__file__).parents[2]
 ANSWER = "nobody may read this line of the answer"
 LARGE_PICTURE = Picture(b"\x89PNG" + bytes(100_001))
+# The guide for authors has these lines of a new module's solution in an example.
+SHOWN_TO_AUTHORS = ("self.send_error(404)", '"Content-Type", "application/json")')
 PICTURE = "\n## A picture\n\n```mermaid\nflowchart LR\n    reader --> page\n```\n"
 
 
@@ -41,6 +43,8 @@ def published(tmp_path_factory) -> Layout:
     for slug in (ALPHA, BETA):
         solution = layout.solution(slug)
         text = solution.read_text("utf-8").replace("# END", f"# {ANSWER}\n# END")
+        for line in SHOWN_TO_AUTHORS:
+            text = text.replace(line, f"{line}  # in {slug}")
         solution.write_text(text, "utf-8")
     _show(layout, ALPHA, LARGE_PICTURE)
     _show(layout, BETA)

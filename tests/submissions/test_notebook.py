@@ -152,6 +152,14 @@ def test_a_notebook_that_is_not_there_is_said(tmp_path):
         read_notebook(tmp_path / "none.ipynb")
 
 
+def test_a_notebook_of_another_module_says_which():
+    """It is told before anything else is compared; one that names none is taken."""
+    data = notebook(code("x"), metadata={"coursework": {"module": "06-databases"}})
+    with pytest.raises(SubmissionError, match="answers 06-databases, not 02-first-server"):
+        parse_notebook(data, module="02-first-server", checks=["quick_start"])
+    assert parse_notebook(notebook(code("x")), module="02-first-server").module is None
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

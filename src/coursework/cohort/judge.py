@@ -1,6 +1,6 @@
 """One submission judged: by a process of its own, in a sandbox that is thrown away afterwards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -13,12 +13,13 @@ from coursework.cohort.worker import Job, Worker
 from coursework.containers.building import Limits
 from coursework.engine import Engine, address
 from coursework.grading.grade import list_checks
-from coursework.grading.handed_in import read_submission, refused
+from coursework.grading.handed_in import refused
 from coursework.grading.warming import warming_answers
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.sandbox import Fleet, open_fleet
 from coursework.submissions.files import SubmissionError
+from coursework.submissions.notebook import parse_notebook
 from coursework.trouble import CourseError
 
 GRADED_WITHIN_S = 420.0
@@ -104,9 +105,9 @@ class Judge:
         """
         learner, slug = submission.learner, self.module.slug
         try:
-            notebook = submission.read()
             # What cannot be read needs no sandbox.
-            read_submission(notebook, slug, [c.name for c in self._checks])
+            names = [check.name for check in self._checks]
+            files = parse_notebook(submission.read(), checks=names, module=slug).files
         except SubmissionError as error:
             checks = tuple(refused(check, error) for check in self._checks)
             return Result(learner, slug, key, Report(slug, "", 0, checks))
@@ -115,7 +116,7 @@ class Judge:
             if self.fleet and attempt > 1:
                 self.fleet.want_another()
             try:
-                report = self._attempt(notebook, worker)
+                report = self._attempt(files, worker)
             except CourseError as error:
                 self._require_engine()
                 trouble = error
@@ -127,19 +128,19 @@ class Judge:
         checks = tuple(_unjudged(check, trouble) for check in self._checks)
         return Result(learner, slug, key, Report(slug, "", 0, checks), str(trouble), _ATTEMPTS)
 
-    def _attempt(self, notebook: bytes, worker: Worker) -> Report:
+    def _attempt(self, files: Mapping[str, bytes], worker: Worker) -> Report:
         if self.fleet is None:
-            return worker.grade(self._job(notebook, self.outer), self.within_s)
+            return worker.grade(self._job(files, self.outer), self.within_s)
         sandbox, engine = self.fleet.take()
         try:
-            report = worker.grade(self._job(notebook, engine), self.within_s)
+            report = worker.grade(self._job(files, engine), self.within_s)
             sandbox.require_intact()
             return report
         finally:
             self.fleet.throw_away(sandbox)
 
-    def _job(self, notebook: bytes, engine: Engine) -> Job:
-        return Job(self.layout, self.module, notebook, engine, self.limits)
+    def _job(self, files: Mapping[str, bytes], engine: Engine) -> Job:
+        return Job(self.layout, self.module, files, engine, self.limits)
 
     def _require_engine(self) -> None:
         """Stop everything where this machine's engine is gone: no submission is to blame."""

@@ -6,6 +6,7 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -29,14 +30,14 @@ class Job:
     Args:
         layout: the clone.
         module: that is answered.
-        notebook: the submission's bytes.
+        files: as the submission's notebook writes them.
         engine: where to build and run.
         limits: of each build.
     """
 
     layout: Layout
     module: Module
-    notebook: bytes
+    files: Mapping[str, bytes]
     engine: Engine
     limits: Limits
 
@@ -115,9 +116,7 @@ def _answer(job: Job) -> Any:
     from coursework.grading.handed_in import grade_handed_in  # noqa: PLC0415 - slow to load, once
 
     try:
-        report = grade_handed_in(
-            job.layout, job.module, job.notebook, lambda: job.engine, limits=job.limits
-        )
+        report = grade_handed_in(job.layout, job.module, job.files, job.engine, job.limits)
     except CourseError as error:
         return error.what, error.why
     except BaseException as error:  # noqa: BLE001 - whatever a lost engine brings about

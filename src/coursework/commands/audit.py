@@ -26,6 +26,7 @@ _SLOWEST = 5
     "--jobs",
     type=click.IntRange(1, 64),
     help="Gradings at a time; by default one for each core, up to 4, and one with --repeat."
+    " Answers that share a cluster are graded one after another."
     " An answer that is not as it must be is graded once more, alone.",
 )
 @click.option(

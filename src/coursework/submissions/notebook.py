@@ -170,7 +170,7 @@ def read_notebook_cells(path: Path) -> tuple[NotebookCell, ...]:
 
 
 def parse_notebook(
-    data: bytes, *, name: str = "the notebook", checks: Sequence[str] = ()
+    data: bytes, *, name: str = "the notebook", checks: Sequence[str] = (), module: str = ""
 ) -> Submission:
     """Read the files out of a notebook's bytes; nothing in it is run.
 
@@ -178,19 +178,25 @@ def parse_notebook(
         data: the notebook's file, in nbformat 4.
         name: how messages call it.
         checks: names of the checks whose cells must be there, each once.
+        module: that it may not name another one than.
 
     Raises:
-        SubmissionError: the notebook is damaged, or a file in it is refused.
+        SubmissionError: the notebook is damaged or another module's, or a file in it is refused.
 
     """
     notebook = _parsed(data, name)
     cells = notebook["cells"]
     sources = [(_cell_source(c, name, i + 1), _mapping(c)) for i, c in enumerate(cells)]
+    course = _mapping(_mapping(notebook.get("metadata")).get("coursework"))
+    named = course.get("module") if isinstance(course.get("module"), str) else None
+    if module and named not in (None, module):
+        raise SubmissionError(
+            f"{name} answers {str(named)[:40]}, not {module}.",
+            fix=f"hand in work/{module}/exercise.ipynb",
+        )
     _refuse_changed_checks(cells, [check_cell_id(c) for c in checks], name)
     files = written_files(text for text, cell in sources if cell.get("cell_type") == "code")
-    course = _mapping(_mapping(notebook.get("metadata")).get("coursework"))
-    module = course.get("module")
-    return Submission(files, module if isinstance(module, str) else None)
+    return Submission(files, named)
 
 
 def read_notebook(path: Path, *, checks: Sequence[str] = ()) -> Submission:

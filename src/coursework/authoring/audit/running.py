@@ -18,6 +18,8 @@ from coursework.trouble import CourseError
 # Junk is mostly waited for: several at a time disturb no verdict of theirs.
 _JUNK_PROCESSES = 4
 
+Chosen = tuple[Subject, Answer]
+
 
 @dataclass(frozen=True)
 class Graded:
@@ -67,7 +69,7 @@ def _is_meant(name: str, wanted: str) -> bool:
 
 
 def grade_answers(
-    chosen: Sequence[tuple[Subject, Answer]],
+    chosen: Sequence[Chosen],
     *,
     jobs: int,
     repeat: int,
@@ -77,37 +79,51 @@ def grade_answers(
 
     Args:
         chosen: with their modules.
-        jobs: gradings at a time; what is not as it must be is then graded once more, alone.
+        jobs: gradings at a time, one where answers share a cluster; what is not as it must be is
+            graded once more, alone.
         repeat: gradings of each answer.
         tell: is told each grading that ended.
     """
     _prepare_images(chosen, tell)
-    total, done = len(chosen) * repeat, 0
-    doubtful: list[Graded] = []
     # Answers of one round get the same random values: what they have in common is built once.
     seeds = [secrets.randbelow(2**32) for _ in range(repeat)]
-    for is_junk in (False, True):
-        part = [(s, a) for s, a in chosen if (a.kind == JUNK) == is_junk for _ in seeds]
-        tasks = [
-            Task(s.layout, s.module, a, seed)
-            for (s, a), seed in zip(part, itertools.cycle(seeds), strict=False)
-        ]
-        processes = max(jobs, _JUNK_PROCESSES) if is_junk else jobs
-        outcomes: dict[int, Outcome] = {}
-        for place, outcome in grade_tasks(tasks, processes):
-            outcomes[place] = outcome
-            done += 1
-            subject, answer = part[place]
-            tell(f"[{done}/{total}] {subject.slug} {answer.name}")
-            group = range(place - place % repeat, place - place % repeat + repeat)
-            if all(number in outcomes for number in group):
-                graded = Graded(subject, answer, tuple(outcomes.pop(n) for n in group))
-                if processes > 1 and repeat == 1 and any(graded.findings()):
-                    doubtful.append(graded)
-                else:
-                    yield graded
+    doubtful: list[Graded] = []
+    total, done = len(chosen) * repeat, itertools.count(1)
+    for part, processes in _parts(chosen, jobs):
+        for graded in _grade_part(
+            part, processes, seeds, lambda name: tell(f"[{next(done)}/{total}] {name}")
+        ):
+            if processes > 1 and repeat == 1 and any(graded.findings()):
+                doubtful.append(graded)
+            else:
+                yield graded
     for graded in doubtful:
         yield _graded_alone(graded, seeds[0], tell)
+
+
+def _parts(chosen: Sequence[Chosen], jobs: int) -> Iterator[tuple[list[Chosen], int]]:
+    """Yield the answers in parts, each with how many are graded at a time."""
+    written = [(s, a) for s, a in chosen if a.kind != JUNK]
+    yield [(s, a) for s, a in written if not s.module.cluster_images], jobs
+    # Answers that share the node of one cluster hold each other up: a rollout is judged by time.
+    yield [(s, a) for s, a in written if s.module.cluster_images], 1
+    yield [(s, a) for s, a in chosen if a.kind == JUNK], max(jobs, _JUNK_PROCESSES)
+
+
+def _grade_part(
+    part: Sequence[Chosen], processes: int, seeds: Sequence[int], tell: Callable[[str], None]
+) -> Iterator[Graded]:
+    """Grade each answer once with each seed, and yield it when all its runs are done."""
+    tasks = [Task(s.layout, s.module, a, seed) for s, a in part for seed in seeds]
+    outcomes: dict[int, dict[int, Outcome]] = {}
+    for place, outcome in grade_tasks(tasks, processes):
+        number, run = divmod(place, len(seeds))
+        subject, answer = part[number]
+        tell(f"{subject.slug} {answer.name}")
+        runs = outcomes.setdefault(number, {})
+        runs[run] = outcome
+        if len(runs) == len(seeds):
+            yield Graded(subject, answer, tuple(runs[n] for n in range(len(seeds))))
 
 
 def _graded_alone(graded: Graded, seed: int, tell: Callable[[str], None]) -> Graded:
@@ -118,7 +134,7 @@ def _graded_alone(graded: Graded, seed: int, tell: Callable[[str], None]) -> Gra
     return replace(graded, outcomes=(outcome,))
 
 
-def _prepare_images(chosen: Sequence[tuple[Subject, Answer]], tell: Callable[[str], None]) -> None:
+def _prepare_images(chosen: Sequence[Chosen], tell: Callable[[str], None]) -> None:
     """Make all base images first, where a person is told what takes long."""
     names = [JUNK_IMAGE]
     for module in {subject.slug: subject.module for subject, _ in chosen}.values():
