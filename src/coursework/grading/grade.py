@@ -24,6 +24,7 @@ from coursework.checks import (
     randomness,
     sandbox,
     server,
+    stack,
     store,
 )
 from coursework.checks.load import call_before_release
@@ -43,7 +44,7 @@ from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
-_WORDS = (builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, store)
+_WORDS = (builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, stack, store)
 
 
 @dataclass(frozen=True)
