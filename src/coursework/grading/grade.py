@@ -24,6 +24,7 @@ from coursework.checks import (
     randomness,
     sandbox,
     server,
+    stack,
     store,
 )
 from coursework.checks.load import call_before_release
@@ -44,7 +45,7 @@ from coursework.submissions.names import missed_files
 from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
-_WORDS = (builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, store)
+_WORDS = (builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, stack, store)
 
 
 @dataclass(frozen=True)
