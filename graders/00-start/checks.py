@@ -131,5 +131,5 @@ def check_says_not_found(server: Server, random: Random) -> None:
     paths = (f"/{one}", f"/{two}.html", f"/{three}/tonight.txt", f"/{four}/", "/Dockerfile")
     for path in paths:
         reply = server.get(path)
-        if reply.status != 404:  # noqa: PLR2004 - the status that the contract names
+        if reply.status != 404:
             reply.fail(f"404 to GET {path}")
