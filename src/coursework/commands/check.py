@@ -83,7 +83,8 @@ def _check(
                 seed=seed,
                 watcher=Watcher(on_step, on_result),
             )
-    report = replace(report, warnings=target.differences(submission))
+    told = (*report.warnings, *submission.warnings, *target.differences(submission))
+    report = replace(report, warnings=told)
     next_step = "" if only else record_report(layout, report)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
