@@ -84,6 +84,13 @@ def notes():
 @pytest.fixture
 def cluster(node, notes):
     """Return the cluster as a check holds it; its namespaces are removed afterwards."""
+    with cluster_of(node, notes) as made:
+        yield made
+
+
+@contextmanager
+def cluster_of(node, notes):
+    """Hold a cluster as a check does, and remove its namespaces at the end."""
     with open_run(CLUSTER_MODULE.slug) as run:
         made = Cluster(
             node, notes, prefix=f"check-{run.run_id}", labels=run.labels, files={"k8s/a": b""}

@@ -21,7 +21,7 @@ def server(image: Image) -> Server:
 
 @pytest.fixture(scope="session")
 def port(random: Random) -> int:
-    """A port that nobody can type in beforehand."""
+    """A port that cannot be hard-coded."""
     return random.port()
 
 
@@ -46,7 +46,7 @@ def moved_server(image: Image, port: int) -> Server:
     link="Two ways to say where a body ends",
 )
 def check_counts_bytes(server: Server, moved_server: Server, random: Random) -> None:
-    """On the port of PORT, lines end in CRLF, and Content-Length counts the bytes of the body"""
+    """On the port given in PORT, lines end in CRLF, and Content-Length counts the body's bytes"""
     expect_text(moved_server.get("/"), "Lantern box office\n")
     text = f"{random.text(6)} {random.word()} %41+"
     with server.connect() as line:
@@ -74,7 +74,7 @@ def check_counts_bytes(server: Server, moved_server: Server, random: Random) -> 
     link="A packet is not a request",
 )
 def check_reads_whole_requests(server: Server, random: Random) -> None:
-    """A request is answered when it is whole, in however many packets it comes"""
+    """A request is answered once it is complete, in however many packets it arrives"""
     word = random.word()
     with server.connect() as line:
         line.send_in_pieces([bytes([byte]) for byte in request("GET", f"/echo/{word}")])
@@ -107,7 +107,7 @@ def check_reads_whole_requests(server: Server, random: Random) -> None:
     link="One connection, many requests",
 )
 def check_keeps_connections(server: Server, random: Random) -> None:
-    """Requests of one connection are answered in order, until Connection: close"""
+    """Requests on one connection are answered in order, until Connection: close"""
     words = random.words(5)
     note = random.bytes(40)
     with server.connect() as line:
@@ -183,7 +183,7 @@ def check_reads_both_framings(server: Server, random: Random) -> None:
     link="When two servers read one request differently",
 )
 def check_refuses_ambiguity(server: Server, random: Random) -> None:
-    """What is unclear is refused, what is unknown is named, and HEAD has no body"""
+    """Unclear requests get 400, unknown paths 404, wrong methods 405, and HEAD has no body"""
     word, note = random.word(), random.bytes(30)
     for unclear in unclear_requests():
         with server.connect() as line:
@@ -225,7 +225,7 @@ def check_refuses_ambiguity(server: Server, random: Random) -> None:
     link="What it costs in production",
 )
 def check_serves_while_others_wait(server: Server, random: Random) -> None:
-    """While 40 connections are silent and one is half-way, a request is answered in 500 ms"""
+    """With 40 silent connections and one half a request, another is answered within 500 ms"""
     word = random.word()
     server.get("/").expect(200)
     with at_once(lambda _: server.connect(), range(SILENT_CONNECTIONS)) as crowd:
@@ -255,7 +255,7 @@ def request(
 
 
 def expect_text(reply: Reply, text: str, headers: dict[str, str | None] | None = None) -> None:
-    """The reply is this text, and its type says that it is UTF-8."""
+    """Expect this text, with a type that says it is UTF-8."""
     reply.expect(200, type=PLAIN, body=text, headers=headers)
     _, _, parameters = reply.headers["Content-Type"].partition(";")
     if parameters.replace(" ", "").replace('"', "").lower() != "charset=utf-8":
@@ -263,7 +263,7 @@ def expect_text(reply: Reply, text: str, headers: dict[str, str | None] | None =
 
 
 def expect_same_head(server: Server, path: str, headers: dict[str, str]) -> None:
-    """HEAD is answered as GET is: the same status, type and length."""
+    """Expect HEAD to be answered like GET: the same status, type and length."""
     whole, head = server.get(path, headers=headers), server.request("HEAD", path, headers=headers)
     head.expect(whole.status, headers={"Content-Length": str(len(whole.body))})
     if head.headers.get("Content-Type") != whole.headers.get("Content-Type"):
@@ -281,7 +281,7 @@ def chunked_request(chunks: list[bytes], trailer: bytes = b"X-Trailer: ignored\r
 
 
 def unclear_requests() -> list[bytes]:
-    """Return requests that a server must not guess about."""
+    """Return requests about which a server must not guess."""
     both = {"Transfer-Encoding": "chunked"}
     return [
         b"GET / HTTP/1.1\r\n\r\n",
@@ -301,7 +301,7 @@ def percent_encoded(text: str) -> str:
 
 
 def expect_note(server: Server, reply: Reply, note: bytes) -> str:
-    """The note was taken, and comes back from the place that the reply names."""
+    """Expect that the note was taken and comes back from the place the reply names; return it."""
     reply.expect(201, headers={"Location": None})
     place = reply.headers["Location"]
     if not PLACE.fullmatch(place):
@@ -311,7 +311,7 @@ def expect_note(server: Server, reply: Reply, note: bytes) -> str:
 
 
 def expect_refused(reply: Reply, allowed: set[str]) -> None:
-    """The method is refused, and the allowed ones are named."""
+    """Expect the method to be refused and the allowed ones to be named."""
     reply.expect(405, headers={"Allow": None})
     named = {method.strip() for method in reply.headers["Allow"].split(",")}
     if named != allowed:

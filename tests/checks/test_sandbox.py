@@ -27,6 +27,7 @@ case "$1" in
   wait) sleep 60 & sleep 60 ;;
   leave) sleep 60 & ;;
   flood) cat /dev/zero ;;
+  read) cat lib/words.txt notes.txt ;;
   up) docker run --detach --name web --publish 127.0.0.1:8080:80 --volume web-data:/data "$2" \
         sh -c 'echo hello > index.html && exec httpd -f -p 80' ;;
 esac
@@ -66,6 +67,14 @@ def test_a_script_has_arguments_variables_and_input(run, sandbox):
     assert ran.stderr == "it's a  b ops.sh\n"
     assert run.evidence.log(None) == "it's a  b ops.sh"
     assert run.evidence.command(None) == """BANNER='a  b' sh ops.sh tell 'it'"'"'s' < FILE"""
+
+
+def test_further_files_lie_beside_a_script(sandbox):
+    """Each at its path; the script's input is its own, and the next run begins without them."""
+    files = {"lib/words.txt": b"to be\n", "notes.txt": "or not\n"}
+    assert sandbox.run("ops.sh", "read", files=files, stdin=b"unread").stdout == "to be\nor not\n"
+    assert sandbox.run("ops.sh", "tell", "again", files=files, stdin=b"read").stdout == "read"
+    assert sandbox.run("ops.sh", "read").exit_code != 0
 
 
 def test_a_script_must_end_and_must_not_print_without_end(sandbox):

@@ -13,7 +13,9 @@ from pathlib import Path
 import requests
 
 from coursework.checks.deadline import Deadline
+from coursework.containers.runs import open_run
 from coursework.sandbox.place import socket_folders
+from tests.clone import own
 
 _HELPER = "busybox:1.37"
 # Where whoever got to the machine's files would begin to write.
@@ -27,19 +29,21 @@ def neighbour_container(engine, folder):
     """Run a neighbour with a file and a process, and keep a file of this machine beside it."""
     word = secrets.token_hex(8)
     (folder / "canary").write_text(word)
-    container = engine.client.containers.run(
-        _HELPER, ["sh", "-c", f"echo {word} > /canary; exec sleep 9999"], detach=True
-    )
-    try:
-        yield
-        container.reload()
-        assert container.status == "running"
-        assert container.attrs["RestartCount"] == 0
-        assert container.exec_run(["cat", "/canary"]).output.decode().strip() == word
-        assert len(container.top()["Processes"]) == 1
-        assert (folder / "canary").read_text() == word
-    finally:
-        container.remove(force=True)
+    with open_run(own("95-neighbour")) as run:
+        container = engine.client.containers.run(
+            _HELPER, ["sh", "-c", f"echo {word} > /canary; exec sleep 9999"], detach=True,
+            labels=run.labels,
+        )  # fmt: skip
+        try:
+            yield
+            container.reload()
+            assert container.status == "running"
+            assert container.attrs["RestartCount"] == 0
+            assert container.exec_run(["cat", "/canary"]).output.decode().strip() == word
+            assert len(container.top()["Processes"]) == 1
+            assert (folder / "canary").read_text() == word
+        finally:
+            container.remove(force=True)
 
 
 class NeighbourSandbox:

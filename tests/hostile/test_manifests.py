@@ -4,6 +4,7 @@ import pytest
 
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure
+from tests.conftest import Notes, cluster_of
 
 pytestmark = pytest.mark.engine
 
@@ -135,13 +136,20 @@ spec:
 """ % ("n" * 63)
 
 
+@pytest.fixture(scope="module")
+def empty(node):
+    """Return a namespace that stays empty: what is refused leaves nothing to the next."""
+    with cluster_of(node, Notes()) as cluster:
+        yield cluster.create_namespace()
+
+
 @pytest.mark.parametrize(("manifest", "words"), HOSTILE.values(), ids=HOSTILE.keys())
-def test_it_is_refused_in_the_api_servers_words(namespace, manifest, words):
-    text = manifest.replace("NAMESPACE", namespace.name)
+def test_it_is_refused_in_the_api_servers_words(empty, manifest, words):
+    text = manifest.replace("NAMESPACE", empty.name)
     with pytest.raises(Failure) as refused:
-        namespace.apply({"k8s/all.yaml": text.encode()})
+        empty.apply({"k8s/all.yaml": text.encode()})
     assert words in refused.value.saw
-    assert not namespace.all_of("pods")
+    assert not empty.all_of("pods")
 
 
 def test_policies_of_one_keep_none_of_another_from_being_written(cluster):

@@ -99,7 +99,7 @@ class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
         super()._assign_work_unit(node)
 
     def remove_node(self, node: Any) -> str | None:
-        """Give up the test that a lost worker was running; what it had left is run by others."""
+        """Return up the test that a lost worker was running; what it had left is run by others."""
         work = self.assigned_work.get(node, {})
         for scope in [scope for scope, unit in work.items() if all(unit.values())]:
             del work[scope]

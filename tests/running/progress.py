@@ -10,6 +10,7 @@ import pytest
 from tests.running.kubernetes import Beside
 
 _TOLD_EVERY_S = 20.0
+_SHOWN = 60
 
 
 class Progress:
@@ -62,9 +63,14 @@ class Progress:
         parts = [f"{minutes}:{seconds:02} {self._done} of {self._all} tests"]
         parts += [f"{failed} failed"] if failed else []
         parts += [
-            f"{name.rpartition('/')[2]} {now - since:.0f} s"
+            f"{_short(name)} {now - since:.0f} s"
             for name, since in sorted(self._running.items(), key=lambda item: item[1])
         ]
         if (build := self._beside.build) and not build.is_over():
             parts.append(build.last_line())
         return " · ".join(parts)
+
+
+def _short(test: str) -> str:
+    path, _, name = test.partition("::")
+    return f"{path.rpartition('/')[2]}::{name if len(name) <= _SHOWN else name[:_SHOWN] + '…'}"

@@ -11,6 +11,8 @@ _INHERITED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 def pytest_configure(config: pytest.Config) -> None:
     """Hear signals that a background job was started deaf to: children inherit the deafness."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        # Whoever ends the run from elsewhere, such as a CI, wants it tidied up, too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         return
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -10,6 +10,7 @@ It asks for fixtures by name:
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
+- `stack`: a `Stack`, the answer's compose file in that engine;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `submission`: the `Submission`, its files by path;
 - `random`: `Random` values, new in each run.
@@ -20,6 +21,7 @@ Fixtures of module scope that start containers are started side by side before t
 from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
+from coursework.checks.composed import Composed
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure, fail
 from coursework.checks.finished import Finished
@@ -35,6 +37,7 @@ from coursework.checks.randomness import Random
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
+from coursework.checks.stack import Stack
 from coursework.checks.store import Store
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
@@ -47,6 +50,7 @@ __all__ = [
     "Client",
     "Cluster",
     "ClusterClient",
+    "Composed",
     "Connection",
     "Crowd",
     "Database",
@@ -69,6 +73,7 @@ __all__ = [
     "SandboxClient",
     "SavedImage",
     "Server",
+    "Stack",
     "Start",
     "StartFailure",
     "Step",

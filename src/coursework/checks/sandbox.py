@@ -1,6 +1,5 @@
 """The sandbox instrument: the answer's scripts run beside an engine that is theirs alone."""
 
-import base64
 import shlex
 import time
 from collections.abc import Mapping
@@ -18,37 +17,39 @@ from coursework.checks.finished import Finished
 from coursework.checks.image import Image
 from coursework.checks.retype import curl_command
 from coursework.checks.run import CheckRun
+from coursework.checks.shell import (
+    LIMIT_LOG_BYTES,
+    LIMIT_OUTPUT_BYTES,
+    Shell,
+    no_answer,
+    require_engine,
+)
 from coursework.checks.tunnel import open_tunnel
 from coursework.checks.wire import Address, Connection
+from coursework.containers.archive import pack
 from coursework.containers.cleaning import remove_containers
-from coursework.containers.execution import STDOUT
 from coursework.containers.runs import LABEL_RUN
 from coursework.engine import Engine
-from coursework.sandbox.inside import Running
-from coursework.trouble import CourseError
 
 LIMIT_SCRIPT_BYTES = 90_000
-LIMIT_OUTPUT_BYTES = 20 * 1024**2
-_LIMIT_LOG_BYTES = 64 * 1024
 _NONE: Mapping[str, str] = MappingProxyType({})
-_LATE_S = 15.0
+_NO_FILES: Mapping[str, str | bytes] = MappingProxyType({})
 _DOCKER_WITHIN_S = 30.0
 # How `timeout` ends: by its first signal, or by its second.
 _TOO_LATE = (124, 137)
-_UNREACHABLE = ("Cannot connect to the Docker daemon", "error during connect")
-_SCRIPT_VARIABLE = "COURSE_SCRIPT"
-# Outputs go to files: what a script leaves in the background cannot hold them open.
+# Its input begins with an archive of the files. Outputs go to files: what a script leaves in the
+# background cannot hold them open.
 _RUN = f"""set -e
 folder=$(mktemp -d /tmp/run-XXXXXX)
-mkdir -p "$folder/work/$(dirname "$1")"
+mkdir "$folder/work"
 cd "$folder/work"
-printf %s "${_SCRIPT_VARIABLE}" | base64 -d >"$1"
-unset {_SCRIPT_VARIABLE}
+head -c "$1" | tar -x
+shift
 ulimit -f {LIMIT_OUTPUT_BYTES // 512}
 code=0
 timeout -k 1 "$0" sh "$@" >"$folder/out" 2>"$folder/err" || code=$?
 head -c {LIMIT_OUTPUT_BYTES} "$folder/out"
-tail -c {_LIMIT_LOG_BYTES} "$folder/err" >&2
+tail -c {LIMIT_LOG_BYTES} "$folder/err" >&2
 rm -rf "$folder" || true
 exit $code
 """
@@ -76,14 +77,9 @@ class Sandbox:
     """
 
     def __init__(self, run: CheckRun) -> None:
-        engine = run.services.engine
-        if not (engine.is_sandbox and engine.container):
-            raise CourseError(
-                "These checks need an engine that is thrown away afterwards.",
-                why="they run commands of the answer against it",
-                fix="write sandbox = true into the module's entry of course/catalogue.toml",
-            )
-        self._engine, self._services, self._evidence = engine, run.services, run.evidence
+        self._shell = Shell(run.services.engine)
+        self._engine, self._services = run.services.engine, run.services
+        self._evidence = run.evidence
         self._files = run.task.submission.files
 
     def empty(self) -> None:
@@ -102,7 +98,7 @@ class Sandbox:
                 with suppress(APIError):
                     item.remove()
         except OSError as error:
-            raise _no_answer(str(error)) from error
+            raise no_answer(str(error)) from error
 
     def _foreign(self, items: list[Any]) -> list[Any]:
         """Return the items that the run has not made."""
@@ -128,15 +124,17 @@ class Sandbox:
         *args: str,
         stdin: bytes = b"",
         env: Mapping[str, str] = _NONE,
+        files: Mapping[str, str | bytes] = _NO_FILES,
         within_s: float = 30.0,
     ) -> Finished:
-        """Run a script of the answer by `sh`, in an empty folder of a machine with this engine.
+        """Run a script of the answer by `sh`, in a new folder of a machine with this engine.
 
         Args:
-            script: its path in the answer; no other file is there.
+            script: its path in the answer; no other file of the answer is there.
             args: its arguments.
             stdin: what it reads.
             env: further environment variables.
+            files: what lies beside it, by path; such as `submission.files` for all of the answer.
             within_s: seconds until it must have ended.
 
         Raises:
@@ -150,10 +148,10 @@ class Sandbox:
         """
         command = _typed(script, args, env, reads=bool(stdin))
         self._evidence.note_command(command)
-        told = {**env, _SCRIPT_VARIABLE: base64.b64encode(self._script(script)).decode()}
-        words = ["sh", "-c", _RUN, f"{within_s:g}", script, *args]
+        archive = pack({**files, script: self._script(script)})
+        words = ["sh", "-c", _RUN, f"{within_s:g}", str(len(archive)), script, *args]
         start = time.monotonic()
-        ran = self._finish(words, told, stdin, within_s)
+        ran = self._shell.finish(words, within_s, env=env, stdin=archive + stdin)
         self._evidence.note_use(Finished(ran.exit_code, b"", ran.stderr), command)
         if ran.exit_code in _TOO_LATE and time.monotonic() - start >= within_s:
             raise Failure(f"an end within {within_s:g} s", "it still runs", command=command)
@@ -195,36 +193,13 @@ class Sandbox:
 
     def _checked(self, *arguments: str, within_s: float = _DOCKER_WITHIN_S) -> str:
         words = ["timeout", "-k", "1", f"{within_s:g}", "docker", *arguments]
-        ran = self._finish(words, _NONE, b"", within_s)
-        if any(sign in ran.stderr for sign in _UNREACHABLE):
-            raise _no_answer(ran.stderr)
+        ran = self._shell.finish(words, within_s)
+        require_engine(ran)
         if ran.exit_code:
             last = ran.stderr.strip().splitlines()[-1:] or ["nothing on standard error"]
             what = f"docker {arguments[0]} ends with exit code 0"
             raise Failure(what, f"exit code {ran.exit_code}: {last[0][:300]}")
         return ran.stdout
-
-    def _finish(
-        self, words: list[str], env: Mapping[str, str], stdin: bytes, within_s: float
-    ) -> Finished:
-        """Run a command to its end; one that says more than it may is cut off."""
-        stdout, stderr = bytearray(), bytearray()
-        with Running(self._engine, words, env=env) as running:
-            # Whether all was read is the script's affair.
-            with suppress(OSError):
-                running.send(stdin, within_s)
-                running.end_input()
-            try:
-                for kind, piece in running.output(within_s + _LATE_S):
-                    part = stdout if kind == STDOUT else stderr
-                    part += piece
-                    del stderr[:-_LIMIT_LOG_BYTES]
-                    if len(stdout) > LIMIT_OUTPUT_BYTES:
-                        raise Failure(f"at most {LIMIT_OUTPUT_BYTES:,} bytes of output", "more")
-            except OSError as error:
-                raise _no_answer(str(error)) from error
-            code = running.exit_code()
-        return Finished(code, bytes(stdout), stderr.decode(errors="replace"))
 
     def server(self, port: int) -> "SandboxClient":
         """Return a client of a server that the answer has published at 127.0.0.1, inside.
@@ -238,16 +213,23 @@ class Sandbox:
 class SandboxClient(Client):
     """Asks a server in the sandbox at a port of its machine; nothing listens to others there.
 
+    Args:
+        engine: of the sandbox.
+        evidence: of the run.
+        port: of 127.0.0.1, inside.
+        before: the command by which a learner brings such a server up.
+
     Example:
         >>> sandbox.server(8080).get("/api/version").expect(200)
 
     """
 
-    def __init__(self, engine: Engine, evidence: Evidence, port: int) -> None:
+    def __init__(self, engine: Engine, evidence: Evidence, port: int, *, before: str = "") -> None:
         self._engine, self._evidence, self._port = engine, evidence, port
+        self._before = f"{before} && " if before else ""
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
-        command = curl_command(method, path, headers, body, self._port)
+        command = self._before + curl_command(method, path, headers, body, self._port)
         self._evidence.note_command(command)
         return command
 
@@ -265,10 +247,6 @@ class SandboxClient(Client):
 def _typed(script: str, args: tuple[str, ...], env: Mapping[str, str], *, reads: bool) -> str:
     variables = [f"{name}={shlex.quote(text)}" for name, text in env.items()]
     return " ".join([*variables, shlex.join(["sh", script, *args])]) + (" < FILE" if reads else "")
-
-
-def _no_answer(why: str) -> CourseError:
-    return CourseError("The sandbox's engine does not answer.", why=why[:300], fix="check again")
 
 
 @pytest.fixture(scope="session")

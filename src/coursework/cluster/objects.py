@@ -13,8 +13,21 @@ def is_true(value: Json, condition: str) -> bool:
 
 def selector(workload: Json) -> str:
     """Return the labels by which a workload finds its pods, in the syntax of an API query."""
-    labels = workload["spec"].get("selector", {}).get("matchLabels", {})
-    return ",".join(f"{name}={value}" for name, value in labels.items())
+    wanted = workload["spec"].get("selector") or {}
+    labels = [f"{name}={value}" for name, value in (wanted.get("matchLabels") or {}).items()]
+    return ",".join([*labels, *map(_requirement, wanted.get("matchExpressions") or [])])
+
+
+def _requirement(expression: Json) -> str:
+    """Return one of a selector's matchExpressions in the syntax of an API query."""
+    key = str(expression["key"])
+    values = ",".join(expression.get("values") or [])
+    return {
+        "In": f"{key} in ({values})",
+        "NotIn": f"{key} notin ({values})",
+        "Exists": key,
+        "DoesNotExist": f"!{key}",
+    }[expression["operator"]]
 
 
 def without_ending(pods: list[Json]) -> list[Json]:

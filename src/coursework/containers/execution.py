@@ -28,6 +28,7 @@ class Execution:
         command: its words.
         env: variables beside the container's own.
         user: who runs it; the container's own user by default.
+        folder: where it runs; the container's own by default.
 
     Raises:
         CourseError: the container is gone.
@@ -50,12 +51,14 @@ class Execution:
         *,
         env: Mapping[str, str] = _NONE,
         user: str = "",
+        folder: str = "",
     ) -> None:
         self._api: Any = engine.client.api
         try:
             made = self._api.exec_create(
-                container, list(command), stdin=True, user=user, environment=dict(env)
-            )
+                container, list(command), stdin=True, user=user, environment=dict(env),
+                workdir=folder or None,
+            )  # fmt: skip
         except OSError as error:
             # The engine's client raises kinds of it.
             raise self._gone(error) from error

@@ -8,7 +8,12 @@ from coursework.containers.execution import Execution
 from coursework.engine import Engine
 
 USER = "student"
-_ENVIRONMENT = {"DOCKER_HOST": "unix:///socket/docker.sock", "HOME": f"/home/{USER}"}
+_ENVIRONMENT = {
+    "DOCKER_HOST": "unix:///socket/docker.sock",
+    "HOME": f"/home/{USER}",
+    # Its home cannot be written, and buildx keeps notes.
+    "BUILDX_CONFIG": "/tmp/buildx",  # noqa: S108 - inside
+}
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -19,6 +24,7 @@ class Running(Execution):
         engine: of the sandbox.
         command: its words.
         env: further environment variables.
+        folder: where it runs.
 
     Raises:
         CourseError: the sandbox is gone.
@@ -34,11 +40,16 @@ class Running(Execution):
     where = "sandbox"
 
     def __init__(
-        self, engine: Engine, command: Sequence[str], *, env: Mapping[str, str] = _NONE
+        self,
+        engine: Engine,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] = _NONE,
+        folder: str = "",
     ) -> None:
         super().__init__(
             _outer(engine.outer_host), engine.container, command,
-            env={**_ENVIRONMENT, **env}, user=USER,
+            env={**_ENVIRONMENT, **env}, user=USER, folder=folder,
         )  # fmt: skip
 
 

@@ -63,11 +63,13 @@ def prepare_template(
         CourseError: an image cannot be made, or no sandbox comes up.
     """
     images = dict.fromkeys((*module.images, *module.check_images, _HELPER_IMAGE))
-    ensure_images(outer, [*images, IMAGE], tell)
+    ensure_images(outer, [IMAGE], tell)
     template = Template(f"course-template-{module.slug}-{_digest(images, answers)}")
     with one_at_a_time(tell, f"template-{module.slug}", "prepares the sandboxes' template"):
         try:
             if not _is_ready(outer, template):
+                # One that is ready has them in it, whatever the outer engine has by now.
+                ensure_images(outer, [*images], tell)
                 _make(outer, run, template, list(images), answers, proxy, module.slug, tell)
             _remove_older(outer, module.slug, template)
         except OSError as error:
@@ -121,8 +123,9 @@ def _make(
         tell(f"sandboxes: copying {', '.join(images)}")
         source = cast("IO[bytes]", _Blocks(saved_blocks(outer, images)))
         load_blocks(engine, source, lambda _: None)
-        for number, files in enumerate(answers, start=1):
-            tell(f"sandboxes: building answer {number} of {len(answers)}, for the cache")
+        contexts = build_contexts(answers)
+        for number, files in enumerate(contexts, start=1):
+            tell(f"sandboxes: building image {number} of {len(contexts)}, for the cache")
             with suppress(BuildFailed):
                 build_image(engine, files, module=slug)
         sandbox.stop()
@@ -136,6 +139,27 @@ def _make(
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(made, "utf-8")
     tell(f"sandboxes: the template is ready, {time.monotonic() - start:.0f} s")
+
+
+def build_contexts(answers: Answers) -> list[dict[str, bytes]]:
+    """Return each folder of the answers that has a Dockerfile, as its build sees it, once.
+
+    Example:
+        >>> build_contexts([{"web/Dockerfile": b"FROM scratch", "compose.yaml": b""}])
+        [{'Dockerfile': b'FROM scratch'}]
+
+    """
+    found: list[dict[str, bytes]] = []
+    for files in answers:
+        for folder in sorted(n.removesuffix("Dockerfile") for n in files if _is_dockerfile(n)):
+            inside = {n.removeprefix(folder): d for n, d in files.items() if n.startswith(folder)}
+            if inside not in found:
+                found.append(inside)
+    return found
+
+
+def _is_dockerfile(name: str) -> bool:
+    return name.rpartition("/")[2] == "Dockerfile"
 
 
 def _remove_older(outer: Engine, slug: str, template: Template) -> None:

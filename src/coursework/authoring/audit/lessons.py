@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from coursework.authoring.audit.subject import Subject, one_line
 from coursework.authoring.build import Difference, write
 from coursework.authoring.derive import derive_exercise, derive_lesson
 from coursework.authoring.outputs import Shown, shown_in
-from coursework.engine import Engine
+from coursework.engine import Engine, buildx
 from coursework.images import ensure_images
 from coursework.images.lock import one_at_a_time
 from coursework.trouble import CourseError
@@ -50,6 +51,7 @@ def audit_lesson(
     names = (*subject.module.images, *subject.module.lesson_images)
     try:
         ensure_images(engine, names, tell)
+        _bring_buildx(tell)
         # All lessons name what they make lantern-…: two at once would take it from each other.
         with one_at_a_time(tell, "lesson", "runs a lesson"):
             before = lesson_objects(engine)
@@ -66,6 +68,15 @@ def audit_lesson(
         what = f"it leaves the {found.kind} {found.name} behind; its last cell should remove it"
         findings.append(_finding(subject, "lesson-leftovers", what))
     return LessonAudit(findings, shown)
+
+
+def _bring_buildx(tell: Callable[[str], None]) -> None:
+    """Fetch what `docker compose build` wants, as a learner's lab does."""
+    if buildx.is_wanted():
+        tell("fetching docker's buildx plugin")
+        # A lesson that needs it says so itself.
+        with suppress(CourseError):
+            buildx.fetch()
 
 
 def _run_in_copy(subject: Subject, engine: Engine) -> tuple[LessonRun, tuple[Shown, ...]]:

@@ -1,0 +1,339 @@
+import json
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+import pytest
+
+from coursework.checks import (
+    Client,
+    Composed,
+    Crowd,
+    Deadline,
+    Failure,
+    Random,
+    Reply,
+    Sandbox,
+    Stack,
+    at_once,
+    fail,
+    points,
+)
+
+DOOR = "127.0.0.1:8080"
+DATABASE = "postgres:17"
+# The same image, but the database stays away until somebody makes this file in it.
+LATE_DATABASE = "course/late-postgres:1"
+MAY_BEGIN = "/dev/shm/open"  # noqa: S108 - in its container
+LATE_BY_S = 2.0
+PASSWORD_FILE = "db_password.txt"  # noqa: S105 - its name
+BOOKINGS = "/api/shows/1/bookings"
+ANSWERS_WITHIN_S = 10.0
+UP = "docker compose up --wait"
+ALL = "docker compose ps --all"
+
+
+@dataclass(frozen=True)
+class House:
+    """The box office, as it came up.
+
+    Args:
+        stack: its services.
+        door: where customers ask.
+        first: the reply to the very first request, a booking.
+        booked: what was booked by it.
+        postgres: id of the image of the database; a name can be given to another one.
+        late_postgres: id of the one that stays away.
+    """
+
+    stack: Stack
+    door: Client
+    first: Reply
+    booked: dict[str, str]
+    postgres: str
+    late_postgres: str
+
+
+@pytest.fixture(scope="session")
+def password(random: Random) -> str:
+    """Return a password that nobody can know beforehand."""
+    return f"{random.word()}-{random.hex(12)}"
+
+
+@pytest.fixture(scope="session")
+def house(sandbox: Sandbox, stack: Stack, password: str, random: Random) -> House:
+    """Bring all of it up from nothing, once its database accepts connections."""
+    names = (DATABASE, LATE_DATABASE)
+    ids = [sandbox.docker("inspect", "--format={{.Id}}", name).strip() for name in names]
+    stack.write(PASSWORD_FILE, f"{password}\n")
+    stack.build()
+    # Whether the others wait for the database is asked later, by one check alone.
+    stack.compose("up", "--detach", "db")
+    wait_for_database(stack)
+    stack.up()
+    booked = {"seat": f"B{random.integer(2, 9)}", "user": random.text()}
+    door = stack.server(8080)
+    return House(stack, door, door.post(BOOKINGS, json=booked), booked, *ids)
+
+
+def wait_for_database(stack: Stack) -> None:
+    """Wait until db accepts connections; whether it ever does is seen by whoever needs it."""
+    deadline = Deadline(ANSWERS_WITHIN_S)
+    while not deadline.has_passed():
+        running = [c for c in stack.containers("db") if c.exit_code is None]
+        if not running or running[0].reaches("127.0.0.1", 5432):
+            return
+        time.sleep(0.1)
+
+
+@points(
+    2,
+    hints=(
+        (
+            "docker compose ps --all shows how each service is, docker compose logs SERVICE says"
+            " why. --wait waits until a service is healthy, so web needs a healthcheck too."
+        ),
+        (
+            "profiles: [tools] at seed; at web a healthcheck that asks /healthz, with interval: 1s."
+            " The image has node -e and python -c, but no curl."
+        ),
+    ),
+    link="Ready, not just started",
+)
+def check_comes_up_whole(house: House, random: Random) -> None:
+    """After docker compose up --wait the first booking is sold, and seed runs only when asked"""
+    house.first.expect(201, json=house.booked)
+    stack = house.stack
+    # A slow machine forgives whoever doesn't ask: what --wait could not know was luck.
+    asked = [c.status for service in ("web", "proxy") for c in stack.containers(service)]
+    if "running, healthy" not in asked:
+        fail("a health check by which up --wait knows that web is ready", "none", command=ALL)
+    if (image := stack.container("db").image).removeprefix("docker.io/library/") != DATABASE:
+        fail(f"the image {DATABASE} for db", image[:80])
+    stack.container("proxy")
+    if (migrate := stack.container("migrate")).exit_code != 0:
+        fail("migrate has ended with exit code 0", migrate.status, command=ALL)
+    if started := stack.containers("seed"):
+        fail("no container of seed after up", started[0].name[:80], command=ALL)
+    titles = [f"{random.word()} {random.text(4)}", f'The {random.word()}\'s "tale"']
+    try:
+        stack.run("seed", *titles)
+    except Failure as failure:
+        failure.hint = "seed asks the database, so it needs what migrate needs to reach it"
+        raise
+    shows = [{"title": title} for title in ("Hamlet", *titles)]
+    house.door.get("/api/shows").expect(200, json={"shows": shows})
+
+
+@points(
+    2,
+    hints=(
+        (
+            "Services that share a network reach each other, whether a port is published or not."
+            " Which networks do proxy, web and db have in docker compose config?"
+        ),
+        (
+            "networks: [front] at proxy, [front, back] at web, [back] at db and migrate;"
+            " ports: only at proxy, as 127.0.0.1:8080:80."
+        ),
+    ),
+    link="Networks: who reaches whom",
+    needs=("comes_up_whole",),
+)
+def check_walls_off_the_database(house: House) -> None:
+    """web reaches the database, proxy can't, and only proxy is published, at 127.0.0.1:8080"""
+    for container in house.stack.containers():
+        expect_published(container)
+    proxy, web, db = (house.stack.container(s) for s in ("proxy", "web", "db"))
+    asked = [(web, "db"), *((proxy, host) for host in ("db", *db.addresses))]
+    with at_once(lambda pair: pair[0].reaches(pair[1], 5432), asked) as answers:
+        pass
+    reached = [
+        pair for pair, is_reached in zip(asked, answers.results(), strict=True) if is_reached
+    ]
+    if asked[0] not in reached:
+        fail("a connection from web to db:5432", "none", command=asking("web", "db"))
+    for _, host in reached[1:]:
+        name = "db" if host == "db" else "its address"
+        fail(
+            "no way from proxy to the database", f"proxy reaches it by {name}, {host}:5432",
+            command=asking("proxy", "db"),
+        )  # fmt: skip
+
+
+def expect_published(container: Composed) -> None:
+    """Compare a container's published ports with the contract."""
+    seen = ", ".join(container.published)[:200] or "nothing published"
+    if container.service != "proxy":
+        if container.published:
+            fail(f"no published port at {container.service}", seen, command=ALL)
+    elif len(container.published) != 1 or not seen.startswith(f"{DOOR} to "):
+        fail(f"proxy published at {DOOR}, and nowhere else", seen, command=ALL)
+
+
+def asking(service: str, host: str) -> str:
+    """Return the command that asks for the database from a service's own network."""
+    inside = f"--network container:$(docker compose ps --quiet {service})"
+    return f"docker run --rm {inside} busybox:1.37 nc -w 1 {host} 5432 -e echo reached"
+
+
+@points(
+    2,
+    hints=(
+        (
+            "docker inspect and docker compose config show every variable, but not what is in a"
+            " file. Which variable of the image, and of web, names a file?"
+        ),
+        (
+            "secrets: {db_password: {file: db_password.txt}} at the top level, secrets:"
+            " [db_password] at each service that asks the database, and POSTGRES_PASSWORD_FILE or"
+            " DB_PASSWORD_FILE: /run/secrets/db_password."
+        ),
+    ),
+    link="Passwords: a file, not a variable",
+    needs=("comes_up_whole",),
+)
+def check_hides_the_password(house: House, sandbox: Sandbox, password: str) -> None:
+    """The password of db_password.txt opens the database; neither inspect nor config shows it"""
+    stack = house.stack
+    for command, said in stack.inspected().items():
+        if password in said:
+            fail("no password in what docker inspect says", "it's there", command=command)
+    config = stack.config()
+    if password in json.dumps(config, ensure_ascii=False):
+        fail("no password in docker compose config", "it's there", command="docker compose config")
+    secret = (config.get("secrets") or {}).get("db_password") or {}
+    if PurePosixPath(str(secret.get("file"))).name != PASSWORD_FILE:
+        told = json.dumps(secret)[:200] if secret else "no such secret"
+        fail(f"a secret db_password from the file {PASSWORD_FILE}", told)
+    if any(PurePosixPath(f).name == PASSWORD_FILE for f in stack.container("proxy").files):
+        fail("proxy without the password, which it doesn't need", f"{PASSWORD_FILE} is in it")
+    command = (
+        'docker compose run --rm --no-deps --env PGPASSWORD="$(cat db_password.txt)"'
+        " --entrypoint psql migrate -h db -U lantern -c 'SELECT 1'"
+    )
+    if not opens(house, sandbox, password):
+        fail(f"the password of {PASSWORD_FILE} opens the database", "it's refused", command=command)
+    if opens(house, sandbox, f"not-{password}"):
+        fail("another password is refused", "it opens the database, too", command=command)
+
+
+def opens(house: House, sandbox: Sandbox, password: str) -> bool:
+    """Tell whether a password opens the database, asked from where web is."""
+    inside = f"--network=container:{house.stack.container('web').id}"
+    variable = f"--env=PGPASSWORD={password}"
+    ask = ("--host=db", "--username=lantern", "--dbname=lantern", "--command=SELECT 1")
+    try:
+        sandbox.docker("run", "--rm", inside, variable, house.postgres, "psql", *ask)
+    except Failure as failure:
+        if "authentication failed" not in failure.saw:
+            raise
+        return False
+    return True
+
+
+@points(
+    1,
+    hints=(
+        "Three containers can't share one name, one address or one published port.",
+        "Leave container_name out: Compose calls them by project, service and number.",
+    ),
+    link="One service, several containers",
+    needs=("comes_up_whole",),
+)
+def check_scales_out(house: House) -> None:
+    """With docker compose up --wait --scale web=3, three of them answer behind the proxy"""
+    house.stack.scale("web", 3)
+    seen, deadline = set[str](), Deadline(ANSWERS_WITHIN_S)
+    while len(seen) < 3:
+        reply = house.door.get("/api/instance").expect(200, json={})
+        seen.add(str(reply.json().get("instance")))
+        if deadline.has_passed():
+            fail("answers of three instances", f"answers of {len(seen)}", command=reply.command)
+
+
+@pytest.fixture(scope="session")
+def next_evening(house: House, sandbox: Sandbox) -> House:
+    """Take all of it down and bring it up again, with a database that comes 2 s late."""
+    house.stack.down()
+    sandbox.docker("tag", house.late_postgres, DATABASE)
+    with at_once(lambda _: house.stack.up(), [None]) as coming_up:
+        keep_away(house.stack, coming_up)
+        for db in house.stack.containers("db"):
+            if db.started_at and db.exit_code is None:
+                sandbox.docker("exec", "--user=0", db.id, "touch", MAY_BEGIN)
+    coming_up.results()
+    return house
+
+
+def keep_away(stack: Stack, coming_up: "Crowd[None, None]") -> None:
+    """Wait while the database is away: 2 s, and until whoever came too early has met that."""
+    seen: dict[tuple[str, datetime | None], float] = {}
+    limit = Deadline(2 * LATE_BY_S)
+    while coming_up.busy and not limit.has_passed():
+        started = [c for service in ("db", "migrate", "web") for c in stack.containers(service)]
+        started = [c for c in started if c.started_at]
+        for container in started:
+            seen.setdefault((container.id, container.started_at), time.monotonic())
+        # Compose is past the database's start: it has looked at its health, or started another.
+        is_decided = any(c.probes or c.service != "db" for c in started)
+        if is_decided and time.monotonic() - max(seen.values()) >= LATE_BY_S:
+            return
+        time.sleep(0.1)
+
+
+@points(
+    2,
+    hints=(
+        (
+            "depends_on: [db] waits until the container is started, and the database in it takes"
+            " longer. In this check it takes 2 s longer."
+        ),
+        (
+            "A healthcheck at db that asks over TCP, such as pg_isready -h 127.0.0.1; condition:"
+            " service_healthy at migrate; condition: service_completed_successfully at web."
+        ),
+    ),
+    link="Starting by health",
+    needs=("comes_up_whole",),
+)
+def check_waits_for_readiness(next_evening: House) -> None:
+    """When the database comes 2 s late, migrate runs once, then web starts, and nothing restarts"""
+    stack = next_evening.stack
+    migrate, web = stack.container("migrate"), stack.container("web")
+    for container in (migrate, web):
+        if container.restarts:
+            fail(
+                f"{container.service} is started once",
+                f"{container.restarts} restarts",
+                command=ALL,
+            )
+    if migrate.exit_code != 0 or not migrate.ended_at or not web.started_at:
+        fail("migrate has ended with exit code 0", migrate.status, command=ALL)
+    if (early_s := (migrate.ended_at - web.started_at).total_seconds()) > 0:
+        fail(
+            "web starts after migrate has ended", f"it started {early_s:.1f} s before", command=ALL
+        )
+
+
+@points(
+    1,
+    hints=(
+        (
+            "docker compose down removes the containers with all they wrote beside their volumes,"
+            " and forgets a volume without a name. Which volume is at which folder of db?"
+        ),
+        (
+            "volumes: [db-data:/var/lib/postgresql/data] at db, and db-data: below volumes: at the"
+            " top level."
+        ),
+    ),
+    link="Data that survives down",
+    needs=("comes_up_whole", "waits_for_readiness"),
+)
+def check_keeps_data(next_evening: House) -> None:
+    """After docker compose down and up, the booking is still there"""
+    bookings = next_evening.door.get(BOOKINGS)
+    bookings.command = f"docker compose down; {bookings.command}"
+    bookings.expect(200, json={"bookings": [next_evening.booked]})

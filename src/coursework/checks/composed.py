@@ -1,0 +1,150 @@
+"""A container of a stack: what docker inspect says of it, and whom it reaches."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from coursework.checks.failure import Failure
+from coursework.checks.shell import Shell, require_engine
+
+_REACHED_WITHIN_S = 20.0
+# The name is looked up as the container would.
+_ASK = 'nc -w 1 "$0" "$1" -e true 2>/dev/null && echo reached || echo not reached'
+
+
+class Composed:
+    """A container of a service, as it was when somebody looked.
+
+    Args:
+        facts: of docker inspect.
+        shell: beside the engine.
+        helper: id of the image that asks others in its place.
+
+    Example:
+        >>> web = stack.container("web")
+        >>> (web.exit_code, web.restarts, web.published)
+        (None, 0, [])
+        >>> web.reaches("db", 5432)
+        True
+
+    """
+
+    def __init__(self, facts: Mapping[str, Any], shell: Shell, helper: str) -> None:
+        self.facts = facts
+        self._shell, self._helper = shell, helper
+
+    @property
+    def id(self) -> str:
+        """The engine's number of it."""
+        return str(self.facts["Id"])
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.facts["Name"]).lstrip("/")
+
+    @property
+    def service(self) -> str:
+        """The service of the compose file that it belongs to."""
+        return str(self.facts["Config"]["Labels"].get("com.docker.compose.service", ""))
+
+    @property
+    def image(self) -> str:
+        """The image, by the name that the compose file gives it."""
+        return str(self.facts["Config"]["Image"])
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code; None while it runs, or before it was started."""
+        state = self.facts["State"]
+        return int(state["ExitCode"]) if state["Status"] in ("exited", "dead") else None
+
+    @property
+    def restarts(self) -> int:
+        """How often the engine has started it again."""
+        return int(self.facts["RestartCount"])
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When it was started last; None before."""
+        return _moment(self.facts["State"]["StartedAt"])
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended last; None if it never has."""
+        return _moment(self.facts["State"]["FinishedAt"])
+
+    @property
+    def probes(self) -> list[int]:
+        """The exit codes of its last probes of health, the oldest first."""
+        return [
+            int(p["ExitCode"]) for p in (self.facts["State"].get("Health") or {}).get("Log") or ()
+        ]
+
+    @property
+    def status(self) -> str:
+        """The engine's words for how it is, such as `running, unhealthy` or `exited (1)`."""
+        state = self.facts["State"]
+        if self.exit_code is not None:
+            return f"{state['Status']} ({self.exit_code})"
+        health = (state.get("Health") or {}).get("Status")
+        return f"{state['Status']}, {health}" if health else str(state["Status"])
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it runs and no probe says otherwise, or has ended with exit code 0."""
+        return self.status in ("running", "running, healthy", "exited (0)")
+
+    @property
+    def published(self) -> list[str]:
+        """Its published ports, such as `127.0.0.1:8080 to 80/tcp`."""
+        host = self.facts["HostConfig"]
+        if host["NetworkMode"] == "host":
+            return ["every port, by network_mode: host"]
+        bound = {**(host.get("PortBindings") or {}), **self.facts["NetworkSettings"]["Ports"]}
+        return [
+            f"{at.get('HostIp') or '0.0.0.0'}:{at['HostPort'] or 'some port'} to {inside}"  # noqa: S104 - told
+            for inside, bindings in bound.items()
+            for at in bindings or ()
+        ]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Its addresses, one in each of its networks."""
+        networks = self.facts["NetworkSettings"]["Networks"].values()
+        return [str(n["IPAddress"]) for n in networks if n.get("IPAddress")]
+
+    @property
+    def files(self) -> list[str]:
+        """What of the sandbox's own files it was given: secrets, configs and bind mounts."""
+        return [str(m["Source"]) for m in self.facts["Mounts"] if m["Type"] == "bind"]
+
+    def reaches(self, host: str, port: int) -> bool:
+        """Tell whether a connection from this container to another is accepted.
+
+        A helper in the container's own network tries it, so that its image needs no program.
+
+        Args:
+            host: a name, as the container would look it up, or an address.
+            port: of that one.
+
+        Raises:
+            Failure: the container itself does not run.
+            CourseError: the sandbox does not answer.
+        """
+        limit = f"{_REACHED_WITHIN_S:g}"
+        ran = self._shell.finish(
+            ["timeout", "-k", "1", limit, "docker", "run", "--rm", f"--network=container:{self.id}",
+             "--entrypoint=sh", self._helper, "-c", _ASK, host, str(port)],
+            _REACHED_WITHIN_S,
+        )  # fmt: skip
+        require_engine(ran)
+        if (said := ran.stdout.strip()) not in ("reached", "not reached"):
+            raise Failure(f"a container of {self.service} that runs", self.status)
+        return said == "reached"
+
+
+def _moment(text: str) -> datetime | None:
+    """Read one of the engine's times, which has nanoseconds; year 1 is its word for never."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.year > 1 else None

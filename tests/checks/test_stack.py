@@ -1,0 +1,272 @@
+"""The stack instrument brings an answer's compose file up in an engine of its own."""
+
+import dataclasses
+import itertools
+import json
+import time
+
+import pytest
+
+from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.run import CheckRun, Task
+from coursework.checks.services import Services
+from coursework.checks.stack import Stack
+from coursework.containers.building import Limits
+from coursework.containers.runs import open_run
+from coursework.modules.catalogue import Module
+from coursework.sandbox import open_fleet
+from coursework.submissions.files import Submission
+from coursework.trouble import CourseError
+
+pytestmark = pytest.mark.engine
+
+MODULE = Module("94-stack", "T", "P", ("o",), (), 5, ("busybox:1.37",), sandbox=True)
+SERVICES = """
+name: services
+services:
+  web:
+    build: web
+    init: true
+    secrets: [key]
+    networks: [front, back]
+    depends_on:
+      first: {condition: service_completed_successfully}
+    healthcheck: {test: [CMD, wget, -q, -O, "-", "http://localhost/"], interval: 1s, retries: 30}
+  door:
+    image: busybox:1.37
+    init: true
+    command: httpd -f -p 80 -h /page
+    ports: ["127.0.0.1:8080:80"]
+    volumes: ["./page:/page:ro"]
+    networks: [front]
+  first:
+    image: busybox:1.37
+    command: sh -c 'echo brought up to date'
+    networks: [back]
+  hidden:
+    image: busybox:1.37
+    init: true
+    command: nc -ll -p 5432 -e true
+    networks: [back]
+  tool:
+    image: busybox:1.37
+    profiles: [tools]
+    entrypoint: [sh, -c, 'test "$$0" = seven || { echo "not $$0" >&2; false; }']
+networks: {front: {}, back: {}}
+secrets: {key: {file: key.txt}}
+"""
+WEB = """
+FROM busybox:1.37
+CMD ["sh", "-c", "hostname > index.html && exec httpd -f -p 80"]
+"""
+
+
+@pytest.fixture(scope="module")
+def run_of(engine, tmp_path_factory):
+    """Return a function that opens a run on an answer, each a project of its own."""
+    nobody = lambda _: None  # noqa: E731 - nobody listens
+    folder, numbers = tmp_path_factory.mktemp("folder"), itertools.count(1)
+    with open_fleet(engine, MODULE, (), nobody, ahead=1, wanted=1) as fleet:
+        _, inner = fleet.take()
+        with open_run(MODULE.slug) as owner:
+
+            def open_on(files):
+                module = dataclasses.replace(MODULE, slug=f"94-stack-{next(numbers)}")
+                told = {name: text.encode() for name, text in files.items()}
+                submission = Submission(told, module.slug)
+                task = Task(module, submission, folder, 7, Limits(), nobody, nobody)
+                return CheckRun(task, Services(inner, owner))
+
+            yield open_on
+
+
+@pytest.fixture
+def stack_of(run_of):
+    """Return a function that lays a stack out; what it brings up is removed afterwards."""
+    made: list[Stack] = []
+
+    def lay(compose, files=None):
+        made.append(Stack(run_of({"compose.yaml": compose, **(files or {})})))
+        return made[-1]
+
+    yield lay
+    for stack in made:
+        stack.compose("down", "--volumes", "--timeout", "0", "--remove-orphans")
+
+
+@pytest.fixture(scope="module")
+def services(run_of):
+    """Return a stack that is up, with a file that a check wrote over the answer's."""
+    run = run_of(
+        {"compose.yaml": SERVICES, "web/Dockerfile": WEB, "page/index.html": "welcome\n",
+         "key.txt": "handed in\n"}
+    )  # fmt: skip
+    stack = Stack(run)
+    stack.write("key.txt", "another\n")
+    stack.build()
+    stack.up()
+    assert run.evidence.command(None) == "docker compose up --wait"
+    yield stack
+    stack.down("--timeout", "0")
+    assert stack.containers() == []
+
+
+def test_a_stack_is_up_when_each_service_is_ready(services):
+    """It serves at its published port, what runs once has ended, and a profile has not begun."""
+    reply = services.server(8080).get("/").expect(200, body="welcome\n")
+    assert reply.command == "docker compose up --wait && curl -i http://localhost:8080/"
+    first, web = services.container("first"), services.container("web")
+    assert (first.exit_code, first.restarts, first.is_well) == (0, 0, True)
+    assert first.ended_at < web.started_at
+    assert (web.exit_code, web.status, web.is_well) == (None, "running, healthy", True)
+    assert 0 in web.probes
+    assert services.containers("tool") == []
+    assert {c.service for c in services.containers()} == {"web", "door", "first", "hidden"}
+
+
+def test_a_container_tells_what_it_was_given(services):
+    """Ports, files and addresses are those of the engine."""
+    web, door = services.container("web"), services.container("door")
+    assert (door.published, web.published) == (["127.0.0.1:8080 to 80/tcp"], [])
+    assert [f.rsplit("/", 1)[1] for f in door.files] == ["page"]
+    assert [f.rsplit("/", 1)[1] for f in web.files] == ["key.txt"]
+    assert len(web.addresses) == 2
+
+
+def test_who_reaches_whom_is_seen_from_inside(services):
+    """By name and by address; one that has ended reaches nobody, and says so."""
+    web, door, hidden = (services.container(s) for s in ("web", "door", "hidden"))
+    assert web.reaches("hidden", 5432)
+    assert web.reaches(hidden.addresses[0], 5432)
+    assert not web.reaches("hidden", 5433)
+    assert not door.reaches("hidden", 5432)
+    assert not door.reaches(hidden.addresses[0], 5432)
+    with pytest.raises(Failure, match=r"a container of first that runs, saw exited \(0\)"):
+        services.container("first").reaches("web", 80)
+
+
+def test_a_service_runs_once(services):
+    """Its arguments are passed on, and its exit code counts."""
+    services.run("tool", "seven")
+    with pytest.raises(Failure, match="saw exit code 1") as failed:
+        services.run("tool", "eight")
+    assert failed.value.command == "docker compose run --rm -T tool eight"
+    assert "not eight" in failed.value.__notes__[0]
+    assert services.containers("tool") == []
+
+
+def test_all_that_docker_says_is_at_hand(services):
+    """Containers, images, networks, and the file with all that it takes in."""
+    said = services.inspected()
+    assert "docker inspect services-web-1" in said
+    assert "docker inspect services-web" in said
+    assert "docker network inspect services_front" in said
+    assert json.loads(said["docker inspect services-door-1"])["Config"]["Image"] == "busybox:1.37"
+    assert "index.html" in said["docker history --no-trunc services-web"]
+    assert services.config()["secrets"]["key"]["file"].endswith("/key.txt")
+
+
+def test_a_service_is_scaled(services):
+    """The only container of a service is none of three."""
+    services.scale("web", 3)
+    assert len(services.containers("web")) == 3
+    with pytest.raises(Failure, match="one container of web, saw services-web-1, services-web-2"):
+        services.container("web")
+    services.scale("web", 1)
+    with pytest.raises(Failure, match="one container of nobody, saw none"):
+        services.container("nobody")
+
+
+def test_what_is_not_well_is_shown(stack_of):
+    """The reason is Compose's, the log that of the service which failed."""
+    stack = stack_of("""
+services:
+  works: {image: busybox:1.37, init: true, command: "sh -c 'echo all is well; sleep 99'"}
+  fails: {image: busybox:1.37, command: "sh -c 'echo no such table >&2; exit 3'"}
+""")
+    with pytest.raises(Failure, match=r"saw exit code 1: .*fails-1 exited \(3\)") as failed:
+        stack.up()
+    assert failed.value.command == "docker compose up --wait"
+    (log,) = failed.value.__notes__
+    assert "no such table" in log
+    assert "all is well" not in log
+
+
+def test_a_service_that_ends_well_and_is_not_waited_for_is_explained(stack_of):
+    """Compose calls it a failure, and its log is that of nothing wrong."""
+    stack = stack_of(
+        "services: {ends: {image: busybox:1.37, command: echo done},"
+        " stays: {image: busybox:1.37, init: true, command: sleep 99}}"
+    )
+    with pytest.raises(Failure, match=r"saw exit code 1: .*ends-1 exited \(0\)") as failed:
+        stack.up()
+    assert "service_completed_successfully" in failed.value.hint
+    assert failed.value.__notes__[0].split("|")[1].strip() == "done"
+
+
+def test_what_does_not_end_is_told_in_time(stack_of):
+    """A probe that always fails holds nobody up for longer than was said."""
+    stack = stack_of("""
+services:
+  slow:
+    image: busybox:1.37
+    init: true
+    command: sleep 99
+    healthcheck: {test: [CMD, "false"], interval: 30s}
+""")
+    start = time.monotonic()
+    with pytest.raises(Failure, match="end within 2 s, saw it still runs: slow running, starting"):
+        stack.up(within_s=2)
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("compose", "saw"),
+    [
+        ("services: [", "yaml"),
+        ("services: {a: {image: no-such-image:1, pull_policy: never}}", "no-such-image"),
+        ("# nothing", "empty compose file"),
+        ("services: {a: {image: busybox:1.37, depends_on: [b]}}", "depends on undefined service"),
+    ],
+)
+def test_what_is_no_compose_file_is_told_in_compose_s_words(stack_of, compose, saw):
+    with pytest.raises(Failure, match=f"exit code 0 of .*{saw}"):
+        stack_of(compose).up()
+
+
+def test_an_image_that_does_not_build_is_told_as_such(stack_of):
+    """No service was started: the failure is the build's."""
+    stack = stack_of("services: {a: {build: a}}", {"a/Dockerfile": "FROM busybox:1.37\nRUN fail"})
+    with pytest.raises(StartFailure, match="images that build") as failed:
+        stack.build()
+    assert "fail" in failed.value.__notes__[0]
+
+
+def test_a_hostile_file_sees_the_sandbox_alone_and_cannot_flood_a_report(stack_of):
+    """What it mounts is thrown away with it; what it prints is cut."""
+    stack = stack_of("""
+services:
+  a:
+    image: busybox:1.37
+    volumes: ["/:/all", "/socket:/socket"]
+    command: sh -c 'ls /all/tmp/stack; yes "$$(seq 3000 | tr -d "\\\\n")" | head -n 3000; exit 7'
+""")
+    with pytest.raises(Failure) as failed:
+        stack.up()
+    assert len(failed.value.saw) < 400
+    assert "exited (7)" in failed.value.saw
+    assert len(failed.value.__notes__[0]) < 1_000_000
+    with pytest.raises(Failure, match="exit code 1") as failed:
+        stack_of("services: {a: {image: busybox:1.37, privileged: true}}").up()
+    assert len(failed.value.saw) < 400
+
+
+def test_an_answer_without_a_compose_file_is_told_so(run_of):
+    with pytest.raises(Failure, match=r"a file compose\.yaml, saw there is none"):
+        Stack(run_of({"docker-compose.yml": ""}))
+
+
+def test_an_engine_that_stays_is_refused(shared_run):
+    """A module whose entry does not say so gets no sandbox."""
+    with pytest.raises(CourseError, match="thrown away afterwards"):
+        Stack(shared_run)
