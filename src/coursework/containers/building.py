@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from coursework.containers.runs import LABEL_MODULE
+from coursework.containers.runs import LABEL_CLONE, LABEL_MODULE, this_clone
 from coursework.engine import Engine
 from coursework.trouble import CourseError
 
@@ -133,6 +133,7 @@ def build_image(
             ) from error
         iid = Path(temporary) / "iid"
         options = [f"--iidfile={iid}", f"--label={LABEL_MODULE}={module}"]
+        options.append(f"--label={LABEL_CLONE}={this_clone()}")
         told = {**dict(engine.build_args), **args}
         options += [f"--build-arg={name}={text}" for name, text in told.items()]
         for number, (name, text) in enumerate(secrets.items()):
