@@ -141,7 +141,14 @@ def build_image(
             source.write_text(text, "utf-8")
             options.append(f"--secret=id={name},src={source}")
         Build(engine, context, options, limits, on_line, enough).run()
-        return iid.read_text().strip()
+        made = iid.read_text().strip() if iid.is_file() else ""
+        if not made:
+            raise CourseError(
+                "An image was built, and the engine does not say which.",
+                why="docker build's --iidfile is empty, as podman's API leaves it",
+                fix="use Docker's own engine: unset DOCKER_HOST, then course engine start",
+            )
+        return made
 
 
 class Build:
