@@ -32,6 +32,11 @@ BOOKINGS = "/api/shows/1/bookings"
 ANSWERS_WITHIN_S = 10.0
 UP = "docker compose up --wait"
 ALL = "docker compose ps --all"
+STARTS = (
+    f"docker compose down --volumes && {UP}; docker inspect --format"
+    " '{{.Name}} {{.RestartCount}} restarts, started {{.State.StartedAt}}'"
+    " $(docker compose ps --all --quiet)"
+)
 
 
 @dataclass(frozen=True)
@@ -304,17 +309,13 @@ def check_waits_for_readiness(next_evening: House) -> None:
     migrate, web = stack.container("migrate"), stack.container("web")
     for container in (migrate, web):
         if container.restarts:
-            fail(
-                f"{container.service} is started once",
-                f"{container.restarts} restarts",
-                command=ALL,
-            )
+            seen = f"{container.restarts} restarts"
+            fail(f"{container.service} is started once", seen, command=STARTS)
     if migrate.exit_code != 0 or not migrate.ended_at or not web.started_at:
         fail("migrate has ended with exit code 0", migrate.status, command=ALL)
     if (early_s := (migrate.ended_at - web.started_at).total_seconds()) > 0:
-        fail(
-            "web starts after migrate has ended", f"it started {early_s:.1f} s before", command=ALL
-        )
+        seen = f"it started {early_s:.1f} s before"
+        fail("web starts after migrate has ended", seen, command=STARTS)
 
 
 @points(

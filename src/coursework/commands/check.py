@@ -1,6 +1,7 @@
 """course check: build an answer, probe it, say what was seen."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -59,7 +60,9 @@ def _check(
     from coursework.modules.progress import record_report  # noqa: PLC0415
     from coursework.report.terminal import print_ending, print_result  # noqa: PLC0415
 
-    console = Console(stderr=as_json, highlight=False)
+    # Notebooks set FORCE_COLOR, yet a cell keeps each frame of a spinner.
+    is_terminal = (sys.stderr if as_json else sys.stdout).isatty()
+    console = Console(stderr=as_json, highlight=False, force_terminal=is_terminal)
     submission = target.read()
     with console.status("looking for the engine …") as status:
 
