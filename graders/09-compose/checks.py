@@ -106,7 +106,7 @@ def wait_for_database(stack: Stack) -> None:
     ),
     link="Ready, not just started",
 )
-def check_comes_up_whole(house: House, random: Random) -> None:
+def check_comes_up_whole(house: House, sandbox: Sandbox, random: Random) -> None:
     """After docker compose up --wait the first booking is sold, and seed runs only when asked"""
     house.first.expect(201, json=house.booked)
     stack = house.stack
@@ -114,6 +114,8 @@ def check_comes_up_whole(house: House, random: Random) -> None:
     asked = [c.status for service in ("web", "proxy") for c in stack.containers(service)]
     if "running, healthy" not in asked:
         fail("a health check by which up --wait knows that web is ready", "none", command=ALL)
+    if says_yes_alone(sandbox, stack.container("web")):
+        fail("a health check of web that asks it", "one that succeeds where no server runs")
     if (image := stack.container("db").image).removeprefix("docker.io/library/") != DATABASE:
         fail(f"the image {DATABASE} for db", image[:80])
     stack.container("proxy")
@@ -129,6 +131,20 @@ def check_comes_up_whole(house: House, random: Random) -> None:
         raise
     shows = [{"title": title} for title in ("Hamlet", *titles)]
     house.door.get("/api/shows").expect(200, json={"shows": shows})
+
+
+def says_yes_alone(sandbox: Sandbox, container: Composed) -> bool:
+    """Tell whether a health check succeeds in a container of the same image without its program."""
+    kind, *words = (container.facts["Config"].get("Healthcheck") or {}).get("Test") or ["NONE"]
+    if kind not in ("CMD", "CMD-SHELL") or not words:
+        return False
+    program, *arguments = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
+    alone = ("run", "--rm", "--network=none", f"--entrypoint={program}")
+    try:
+        sandbox.docker(*alone, container.facts["Image"], *arguments)
+    except Failure:
+        return False
+    return True
 
 
 @points(
