@@ -4,14 +4,16 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.evidence import Evidence
-from coursework.checks.failure import Failure
+from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.retype import curl_command
 from coursework.checks.run import CheckRun
 from coursework.checks.wire import Address, Connection
@@ -37,6 +39,7 @@ _INSIDE = f"https://localhost:{API_PORT}"
 # At which port a learner's terminal looks through `kubectl port-forward`.
 _TYPED_PORT = 8080
 # How kubectl ends the line of what it did, and begins those around a reason.
+_PLAIN = "--filename"
 _DONE = (" created", " configured", " unchanged")
 _AROUND_A_REASON = ("Warning:", "{", "to:", "Resource:", "Name:")
 
@@ -112,11 +115,25 @@ class Namespace:
         option = _option(laid, folder)
         command = f"kubectl --namespace {self.name} apply {option} {folder}/"
         self.note(command)
-        if not any(path.startswith(f"{folder}/") for path in laid):
-            raise Failure(f"manifests in {folder}/", "there is none", command=f"ls {folder}/")
+        below = [path for path in laid if path.startswith(f"{folder}/")]
+        if not below:
+            raise StartFailure(f"manifests in {folder}/", "there is none", command=f"ls {folder}/")
+        if option == _PLAIN and all(path.count("/") > 1 for path in below):
+            raise StartFailure(
+                f"manifests in {folder}/ itself",
+                f"only folders: {', '.join(sorted({path.split('/')[1] for path in below}))}",
+                command=command,
+                hint="kubectl apply --filename reads no folders below the one that it is given",
+            )
         code, output = self._run_as_user(laid, folder, "apply", option, f"{folder}/")
         if code:
-            raise Failure("manifests that the cluster accepts", _refusals(output), command=command)
+            named = _namespaces(laid, folder)
+            raise StartFailure(
+                "manifests that the cluster accepts",
+                named or _refusals(output),
+                command=command,
+                hint="take the namespace out: the one who applies decides it" if named else "",
+            )
 
     def rendered(self, *, folder: str = "k8s") -> list[Json]:
         """Return the answer's objects as kubectl would send them, and send none.
@@ -364,7 +381,24 @@ class ClusterClient(Client):
 
 
 def _option(files: Mapping[str, bytes], folder: str) -> str:
-    return "--kustomize" if f"{folder}/kustomization.yaml" in files else "--filename"
+    # The names that kubectl apply --kustomize looks for.
+    names = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+    return "--kustomize" if any(f"{folder}/{name}" in files for name in names) else _PLAIN
+
+
+def _namespaces(files: Mapping[str, bytes], folder: str) -> str:
+    """Say which manifest names a namespace; empty where none does, or where it is no YAML."""
+    for path, data in sorted(files.items()):
+        if not path.startswith(f"{folder}/") or not path.endswith((".yaml", ".yml", ".json")):
+            continue
+        with suppress(yaml.YAMLError, UnicodeDecodeError):
+            for found in yaml.safe_load_all(data.decode()):
+                meta = found.get("metadata") if isinstance(found, dict) else None
+                if isinstance(meta, dict) and (name := meta.get("namespace")):
+                    return f"{path} names the namespace {str(name)[:60]}"
+                if isinstance(found, dict) and found.get("kind") == "Namespace":
+                    return f"{path} makes a namespace of its own"
+    return ""
 
 
 def _refusals(output: str) -> str:

@@ -4,9 +4,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from coursework.checks.cause import cause_of
 from coursework.checks.failure import Failure
-
-_LOG_LINES = 6
 
 
 class Exhibit(Protocol):
@@ -70,12 +69,11 @@ class Evidence:
         return (failure.command if failure else "") or self._attention.command
 
     def log(self, failure: Failure | None) -> str:
-        """Return the last lines of the build, or of what the check looked at last."""
+        """Return the lines that name the cause, of the build or of what was looked at last."""
         notes: list[str] = getattr(failure, "__notes__", [])
         last = self._attention.exhibits[-1:]
         text = notes[0] if notes else "".join(exhibit.log() for exhibit in last)
-        lines = [line.rstrip()[:300] for line in text.splitlines() if line.strip()]
-        return "\n".join(lines[-_LOG_LINES:])
+        return cause_of(text)
 
     def end_check(self, *, passed: bool) -> None:
         """After a check: what a failed one used is kept for looking, and replaced for the next."""

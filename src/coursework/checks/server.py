@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from coursework.checks.cause import line_ending_hint
 from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
@@ -259,6 +260,8 @@ class Server(Client):
             try:
                 self._address = self._wait_until_it_accepts()
             except StartFailure as failure:
+                said, files = f"{failure.saw}\n{self.log()}", self._run.task.submission.files
+                failure.hint = line_ending_hint(said, files) or failure.hint
                 self._trouble = failure
                 raise
         return self._address

@@ -165,6 +165,7 @@ class Build:
         enough: Callable[[], bool] = lambda: False,
     ) -> None:
         self._command = ["docker", "build", "--progress=plain", *options, str(context)]
+        self._engine = engine
         self._environment = engine.environment()
         self._is_sandbox = engine.is_sandbox
         self._limits = limits
@@ -261,14 +262,27 @@ class Build:
                 hint = (
                     "build FROM an image that the exercise names: those are here without a registry"
                 )
+                if is_base and (here := self._platform_here(name)):
+                    return BuildFailed(
+                        f"{name} is here for {here}, and not for the platform that FROM asks for",
+                        log, "leave --platform out of FROM",
+                    )  # fmt: skip
                 if not is_base:
                     hint = "a line `# syntax=…` is fetched from a registry: leave it out"
                 return BuildFailed(f"{name} is not here, and no registry gives it", log, hint)
         return None
 
+    def _platform_here(self, name: str) -> str:
+        """Return the platform for which the engine has an image; empty where it has none."""
+        try:
+            facts = self._engine.client.images.get(name).attrs
+        except OSError:
+            return ""
+        return f"{facts['Os']}/{facts['Architecture']}"
+
     def _log(self) -> str:
         lines = [_STEP.sub("", line) for line in self._lines]
-        return "\n".join([x for x in lines if x.strip() and not _NOISE.match(x)][-12:])
+        return "\n".join([x for x in lines if x.strip() and not _NOISE.match(x)][-80:])
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
