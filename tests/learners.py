@@ -49,7 +49,7 @@ class Class:
         cohort = Cohort(
             self.layout, self.module, self.engine, Results(out), within_s, Limits(seconds=20)
         )
-        submissions = find_submissions(source, self.module.slug)
+        submissions = find_submissions(source, self.module.slug).submissions
         left = left_to_grade(cohort, submissions, force=force)
         if left:
             answers = warming_answers(self.layout, self.module)

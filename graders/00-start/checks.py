@@ -127,8 +127,11 @@ def check_serves_tonight(server: Server, tonight: str) -> None:
 )
 def check_says_not_found(server: Server, random: Random) -> None:
     """Any other path answers 404"""
-    one, two, three, four = random.words(4)
-    paths = (f"/{one}", f"/{two}.html", f"/{three}/tonight.txt", f"/{four}/", "/Dockerfile")
+    one, two, three, four, five = random.words(5)
+    paths = (
+        f"/{one}", f"/{two}.html", f"/{three}/tonight.txt", f"/tonight.txt{four}", f"/{five}/",
+        "/Dockerfile",
+    )  # fmt: skip
     for path in paths:
         reply = server.get(path)
         if reply.status != 404:

@@ -223,3 +223,11 @@ def test_formgrader_lists_the_assignment_and_shows_a_submission(term):
         page = get(f"/formgrader/submissions/{chosen['id']}/")
         assert "greets  0 of 3" in page
         assert "<script>prose()" not in page
+
+
+def test_an_export_goes_where_the_command_line_says(term, tmp_path):
+    """The classroom's place is the default alone."""
+    before = (term.folder / "grades.csv").read_bytes()
+    done = term.nbgrader("export", "--to", str(tmp_path / "mine.csv"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mine.csv").read_bytes() == before
