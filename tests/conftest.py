@@ -43,7 +43,7 @@ def engine() -> Iterator[Engine]:
     started = start_engine()
     yield started
     for slug in OWN:
-        clean(started.client, slug)
+        clean(started.client, slug, everywhere=True)
 
 
 @pytest.fixture(scope="session")
