@@ -41,7 +41,7 @@ Show = dict[str, Any]
 
 @pytest.fixture(scope="session")
 def shows(random: Random) -> list[Show]:
-    """Eight shows with four titles, the earliest first."""
+    """Eight shows with four different titles, the earliest first."""
     titles = [f"{random.word()} {random.text(4)}" for _ in range(4)]
     first = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(days=random.integer(1, 300))
     begins = [first + timedelta(minutes=9000 * n + random.integer(0, 8999)) for n in range(8)]
@@ -58,7 +58,7 @@ def shows(random: Random) -> list[Show]:
 
 @pytest.fixture(scope="session")
 def file(random: Random, shows: list[Show]) -> str:
-    """The same shows in no order, as the text of a file."""
+    """The same shows in random order, as the text of a file."""
     return json.dumps(random.shuffled(shows), ensure_ascii=False, indent=2)
 
 
@@ -70,13 +70,13 @@ def server(image: Image, file: str) -> Server:
 
 @pytest.fixture(scope="session")
 def port(random: Random) -> int:
-    """A port that nobody can type in beforehand."""
+    """A port that cannot be hard-coded."""
     return random.port()
 
 
 @pytest.fixture(scope="module")
 def moved_server(image: Image, file: str, port: int) -> Server:
-    """A server that was told another port."""
+    """A server that was given another port."""
     return image.start(env={"PORT": str(port), "SHOWS_FILE": FILE}, files={FILE: file}, port=port)
 
 
@@ -144,10 +144,10 @@ def check_serves_the_file(server: Server, shows: list[Show]) -> None:
             "plain def endpoint, or asyncio.to_thread(hashlib.scrypt, …)."
         ),
     ),
-    link="The same hash beside the loop",
+    link="Move the hash off the event loop",
 )
 def check_stays_responsive(server: Server, random: Random) -> None:
-    """While 12 codes are computed, GET /api/users goes on answering, and the codes are right"""
+    """While 12 codes are computed, GET /api/users keeps answering, and the codes are right"""
     for path in ("/api/ticket-code", "/api/ticket-code?name="):
         server.get(path).expect(400, json={"error": "name_required"})
     names, asked, answers = eventually(lambda: quick_rush(server, random), attempts=RUSHES)
@@ -158,7 +158,7 @@ def check_stays_responsive(server: Server, random: Random) -> None:
 
 
 def quick_rush(server: Server, random: Random) -> tuple[list[str], list[str], list[Reply]]:
-    """Ask for codes, and expect quick greetings meanwhile; give names, those asked, and answers."""
+    """Ask for codes, expect quick greetings meanwhile; return names, those asked, and answers."""
     names = [f"{random.text(3)} & {random.word()}+%41" for _ in range(NAMES)]
     asked = random.shuffled(names * (CODES_AT_ONCE // NAMES))
     answers, greetings = rush(server, asked)
@@ -175,7 +175,7 @@ def quick_rush(server: Server, random: Random) -> tuple[list[str], list[str], li
 
 
 def rush(server: Server, names: list[str]) -> tuple[list[Reply], list[Reply]]:
-    """Ask for all codes at once; give them, and the greetings that were answered meanwhile."""
+    """Ask for all codes at once; return them and the greetings answered meanwhile."""
     with at_once(lambda name: ask_for_code(server, name), names) as crowd:
         greetings = [ask_for_users(server)]
         while crowd.busy:
@@ -193,19 +193,19 @@ def retype_rush(port: int) -> str:
 
 
 def ticket_code(name: str) -> str:
-    """Return the code that the contract asks for."""
+    """Return the code the contract asks for."""
     return hashlib.scrypt(
         name.encode(), salt=b"lantern", n=32768, r=8, p=1, dklen=32, maxmem=64 * 1024 * 1024
     ).hex()
 
 
 def ask_for_code(server: Server, name: str) -> Reply:
-    """Ask for a name's code, however long it takes within reason."""
+    """Ask for a name's code, and wait as long as is reasonable."""
     return server.get(f"/api/ticket-code?name={quote(name, safe='')}", timeout_s=CODE_WITHIN_S)
 
 
 def ask_for_users(server: Server) -> Reply:
-    """Ask for the greeting, with time enough to measure how late it comes."""
+    """Ask for the greeting, with enough time to measure how late it comes."""
     return server.get("/api/users", timeout_s=CODE_WITHIN_S).expect(200)
 
 
@@ -236,7 +236,7 @@ def check_fails_loudly(image: Image, file: str, shows: list[Show], meanwhile: Me
 
 
 def bad_starts(file: str, shows: list[Show]) -> dict[str, Start]:
-    """Return starts with a SHOWS_FILE that holds no shows, by what is wrong with it."""
+    """Return starts whose SHOWS_FILE holds no valid shows, by what is wrong with it."""
     starts = {"no such file": Start({"SHOWS_FILE": FILE})}
     for number, (case, text) in enumerate(broken_files(file, shows).items()):
         place = f"/data/{number}/shows.json"
@@ -245,7 +245,7 @@ def bad_starts(file: str, shows: list[Show]) -> dict[str, Start]:
 
 
 def broken_files(file: str, shows: list[Show]) -> dict[str, str]:
-    """Return files that no server should start with, by what is wrong with them."""
+    """Return files no server should start with, by what is wrong with them."""
     first, *others = shows
     without_price = {name: value for name, value in first.items() if name != "price_cents"}
     values = {
@@ -258,14 +258,14 @@ def broken_files(file: str, shows: list[Show]) -> dict[str, str]:
 
 
 def expect_refusal(case: str, end: Finished) -> None:
-    """Compare how a server ended with how the contract wants it to end."""
+    """Compare how a server ended with what the contract asks."""
     if wrong := what_is_wrong(end):
         looked_for, seen = wrong
         fail(f"{looked_for} with {case}", seen)
 
 
 def what_is_wrong(end: Finished) -> tuple[str, str] | None:
-    """Tell what was looked for in how a server ended, and what was seen; None where all is well."""
+    """Return what was looked for in how a server ended and what was seen; None if all is well."""
     lines = [line for line in end.stderr.splitlines() if line.strip()]
     if end.exit_code == 0:
         return "an exit code that is not 0", "exit code 0"

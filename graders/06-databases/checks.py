@@ -54,7 +54,7 @@ Order = tuple[int, str, str]
 
 
 class BoxOffice:
-    """A server of the answer with its database, and what a check does to both."""
+    """A server with its database, and what a check does to both."""
 
     def __init__(self, server: Server, database: Database, random: Random) -> None:
         self.server = server
@@ -63,14 +63,14 @@ class BoxOffice:
         self._show_id = random.integer(100, 900)
 
     def new_show(self) -> tuple[int, int]:
-        """Put a show into the database; give its id and its price."""
+        """Put a show into the database; return its id and its price."""
         self._show_id += self.random.integer(1, 9)
         price = self.random.integer(1001, 9999)
         self.database.rows(NEW_SHOW, self._show_id, self.random.word(), price)
         return self._show_id, price
 
     def new_wallet(self, cents: int, name: str = "") -> str:
-        """Put a wallet into the database; give the name of its user."""
+        """Put a wallet into the database; return the name of its user."""
         user = name or self.random.word()
         self.database.rows(NEW_WALLET, user, cents)
         return user
@@ -129,7 +129,7 @@ def migrate(
 
 @pytest.fixture(scope="module")
 def database(postgres: Postgres, image: Image) -> Database:
-    """A database that the answer has migrated."""
+    """A database migrated by the learner's ./migrate."""
     made = postgres.create_database()
     finished = migrate(image, made, {})
     if finished.exit_code:
@@ -151,13 +151,13 @@ def database(postgres: Postgres, image: Image) -> Database:
 
 @pytest.fixture(scope="module")
 def office(image: Image, database: Database, random: Random) -> BoxOffice:
-    """The server beside that database."""
+    """The server that uses that database."""
     return BoxOffice(image.start(env={"DATABASE_URL": database.url}), database, random)
 
 
 @pytest.fixture(scope="module")
 def neighbour(image: Image, database: Database, random: Random) -> BoxOffice:
-    """A second server beside the same database; it knows nothing of what the first one did."""
+    """A second server on the same database; it knows nothing of what the first one did."""
     return BoxOffice(image.start(env={"DATABASE_URL": database.url}), database, random)
 
 
@@ -186,7 +186,7 @@ def migrations(
     link="When the database is away",
 )
 def check_books_a_seat(office: BoxOffice, neighbour: BoxOffice, postgres: Postgres) -> None:
-    """A booking takes the show's price, and stands in the database and nowhere else"""
+    """A booking takes the show's price, and is kept in the database and nowhere else"""
     show_id, price = office.new_show()
     seat, user = office.new_seat(), office.new_wallet(3 * price + 1)
     booking = {"show_id": show_id, "seat": seat, "user": user, "price_cents": price}
@@ -267,7 +267,7 @@ def answers_503_while_away(office: BoxOffice, postgres: Postgres, user: str, sho
 
 
 def wait_until_back(office: BoxOffice, user: str) -> None:
-    """Return the server some attempts to notice that its database is back."""
+    """Wait until the server has noticed that its database is back."""
 
     def is_back() -> None:
         if (reply := office.wallet(user)).status != 200:
@@ -288,7 +288,7 @@ def wait_until_back(office: BoxOffice, user: str) -> None:
     link="A constraint settles the race",
 )
 def check_sells_a_seat_once(office: BoxOffice, neighbour: BoxOffice) -> None:
-    """Of 40 buyers at once, at two servers, one gets the seat and 39 are told that it is taken"""
+    """Of 40 buyers at once, at two servers, one gets the seat and 39 hear that it is taken"""
     for number in range(ROUNDS):
         # What is held makes the moment certain once; then luck may try.
         hold = HOLD_BOOKINGS if number == 0 else HOLD_NOTHING
@@ -374,7 +374,7 @@ def told(counts: dict[int, int]) -> str:
     link="A balance that cannot go below zero",
 )
 def check_never_overdraws(office: BoxOffice, neighbour: BoxOffice) -> None:
-    """With money for 5, of 20 purchases at once 5 succeed and 15 are refused"""
+    """With money for 5 of 20 purchases at once, 5 succeed and 15 are refused"""
     orders, replies = answered(lambda: buy_too_much(office, neighbour))
     show_id, _, user = orders[0]
     expect_counts(replies, {201: AFFORDABLE, 402: len(orders) - AFFORDABLE})
@@ -393,7 +393,7 @@ def check_never_overdraws(office: BoxOffice, neighbour: BoxOffice) -> None:
     link="All or nothing",
 )
 def check_all_or_nothing(office: BoxOffice, postgres: Postgres) -> None:
-    """A purchase that is cut off half way leaves neither a booking nor a payment"""
+    """A purchase that is cut off halfway leaves neither a booking nor a payment"""
     show_id, price = office.new_show()
     user, rival = office.new_wallet(2 * price), office.new_wallet(2 * price)
     expect_all_or_nothing(office, show_id, "B1", user, price, "the wallet", HOLD_WALLET, user)
@@ -467,7 +467,7 @@ def cut_off(database: Database, crowd: Crowd[int, Reply]) -> None:
         ),
         ("Write $1 (Node) or %s (psycopg) in the statement, and pass the value beside it."),
     ),
-    link="Values are not text",
+    link="Keep values out of the statement",
 )
 def check_treats_input_as_data(office: BoxOffice) -> None:
     """Quotes, semicolons and SQL in names and seats are only text"""
@@ -508,10 +508,10 @@ def check_treats_input_as_data(office: BoxOffice) -> None:
             "table, and put a migration and its record into one transaction."
         ),
     ),
-    link="Migrations",
+    link="Migrations: change tables that are in use",
 )
 def check_migrates_safely(migrations: Story[None]) -> None:
-    """./migrate applies each file once, also twice at once, and a bad one leaves nothing"""
+    """./migrate applies each file once, even two at a time, and a bad one leaves nothing"""
     migrations.result()
 
 

@@ -33,7 +33,7 @@ SERVES_WITHIN_S = 5.0
 
 
 class Machine:
-    """A machine on which the answer's image is known by a name, and its script is run.
+    """A machine that has the answer's image under a name and runs its script.
 
     Args:
         sandbox: the engine of that machine.
@@ -57,7 +57,7 @@ class Machine:
         return ran
 
     def start(self, port: int, *options: str) -> str:
-        """Start a container without the answer's script; give its id."""
+        """Start a container without the answer's script, and return its id."""
         where = f"--publish=127.0.0.1:{port}:3000"
         return self.docker("run", "--detach", where, *options, NAME).strip()
 
@@ -82,7 +82,7 @@ class Machine:
             self.docker("run", "--detach", f"--name={name}", self._helper, "sleep", "3600")
 
     def expect_neighbours(self) -> None:
-        """They still run, for they are none of the script's."""
+        """Fail unless the containers of others still run."""
         running = self.docker("ps", "--format={{.Names}}").split()
         if gone := [name for name in NEIGHBOURS if name not in running]:
             fail("the containers of others left alone", f"{gone[0]} no longer runs")
@@ -101,32 +101,32 @@ def versions(random: Random) -> list[str]:
 
 @pytest.fixture(scope="session")
 def image(builder: Builder, versions: list[str]) -> Image:
-    """The image of the first version."""
+    """Return the image of the first version."""
     return builder.build(args={"APP_VERSION": versions[0]})
 
 
 @pytest.fixture(scope="session")
 def machine(sandbox: Sandbox, image: Image) -> Machine:
-    """The machine of whoever runs the board."""
+    """Return the machine on which the script runs the board."""
     sandbox.tag(image, NAME)
     return Machine(sandbox)
 
 
 @pytest.fixture(scope="module")
 def second(builder: Builder, versions: list[str], meanwhile: Meanwhile) -> Story[Image]:
-    """An image of the second version."""
+    """Return the build of the second version, already begun."""
     return meanwhile(lambda: builder.build(args={"APP_VERSION": versions[1]}))
 
 
 @pytest.fixture(scope="module")
 def server(image: Image) -> Server:
-    """A board with nothing set."""
+    """Return a board with nothing set."""
     return image.start()
 
 
 @pytest.fixture(scope="module")
 def leaving(image: Image, machine: Machine, meanwhile: Meanwhile) -> Story[int]:
-    """A server that is asked to end as an operator does it, and its exit code."""
+    """Return the exit code of a server that is asked to end as an operator asks."""
 
     def story() -> int:
         server = image.start()
@@ -153,7 +153,7 @@ def leaving(image: Image, machine: Machine, meanwhile: Meanwhile) -> Story[int]:
 def check_bakes_the_version(
     server: Server, versions: list[str], second: Story[Image], machine: Machine
 ) -> None:
-    """Each build has the version of its APP_VERSION, in its label and at /api/version"""
+    """The build argument APP_VERSION is in the image's label and at /api/version"""
     server.get("/api/version").expect(200, json={"version": versions[0]})
     second.result().start().get("/api/version").expect(200, json={"version": versions[1]})
     labels = json.loads(machine.docker("inspect", "--format={{json .Config.Labels}}", NAME))
@@ -173,7 +173,7 @@ def check_bakes_the_version(
     link="Arguments",
 )
 def check_takes_arguments(image: Image, server: Server) -> None:
-    """docker run IMAGE --version prints what /api/version says, and ends with exit code 0"""
+    """docker run IMAGE --version prints what /api/version returns, and exits with code 0"""
     version = server.get("/api/version").expect(200, json={}).json().get("version")
     wanted = f"exit code 0, and the line {version}"
     try:
@@ -200,7 +200,7 @@ def check_takes_arguments(image: Image, server: Server) -> None:
     link="Who is process 1",
 )
 def check_stops_when_asked(leaving: Story[int]) -> None:
-    """After docker stop the container ends by itself within 2 s, with exit code 0"""
+    """After docker stop the container exits by itself within 2 s, with exit code 0"""
     code = leaving.result()
     if code == KILLED:
         fail(f"an end by itself within {ENDS_WITHIN_S} s of docker stop", "it had to be killed")
@@ -220,7 +220,7 @@ def check_stops_when_asked(leaving: Story[int]) -> None:
     link="Data that stays",
 )
 def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -> None:
-    """Notes are in a volume at /data: the next container has them, a new volume has none"""
+    """Notes are in a volume at /data: the next container has them, a new volume is empty"""
     # This server has a volume of its own, which is new.
     server.get("/api/notes").expect(200, json={"notes": []})
     note = random.text()
@@ -252,7 +252,7 @@ def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -
 def check_runs_by_script(
     image: Image, server: Server, second: Story[Image], machine: Machine, random: Random
 ) -> None:
-    """ops.sh up starts the board as agreed, up again replaces it, down keeps the volume"""
+    """ops.sh up starts the board as the contract says, a second up replaces it, down keeps notes"""
     server.get("/api/version").expect(200)
     machine.empty()
     machine.start_neighbours()
@@ -313,7 +313,7 @@ def expect_as_agreed(container: Mapping[str, Any]) -> None:
     needs=("keeps_data_outside",),
 )
 def check_backs_up(machine: Machine, random: Random) -> None:
-    """What ops.sh backup has saved, ops.sh restore brings back in an empty engine"""
+    """ops.sh restore brings back in an empty engine what ops.sh backup saved"""
     machine.empty()
     machine.ops("up", NAME)
     notes = [f"{random.text()}\n{word}" for word in random.words(3)]

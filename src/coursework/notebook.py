@@ -86,8 +86,8 @@ def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
     layout = find_layout()
     notebook = _this_notebook()
     target = find_target(layout, str(notebook))
-    saved = target.read().files
-    files, unsaved = _files_on_disk(notebook.parent, saved, _cells_that_ran())
+    saved = target.read()
+    files, unsaved = _files_on_disk(notebook.parent, saved.files, _cells_that_ran())
     with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
         report = grade(
             target.module,
@@ -98,7 +98,7 @@ def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
             watcher=Watcher(on_step),
         )
     next_step = "" if name else record_report(layout, report)
-    return replace(report, warnings=tuple(unsaved)), next_step
+    return replace(report, warnings=(*report.warnings, *saved.warnings, *unsaved)), next_step
 
 
 def _this_notebook() -> Path:

@@ -20,6 +20,18 @@ def test_a_result_comes_back_as_it_was(tmp_path):
     assert results.all() == [RESULT]
 
 
+def test_a_learner_keeps_a_name_that_no_file_can_have(tmp_path):
+    """The file's name is made safe, the learner's is not; an older file is read as well."""
+    results = Results(tmp_path)
+    named = replace(RESULT, learner="José Ångström_7303")
+    results.write(named)
+    (file,) = tmp_path.iterdir()
+    assert file.name.isascii()
+    assert results.all() == [results.read("José Ångström_7303")] == [named]
+    file.write_text(file.read_text("utf-8").replace(named.learner, file.stem), "utf-8")
+    assert results.read(named.learner) == named
+
+
 def test_what_a_program_printed_can_be_stored(tmp_path):
     report = replace(REPORT, checks=(replace(CHECK, saw="\ud800 \x00 ü"),))
     results = Results(tmp_path)

@@ -40,6 +40,13 @@ def test_a_wrong_answer_ends_with_1(finished, clone):
     assert finished("clean", SLUG)[0] == 0
 
 
+def test_a_report_that_is_kept_has_no_spinner_in_it(finished, monkeypatch):
+    """A notebook's kernel asks for colours, and its cells keep whatever is printed."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    code, out, _ = finished("check", SLUG, "--only", "greets")
+    assert (code, "✓ greets" in out, "\x1b" in out) == (0, True, False)
+
+
 def test_trouble_of_ours_ends_with_2(finished):
     """A module that is not there, or a check that is not there: exit code 2 and what to type."""
     code, _, errors = finished("check", "91-none")

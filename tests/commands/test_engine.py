@@ -40,6 +40,7 @@ def test_status_without_an_engine_exits_1(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "course engine start" in done.stdout
+    assert f"looked at unix://{tmp_path}/none.sock (DOCKER_HOST says so)" in done.stdout
 
 
 @pytest.mark.engine

@@ -3,7 +3,7 @@
 import pytest
 
 from coursework.containers.cleaning import Cleaned, clean, remove_ended_containers
-from coursework.containers.runs import open_run
+from coursework.containers.runs import LABEL_CLONE, open_run
 from coursework.images import ensure_images
 from tests.clone import own
 
@@ -67,3 +67,13 @@ def test_the_count_reads_as_a_sentence():
     """What was removed is said in words."""
     assert str(Cleaned()) == "nothing"
     assert str(Cleaned(containers=1, images=2)) == "1 container, 2 images"
+
+
+def test_what_another_clone_left_goes_only_where_all_is_asked_for(client):
+    """Two clones on one engine do not clean up after each other, unless somebody says so."""
+    with open_run(MODULE) as run:
+        labels = {**run.labels, LABEL_CLONE: "0" * 12}
+        volume = client.volumes.create(f"{MODULE}-{run.run_id}", labels=labels)
+    assert clean(client, MODULE) == Cleaned()
+    assert volume.name in names(client)
+    assert clean(client, MODULE, everywhere=True) == Cleaned(volumes=1)

@@ -1,5 +1,6 @@
 """A run is alive while its process is, however that ends."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,13 @@ def test_a_run_lives_as_long_as_it_is_open():
     """Inside it is alive, afterwards not, and its labels name it."""
     with open_run("90-tiny") as run:
         assert is_alive(run.run_id)
-        assert run.labels == {"course.module": "90-tiny", "course.run": run.run_id}
+        clone = run.labels.pop("course.clone")
+        assert re.fullmatch("[0-9a-f]{12}", clone)
+        assert run.labels == {
+            "course.clone": clone,
+            "course.module": "90-tiny",
+            "course.run": run.run_id,
+        }
     assert not is_alive(run.run_id)
 
 

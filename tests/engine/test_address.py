@@ -1,8 +1,11 @@
 """The user's own Docker is found where the docker command would find it."""
 
 import hashlib
+import http.server
 import json
 import socket
+import ssl
+import subprocess
 import threading
 from pathlib import Path
 
@@ -104,3 +107,58 @@ def test_a_named_engine_that_is_silent_is_not_replaced(
     monkeypatch.setenv("XDG_CACHE_HOME", str(settings))
     with pytest.raises(CourseError, match="no engine answers there"):
         start_engine()
+
+
+@pytest.mark.parametrize(
+    ("typed", "address_of"),
+    [
+        ("localhost:23750", "tcp://localhost:23750"),
+        (":2375", "tcp://:2375"),
+        ("[::1]:2375", "tcp://[::1]:2375"),
+        ("tcp://127.0.0.1:2375", "tcp://127.0.0.1:2375"),
+        ("unix:///run/docker.sock", "unix:///run/docker.sock"),
+    ],
+)
+def test_docker_host_is_read_as_docker_reads_it(settings, monkeypatch, typed, address_of):
+    """A host and a port without more are TCP."""
+    del settings
+    monkeypatch.setenv("DOCKER_HOST", typed)
+    assert address.host_addresses() == [address_of]
+    assert address.is_local(address_of)
+
+
+@pytest.mark.parametrize(
+    "typed", ["npipe:////./pipe/docker_engine", "/var/run/docker.sock", "fd://"]
+)
+def test_an_address_that_nothing_here_can_open_is_said(settings, monkeypatch, typed):
+    """It is not on another machine: it is no address."""
+    monkeypatch.setenv("DOCKER_HOST", typed)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(settings))
+    with pytest.raises(CourseError, match="no address that is understood") as caught:
+        start_engine()
+    assert "unix://" in caught.value.why
+    assert "tcp://" in caught.value.why
+
+
+def test_an_engine_that_speaks_tls_is_named_so(settings, monkeypatch):
+    """A server that shows a certificate is told from one that does not answer."""
+    key, certificate = settings / "key.pem", settings / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("DOCKER_HOST", f"127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(settings))
+    try:
+        with pytest.raises(CourseError, match="no engine answers there") as caught:
+            start_engine()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "TLS" in caught.value.why

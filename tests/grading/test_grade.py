@@ -22,7 +22,7 @@ from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.report.notebook import report_html
 from coursework.report.terminal import print_ending, print_result
-from coursework.submissions.files import read_folder
+from coursework.submissions.folder import read_folder
 from coursework.trouble import CourseError
 from tests.clone import own, tiny_clone
 

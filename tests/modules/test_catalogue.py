@@ -28,7 +28,7 @@ def test_modules_come_in_course_order():
     """The file's order is the course's order."""
     slugs = [m.slug for m in load_catalogue(find_layout()).modules]
     assert slugs == sorted(slugs)
-    assert slugs[:2] == ["01-http", "02-first-server"]
+    assert slugs[:3] == ["00-start", "01-http", "02-first-server"]
 
 
 def test_all_images_of_a_module_are_each_named_once():

@@ -129,14 +129,40 @@ def test_a_damaged_notebook_is_a_clear_message(data, message):
     assert error.value.fix
 
 
-def test_check_cells_must_be_there_once():
-    """Missing and doubled check cells are named."""
-    whole = notebook(check_cell("quick_start"), check_cell("fails_loudly"))
-    assert parse_notebook(whole, checks=("quick_start", "fails_loudly")).files == {}
-    with pytest.raises(SubmissionError, match="missing: check-quick-start"):
-        parse_notebook(notebook(check_cell("fails_loudly")), checks=("quick_start", "fails_loudly"))
-    with pytest.raises(SubmissionError, match="2 times"):
-        parse_notebook(notebook(check_cell("quick_start"), check_cell("quick_start")))
+SERVER = code("%%writefile server.js\nlisten()\n")
+QUICK = check_cell("quick_start")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [SERVER],
+        [SERVER, QUICK, QUICK],
+        [SERVER, code('check("quick_'), code('start")')],
+        [SERVER, {**QUICK, "metadata": {}}],
+        [{**SERVER, "metadata": []}],
+    ],
+    ids=["deleted", "copied", "split", "without metadata", "odd metadata"],
+)
+def test_check_cells_are_not_needed(cells):
+    """Right files are read, however an editor left the check cells."""
+    assert parse_notebook(notebook(*cells)).files == {"server.js": b"listen()\n"}
+
+
+def test_a_cell_may_append_to_a_starter_file():
+    """The kernel appends to the file that lies beside the notebook, and so do we."""
+    data = notebook(code("%%writefile -a Dockerfile\nUSER node"))
+    assert parse_notebook(data, starter={"Dockerfile": b"FROM node\n", "x": b""}).files == {
+        "Dockerfile": b"FROM node\nUSER node\n"
+    }
+
+
+def test_what_looks_like_a_file_is_named_once_a_cell():
+    """Each such cell is a warning with its number; there are at most twenty."""
+    comment = code("# mine\n%%writefile a.js\nx")
+    (warning,) = parse_notebook(notebook(SERVER, comment)).warnings
+    assert warning.startswith("cell 2 has %%writefile a.js in line 2")
+    assert len(parse_notebook(notebook(*[comment] * 50)).warnings) == 20
 
 
 def test_the_notebook_names_its_module():
@@ -156,7 +182,7 @@ def test_a_notebook_of_another_module_says_which():
     """It is told before anything else is compared; one that names none is taken."""
     data = notebook(code("x"), metadata={"coursework": {"module": "06-databases"}})
     with pytest.raises(SubmissionError, match="answers 06-databases, not 02-first-server"):
-        parse_notebook(data, module="02-first-server", checks=["quick_start"])
+        parse_notebook(data, module="02-first-server")
     assert parse_notebook(notebook(code("x")), module="02-first-server").module is None
 
 
@@ -192,7 +218,7 @@ def test_any_notebook_is_read_or_refused(cells, metadata):
     """Whatever stands in a notebook, files stay inside their folder."""
     data = json.dumps({"nbformat": 4, "cells": cells, "metadata": metadata}).encode()
     try:
-        files = parse_notebook(data, checks=("a",) if cells else ()).files
+        files = parse_notebook(data).files
     except SubmissionError:
         return
     for name in files:

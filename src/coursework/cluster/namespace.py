@@ -11,7 +11,7 @@ from typing import Any
 
 from coursework.cluster.api import Api, ApiError, path_of
 from coursework.cluster.kubeconfig import Access
-from coursework.containers.runs import LABEL_MODULE, LABEL_RUN, is_alive
+from coursework.containers.runs import LABEL_RUN, is_alive, label_filters
 
 USER = "learner"
 
@@ -82,9 +82,9 @@ def remove_namespace(api: Api, name: str) -> None:
         api.call("DELETE", path_of("pods", name), query={"gracePeriodSeconds": "0"})
 
 
-def remove_ended_namespaces(api: Api, module: str = "") -> int:
+def remove_ended_namespaces(api: Api, module: str = "", *, everywhere: bool = False) -> int:
     """Remove what ended runs left, of one module or of all; return how many."""
-    labels = f"{LABEL_MODULE}={module}" if module else LABEL_MODULE
+    labels = ",".join(label_filters(module, everywhere=everywhere))
     found = [n["metadata"] for n in api.list("namespaces", labels=labels)]
     ended = [n for n in found if not is_alive(n["labels"].get(LABEL_RUN, ""))]
     for namespace in ended:

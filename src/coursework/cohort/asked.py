@@ -20,12 +20,14 @@ class Asked:
         module: slug.
         out: absolute path of the folder of results.
         gradebook: address.
+        name_pattern: of the submissions' paths.
     """
 
     source: str = ""
     module: str = ""
     out: str = ""
     gradebook: str = ""
+    name_pattern: str = ""
 
 
 def from_options(

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from coursework.cohort.results import Result, write_whole
+from coursework.cohort.source import identifier
 from coursework.report.lines import printable
 from coursework.report.notebook import report_html
 
@@ -71,7 +72,7 @@ def write_pages(folder: Path, slug: str, results: Sequence[Result]) -> None:
     for result in results:
         title = f"{slug} · {result.learner}"
         text = _page(title, report_html(result.report))
-        write_whole(folder / "feedback" / slug / f"{result.learner}.html", text)
+        write_whole(folder / "feedback" / slug / f"{identifier(result.learner)}.html", text)
     write_whole(folder / f"{slug}.csv", _table(results))
     write_whole(folder / f"{slug}.html", _page(f"{slug} · the class", _class_html(results)))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult, Report
@@ -17,6 +17,7 @@ from coursework.grading.handed_in import refused
 from coursework.grading.warming import warming_answers
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
+from coursework.modules.module_files import module_files
 from coursework.sandbox import Fleet, open_fleet
 from coursework.submissions.files import SubmissionError
 from coursework.submissions.notebook import parse_notebook
@@ -84,6 +85,7 @@ class Judge:
     def __post_init__(self) -> None:
         # Here and not when first asked: pytest, which lists them, is for one thread.
         self._checks = list_checks(self.layout, self.module.slug)
+        self._starter = module_files(self.layout, self.module.slug).starter
 
     def judge(
         self,
@@ -106,8 +108,7 @@ class Judge:
         learner, slug = submission.learner, self.module.slug
         try:
             # What cannot be read needs no sandbox.
-            names = [check.name for check in self._checks]
-            files = parse_notebook(submission.read(), checks=names, module=slug).files
+            read = parse_notebook(submission.read(), module=slug, starter=self._starter)
         except SubmissionError as error:
             checks = tuple(refused(check, error) for check in self._checks)
             return Result(learner, slug, key, Report(slug, "", 0, checks))
@@ -116,12 +117,13 @@ class Judge:
             if self.fleet and attempt > 1:
                 self.fleet.want_another()
             try:
-                report = self._attempt(files, worker)
+                report = self._attempt(read.files, worker)
             except CourseError as error:
                 self._require_engine()
                 trouble = error
                 on_trouble(learner, error)
                 continue
+            report = replace(report, warnings=report.warnings + read.warnings)
             result = Result(learner, slug, key, report, "", attempt)
             if result.is_final or attempt == _ATTEMPTS:
                 return result

@@ -8,6 +8,7 @@ from typing import Any
 
 from coursework import files
 from coursework.checks.verdict import CheckResult, Report
+from coursework.cohort.source import identifier
 from coursework.report.lines import printable
 from coursework.trouble import CourseError
 
@@ -19,7 +20,7 @@ class Result:
     """What became of one submission.
 
     Args:
-        learner: identifier.
+        learner: as a gradebook knows them.
         module: slug.
         key: of what was graded by what: equal keys need no second grading.
         report: of the checks.
@@ -57,15 +58,12 @@ class Results:
 
     def read(self, learner: str) -> Result | None:
         """Return a learner's result; None where there is none, or none that can be read."""
-        try:
-            return _from_json(json.loads(self._path(learner).read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        found = _read(self._path(learner))
+        return found and replace(found, learner=learner)
 
     def all(self) -> list[Result]:
         """Return every result, by learner."""
-        names = sorted(p.stem for p in self.folder.glob("*.json"))
-        return [result for name in names if (result := self.read(name))]
+        return [found for p in sorted(self.folder.glob("*.json")) if (found := _read(p))]
 
     def write(self, result: Result) -> None:
         """Put a result in its place; an earlier one stays until the new one is whole.
@@ -77,7 +75,14 @@ class Results:
         write_whole(self._path(result.learner), text)
 
     def _path(self, learner: str) -> Path:
-        return self.folder / f"{learner}.json"
+        return self.folder / f"{identifier(learner)}.json"
+
+
+def _read(path: Path) -> Result | None:
+    try:
+        return _from_json(json.loads(path.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_whole(path: Path, text: str) -> None:

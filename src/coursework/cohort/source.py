@@ -1,31 +1,40 @@
-"""Where an instructor has submissions: nbgrader's tree, a folder of notebooks, or an LMS's zip.
+"""Where an instructor has submissions: nbgrader's tree, a folder, or a platform's download.
 
-Everything here comes from learners: names become identifiers, never paths, and nothing is unpacked.
+Everything here comes from learners: names become no paths, and nothing is unpacked. Each file is
+taken, or it is told why not.
 """
 
 import hashlib
-import lzma
 import re
-import stat
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import Path
 
+from coursework.cohort.forms import (
+    NBGRADER,
+    NOTEBOOK_NAME,
+    Form,
+    Piece,
+    asked_form,
+    fitting_form,
+    piece,
+    tree,
+)
+from coursework.cohort.members import Member, members_of
 from coursework.submissions.files import SubmissionError
-from coursework.submissions.notebook import LIMIT_NOTEBOOK_BYTES, parse_notebook, read_handed_in
+from coursework.submissions.notebook import parse_notebook
 from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise.ipynb"
-_LIMIT_ENTRIES = 20_000
-# What reading a member that was damaged, encrypted or packed in an unknown way can end with.
-_DAMAGES = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError)
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
-# Canvas: `doejane_LATE_4711_88123_exercise-2.ipynb`; the number is the person's.
-_CANVAS = re.compile(r"(?P<name>[^_/]+)(?:_LATE)?_(?P<id>\d+)_\d+_[^/]*\.ipynb")
-# Moodle: `Jane Doe_4711_assignsubmission_file/exercise.ipynb`.
-_MOODLE = re.compile(r"(?P<name>[^/]+)_(?P<id>\d+)_assignsubmission_file_?/[^/]*\.ipynb")
+_OTHER_MODULE = re.compile(r"(?:.*/)?[^/]+/\d\d-[a-z0-9-]+/.*", re.DOTALL)
+# Of these, nbgrader would make patterns of file names.
+_UNFIT = frozenset("/\\*?[]{}")
+# Letters of several alphabets are joined or kept apart by them.
+_JOINERS = "\u200c\u200d"
+_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class HandedIn:
     """One learner's notebook.
 
     Args:
-        learner: an identifier that is safe in a file's name; what a gradebook knows.
+        learner: as the platform or the folder names them; what a gradebook knows.
         read: gives the notebook's bytes; SubmissionError where there are none.
     """
 
@@ -41,50 +50,152 @@ class HandedIn:
     read: Callable[[], bytes]
 
 
-def find_submissions(source: Path, slug: str) -> list[HandedIn]:
-    """Return the submissions to a module, by learner's name.
+@dataclass(frozen=True)
+class Found:
+    """What a source holds.
 
     Args:
-        source: nbgrader's `submitted/`, a folder of `<learner>.ipynb`, or an LMS's zip.
+        submissions: one a learner, by name.
+        told: what was left, of learners who handed in several files.
+        not_taken: paths of files that are nobody's.
+        matches: whose each path is by the pattern that was asked for.
+    """
+
+    submissions: list[HandedIn]
+    told: tuple[str, ...] = ()
+    not_taken: tuple[str, ...] = ()
+    matches: tuple[str, ...] = ()
+
+
+def find_submissions(source: Path, slug: str, pattern: str = "") -> Found:
+    """Return the submissions to a module.
+
+    Args:
+        source: nbgrader's `submitted/`, a folder of `<learner>.ipynb`, or a platform's download,
+            as a zip or unpacked.
         slug: of the module.
+        pattern: a regular expression of paths with the group `learner`; the forms that are known
+            are tried by default.
 
     Raises:
-        CourseError: there are none; with the three forms.
+        CourseError: there are none; with what was found, and how to say whose it is.
     """
-    if source.is_dir():
-        found = list(_in_tree(source, slug)) or list(_in_folder(source))
-    elif source.is_file() and zipfile.is_zipfile(source):
-        found = list(_in_zip(source))
-    else:
-        found = []
-    if not found:
-        raise CourseError(
-            f"{source} holds no submission to {slug}.",
-            why=f"looked for <learner>/{slug}/{NOTEBOOK}, <learner>.ipynb, or a zip of Canvas or"
-            " Moodle",
-            fix="course grade --help",
+    members = members_of(source)
+    form = asked_form(pattern) if pattern else fitting_form(members, slug)
+    pieces, not_taken = _sorted_out(form, members)
+    if not pieces:
+        raise _nothing(source, slug, members)
+    submissions, told, without = [], [], []
+    for learner, own in sorted(pieces.items()):
+        counts, others = _that_counts(form, own, slug)
+        if not counts:
+            without.append(learner)
+        elif others:
+            told.append(f"{learner}: {counts.member.path} counts, not {', '.join(others)}")
+        submissions.append(HandedIn(learner, counts.member.read if counts else _without(own)))
+    if without:
+        told.append(f"no notebook was handed in by {', '.join(without)}")
+    if beside := sum(1 for p in chain.from_iterable(pieces.values()) if p.is_beside):
+        told.append(f"{beside} files that are no notebook: the notebook alone is graded")
+    matches = [f"{p.member.path} → {p.learner}" for own in pieces.values() for p in own]
+    return Found(submissions, tuple(told), not_taken, tuple(matches if pattern else ()))
+
+
+def _sorted_out(
+    form: Form, members: Sequence[Member]
+) -> tuple[dict[str, list[Piece]], tuple[str, ...]]:
+    pieces: dict[str, list[Piece]] = {}
+    not_taken = []
+    for member in members:
+        if found := piece(form, member):
+            pieces.setdefault(learner_name(found.learner), []).append(found)
+        # Brightspace lays an index beside; in nbgrader's tree there are other modules.
+        elif not (
+            member.is_folder
+            or member.path == "index.html"
+            or (form.name == NBGRADER and _OTHER_MODULE.fullmatch(member.path))
+        ):
+            not_taken.append(member.path)
+    return pieces, tuple(not_taken)
+
+
+def _that_counts(
+    form: Form, pieces: Sequence[Piece], slug: str
+) -> tuple[Piece | None, tuple[str, ...]]:
+    """Return the newest notebook that answers the module, and the paths of the others."""
+    read = [p for p in pieces if p.is_notebook]
+    if form.name == NBGRADER:
+        # nbgrader itself takes no other name.
+        read = [p for p in read if p.file == NOTEBOOK]
+    if len(read) < 2:  # noqa: PLR2004 - one need not be compared
+        return (read[0] if read else None), ()
+    best = max(read, key=lambda p: (_fitness(p, slug), p.order))
+    return best, tuple(p.member.path for p in read if p is not best)
+
+
+def _fitness(handed_in: Piece, slug: str) -> int:
+    try:
+        named = parse_notebook(handed_in.member.read()).module
+    except SubmissionError:
+        return 0
+    if named is None:
+        return 2 if handed_in.file.lower().startswith("exercise") else 1
+    return 3 if named == slug else 0
+
+
+def _without(pieces: Sequence[Piece]) -> Callable[[], bytes]:
+    names = ", ".join(p.file for p in pieces if p.file)[:300]
+
+    def read() -> bytes:
+        raise SubmissionError(
+            f"No notebook was handed in: {NOTEBOOK} cannot be read.",
+            why=f"there is {names or 'nothing'}",
+            fix=f"hand in {NOTEBOOK}",
         )
-    return sorted(_each_once(found), key=lambda s: s.learner)
+
+    return read
 
 
-def answered_module(source: Path, slugs: Sequence[str]) -> str:
+def _nothing(source: Path, slug: str, members: Sequence[Member]) -> CourseError:
+    notebooks = [m.path for m in members if NOTEBOOK_NAME.fullmatch(m.path)]
+    pattern = r"(?P<learner>[^/]+)/.*[.]ipynb"
+    why = (
+        f"looked for <learner>/{slug}/{NOTEBOOK}, <learner>.ipynb, or a download of Canvas, Moodle,"
+        " Blackboard, Brightspace or ILIAS"
+    )
+    if notebooks:
+        why = (
+            f"{len(notebooks)} notebooks, none under a name that is known, the first: "
+            + notebooks[0]
+        )
+        if match := re.fullmatch(pattern, notebooks[0]):
+            why += f" (with the pattern below it is {match['learner']}'s)"
+    return CourseError(
+        f"{source} holds no submission to {slug}.",
+        why=why,
+        fix=f"rename to <learner>.ipynb, or: course grade {source} --module {slug}"
+        f" --name-pattern '{pattern}'",
+    )
+
+
+def answered_module(source: Path, slugs: Sequence[str], pattern: str = "") -> str:
     """Return the one module that a source's submissions answer; empty where they name none.
 
     Args:
         source: as for find_submissions.
         slugs: of all modules.
+        pattern: as for find_submissions.
 
     Raises:
         CourseError: they answer several.
     """
-    if source.is_dir():
-        folders = [f for f in source.iterdir() if f.is_dir() and not f.is_symlink()]
-        found = [s for s in slugs if any((folder / s).is_dir() for folder in folders)]
-        notebooks = [] if found else list(_in_folder(source))
-    else:
-        found, notebooks = [], list(_in_zip(source)) if zipfile.is_zipfile(source) else []
-    named = {_named(notebook) for notebook in notebooks}
-    found += [s for s in slugs if s in named]
+    members = members_of(source)
+    found = [s for s in slugs if any(tree(s).pattern.fullmatch(m.path) for m in members)]
+    if pattern or not found:
+        form = asked_form(pattern) if pattern else fitting_form(members, "")
+        pieces = [p for own in _sorted_out(form, members)[0].values() for p in own]
+        named = {_module_of(p) for p in pieces if p.is_notebook}
+        found = [s for s in slugs if s in named]
     if len(found) > 1:
         raise CourseError(
             f"{source} holds submissions to several modules.",
@@ -94,74 +205,25 @@ def answered_module(source: Path, slugs: Sequence[str]) -> str:
     return found[0] if found else ""
 
 
-def _named(submission: HandedIn) -> str | None:
+def _module_of(handed_in: Piece) -> str | None:
     try:
-        return parse_notebook(submission.read()).module
+        return parse_notebook(handed_in.member.read()).module
     except SubmissionError:
         return None
 
 
+def learner_name(text: str) -> str:
+    """Return a name in Unicode's NFC; as an identifier where a gradebook could not show it."""
+    name = unicodedata.normalize("NFC", text)
+    shown = all(c.isprintable() or c in _JOINERS for c in name) and not _UNFIT & set(name)
+    if shown and not name.startswith(".") and 0 < len(name) <= _LONGEST_NAME:
+        return name
+    return identifier(name)
+
+
 def identifier(name: str) -> str:
-    """Return a name as an identifier; one that had to be changed gets a mark of what it was."""
+    """Return a name that is safe in a file's; one that is changed gets a mark of what it was."""
     if _SAFE.fullmatch(name):
         return name
     plain = re.sub(r"[^A-Za-z0-9._@-]+", "-", name).strip("-._@")[:60] or "learner"
     return f"{plain}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:6]}"
-
-
-def _each_once(found: Iterable[HandedIn]) -> list[HandedIn]:
-    by_name: dict[str, HandedIn] = {}
-    for submission in found:
-        if submission.learner in by_name:
-            raise CourseError(
-                f"{submission.learner} has handed in twice.",
-                fix="leave the one to be graded where it is, and take out the other",
-            )
-        by_name[submission.learner] = submission
-    return list(by_name.values())
-
-
-def _in_tree(source: Path, slug: str) -> Iterable[HandedIn]:
-    for folder in sorted(source.iterdir()):
-        place = folder / slug
-        # A learner who handed in something else has handed in: it is told, not lost.
-        if not folder.is_symlink() and place.is_dir():
-            yield HandedIn(identifier(folder.name), _reader(place / NOTEBOOK))
-
-
-def _in_folder(source: Path) -> Iterable[HandedIn]:
-    for path in sorted(source.glob("*.ipynb")):
-        yield HandedIn(identifier(path.stem), _reader(path))
-
-
-def _reader(path: Path) -> Callable[[], bytes]:
-    return lambda: read_handed_in(path)
-
-
-def _in_zip(source: Path) -> Iterable[HandedIn]:
-    try:
-        with zipfile.ZipFile(source) as archive:
-            members = archive.infolist()
-    except (OSError, zipfile.BadZipFile) as error:
-        raise CourseError(f"{source} is damaged.", why=str(error)) from error
-    if len(members) > _LIMIT_ENTRIES:
-        raise CourseError(f"{source} has over {_LIMIT_ENTRIES:,} entries.", fix="split it")
-    for member in members:
-        path = PurePosixPath(member.filename)
-        match = _MOODLE.search(member.filename) or _CANVAS.fullmatch(path.name)
-        if match:
-            name = f"{match['name']}_{match['id']}"
-            yield HandedIn(identifier(name), _zip_reader(source, member))
-
-
-def _zip_reader(source: Path, member: zipfile.ZipInfo) -> Callable[[], bytes]:
-    def read() -> bytes:
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise SubmissionError("The notebook cannot be read.", why="it is a link")
-        try:
-            with zipfile.ZipFile(source) as archive, archive.open(member) as file:
-                return file.read(LIMIT_NOTEBOOK_BYTES + 1)
-        except _DAMAGES as error:
-            raise SubmissionError("The notebook cannot be read.", why=str(error)[:120]) from error
-
-    return read

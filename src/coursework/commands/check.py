@@ -1,6 +1,7 @@
 """course check: build an answer, probe it, say what was seen."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -59,7 +60,9 @@ def _check(
     from coursework.modules.progress import record_report  # noqa: PLC0415
     from coursework.report.terminal import print_ending, print_result  # noqa: PLC0415
 
-    console = Console(stderr=as_json, highlight=False)
+    # Notebooks set FORCE_COLOR, yet a cell keeps each frame of a spinner.
+    is_terminal = (sys.stderr if as_json else sys.stdout).isatty()
+    console = Console(stderr=as_json, highlight=False, force_terminal=is_terminal)
     submission = target.read()
     with console.status("looking for the engine …") as status:
 
@@ -80,7 +83,8 @@ def _check(
                 seed=seed,
                 watcher=Watcher(on_step, on_result),
             )
-    report = replace(report, warnings=target.differences(submission))
+    told = (*report.warnings, *submission.warnings, *target.differences(submission))
+    report = replace(report, warnings=told)
     next_step = "" if only else record_report(layout, report)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))

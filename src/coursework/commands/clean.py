@@ -9,13 +9,18 @@ from coursework.trouble import CourseError
 
 @click.command(name="clean")
 @click.argument("module", required=False)
-def command(module: str | None) -> None:
-    """Remove what ended checks left; checks under way keep theirs.
+@click.option(
+    "--all", "everywhere", is_flag=True, help="Of all clones on this machine; asks first."
+)
+@click.option("--yes", is_flag=True, help="With --all: do not ask.")
+def command(module: str | None, everywhere: bool, yes: bool) -> None:
+    """Remove what ended checks of this clone left; checks under way keep theirs.
 
     \b
     Example:
       course clean
       course clean 02-first-server
+      course clean --all
     """
     from coursework.cluster import Node  # noqa: PLC0415 - keeps --help quick
     from coursework.cluster.namespace import remove_ended_namespaces  # noqa: PLC0415 - as above
@@ -27,8 +32,12 @@ def command(module: str | None) -> None:
         raise CourseError(
             "No container engine answers: there is nothing to clean.", fix="course doctor"
         )
+    if everywhere and not yes:
+        click.confirm("Remove what checks of every clone on this machine have left?", abort=True)
     slug = load_catalogue(find_layout()).find(module).slug if module else None
-    click.echo(f"Removed {clean(engine.client, slug)}.")
+    click.echo(f"Removed {clean(engine.client, slug, everywhere=everywhere)}.")
     for node in (Node(engine), Node(engine, rootless=True)):
-        if node.state == "running" and (count := remove_ended_namespaces(node.api(), slug or "")):
+        if node.state != "running":
+            continue
+        if count := remove_ended_namespaces(node.api(), slug or "", everywhere=everywhere):
             click.echo(f"Removed {count} namespace{'' if count == 1 else 's'} of {node.name}.")

@@ -1,11 +1,12 @@
 """course engine: the container engine that everything runs in."""
 
 import json
+import os
 from collections.abc import Callable
 
 import click
 
-from coursework.engine import buildx, find_engine, start_engine, use
+from coursework.engine import address, buildx, find_engine, start_engine, use
 from coursework.engine.private import private_engine
 from coursework.progress_line import steps
 from coursework.trouble import CourseError
@@ -65,17 +66,25 @@ def status(as_json: bool) -> None:
     """Show which engine answers; exit 1 where none does."""
     engine = find_engine()
     version = engine.client.version()["Version"] if engine else None
+    looked_at = address.host_addresses()
+    if not os.environ.get("DOCKER_HOST"):
+        looked_at.append(private_engine().docker_host)
     shown = {
         "answers": engine is not None,
         "kind": engine.kind if engine else None,
         "docker_host": engine.docker_host if engine else None,
         "version": version,
+        "looked_at": looked_at,
     }
     if as_json:
         click.echo(json.dumps(shown, indent=2))
     elif engine:
         click.echo(f"✓ {engine.kind} engine, Docker {version}, at {engine.docker_host}")
     else:
-        click.echo("✗ no engine answers\n  fix   course engine start")
+        told = " (DOCKER_HOST says so)" if os.environ.get("DOCKER_HOST") else ""
+        click.echo(
+            f"✗ no engine answers\n  why   looked at {', '.join(looked_at)}{told}"
+            "\n  fix   course engine start"
+        )
     if not engine:
         click.get_current_context().exit(1)

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coursework.layout import Layout, find_layout
+from coursework.report.lines import printable
 from coursework.trouble import CourseError
 
 if TYPE_CHECKING:
     from coursework.cohort.asked import Asked
     from coursework.cohort.grading import Cohort
     from coursework.cohort.results import Result
-    from coursework.cohort.source import HandedIn
+    from coursework.cohort.source import Found, HandedIn
     from coursework.modules.catalogue import Module
 
 _MOST_AHEAD = 4
+_MOST_NAMED = 20
+_MOST_SHOWN = 5
 
 
 @click.command(name="grade")
@@ -31,6 +34,9 @@ _MOST_AHEAD = 4
 @click.option("--force", is_flag=True, help="Grade again what has not changed.")
 @click.option("--trusted", is_flag=True, help="No sandboxes: only for answers that you trust.")
 @click.option("--gradebook", metavar="URL", help="nbgrader's; default: classroom/gradebook.db.")
+@click.option(
+    "--name-pattern", default="", metavar="REGEX", help="Whose a path is, by the group learner."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON for programs.")
 def command(
     source: Path | None,
@@ -41,9 +47,13 @@ def command(
     force: bool,
     trusted: bool,
     gradebook: str | None,
+    name_pattern: str,
     as_json: bool,
 ) -> int:
-    """Grade SOURCE: nbgrader's submitted/, a folder of LEARNER.ipynb, or a zip of Canvas or Moodle.
+    """Grade SOURCE: nbgrader's submitted/, a folder of LEARNER.ipynb, or a download, zip or not.
+
+    Downloads of Canvas, Moodle, Blackboard, Brightspace and ILIAS are known. For another one say
+    by --name-pattern, a regular expression of its paths, where the learner's name is.
 
     Each submission gets an engine of its own, which is thrown away. What has a result and has not
     changed is not graded again. Results stand in OUT, each in a file, as soon as they are there.
@@ -51,12 +61,13 @@ def command(
     To carry on after a stop, type the same command again. --resume is short for the last run's:
     it takes SOURCE, --module, --out and --gradebook from there where you leave them out.
 
-    Exit code 0: all were judged; 2: some could not be, or trouble on our side.
+    Exit code 0: all were judged; 2: some could not be, a file is nobody's, or trouble on our side.
 
     \b
     Example:
       course grade classroom/submitted --module 02
       course grade ~/Downloads/submissions.zip --module 02 --jobs 4
+      course grade ~/repos --module 02 --name-pattern 'lab-(?P<learner>[^/]+)/.*[.]ipynb'
       course grade --resume
     """
     from coursework.cohort.asked import from_options, remember, resumed, with_defaults  # noqa: PLC0415
@@ -66,11 +77,14 @@ def command(
     layout = find_layout()
     catalogue = load_catalogue(layout)
     asked = from_options(source, catalogue.find(module).slug if module else "", out, gradebook)
+    asked = replace(asked, name_pattern=name_pattern)
     if resume:
         asked = resumed(layout, asked)
     if asked.source and not asked.module:
         slugs = [m.slug for m in catalogue.modules]
-        asked = replace(asked, module=answered_module(Path(asked.source), slugs))
+        asked = replace(
+            asked, module=answered_module(Path(asked.source), slugs, asked.name_pattern)
+        )
     asked = with_defaults(layout, asked)
     run = _Run(layout, asked)
     remember(layout, asked)
@@ -86,7 +100,8 @@ class _Run:
 
         self._layout, self._out, self._gradebook = layout, Path(asked.out), asked.gradebook
         self._module: Module = load_catalogue(layout).find(asked.module)
-        self._submissions: list[HandedIn] = find_submissions(Path(asked.source), asked.module)
+        self._found: Found = find_submissions(Path(asked.source), asked.module, asked.name_pattern)
+        self._submissions = self._found.submissions
 
     def grade(self, jobs: int, *, force: bool, trusted: bool, as_json: bool) -> int:
         from rich.console import Console  # noqa: PLC0415
@@ -104,6 +119,7 @@ class _Run:
         results = Results(self._out / "results" / slug)
         cohort = Cohort(self._layout, self._module, engine, results)
         left = left_to_grade(cohort, self._submissions, force=force)
+        _print(console, self._found.matches[:_MOST_SHOWN])
         told = f"{slug}: {len(self._submissions)} submissions, {len(left)} to grade"
         console.print(f"{told}, {min(jobs, max(len(left), 1))} at a time")
         if left:
@@ -113,7 +129,8 @@ class _Run:
         with console.status("writing the gradebook …") as status:
             write_gradebook(self._gradebook, found, status.update)
         self._tell(console, found, as_json=as_json)
-        return 0 if all(r.is_final for r in found) else 2
+        self._tell_left(console)
+        return 0 if all(r.is_final for r in found) and not self._found.not_taken else 2
 
     def _grade_left(
         self, console: Any, cohort: "Cohort", left: "list[HandedIn]", jobs: int, *, trusted: bool
@@ -176,3 +193,18 @@ class _Run:
         slug = self._module.slug
         console.print(f"✓ {self._out / slug}.csv, .html, feedback/{slug}/, and the gradebook",
                       markup=False, soft_wrap=True)  # fmt: skip
+
+    def _tell_left(self, console: Any) -> None:
+        """Name what was not graded: no file of a download goes without a word."""
+        lines = [f"· {line}" for line in self._found.told]
+        if paths := self._found.not_taken:
+            lines.append(f"! not taken: {len(paths)} files whose names don't say whose they are")
+            lines += [f"    {path}" for path in paths[:_MOST_NAMED]]
+        _print(console, lines)
+
+
+def _print(console: Any, lines: "Sequence[str]") -> None:
+    """Print lines in which learners' names for files stand."""
+    for line in lines:
+        shown = printable(line.encode(errors="replace").decode()).replace("\n", " ")
+        console.print(shown, markup=False, soft_wrap=True)

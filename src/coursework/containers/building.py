@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from coursework.containers.runs import LABEL_MODULE
+from coursework.containers.runs import LABEL_CLONE, LABEL_MODULE, this_clone
 from coursework.engine import Engine
 from coursework.trouble import CourseError
 
@@ -133,6 +133,7 @@ def build_image(
             ) from error
         iid = Path(temporary) / "iid"
         options = [f"--iidfile={iid}", f"--label={LABEL_MODULE}={module}"]
+        options.append(f"--label={LABEL_CLONE}={this_clone()}")
         told = {**dict(engine.build_args), **args}
         options += [f"--build-arg={name}={text}" for name, text in told.items()]
         for number, (name, text) in enumerate(secrets.items()):
@@ -140,7 +141,14 @@ def build_image(
             source.write_text(text, "utf-8")
             options.append(f"--secret=id={name},src={source}")
         Build(engine, context, options, limits, on_line, enough).run()
-        return iid.read_text().strip()
+        made = iid.read_text().strip() if iid.is_file() else ""
+        if not made:
+            raise CourseError(
+                "An image was built, and the engine does not say which.",
+                why="docker build's --iidfile is empty, as podman's API leaves it",
+                fix="use Docker's own engine: unset DOCKER_HOST, then course engine start",
+            )
+        return made
 
 
 class Build:

@@ -7,7 +7,7 @@ from typing import Any
 from docker import DockerClient
 from docker.errors import APIError, NotFound
 
-from coursework.containers.runs import LABEL_MODULE, LABEL_RUN, is_alive
+from coursework.containers.runs import LABEL_RUN, is_alive, label_filters
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,6 @@ def _remove(container: Any) -> None:
             raise
 
 
-def _filter(module: str | None) -> dict[str, Any]:
-    return {"label": f"{LABEL_MODULE}={module}" if module else LABEL_MODULE}
-
-
 def _ended(items: list[Any], labels_of: str) -> list[Any]:
     def run_of(item: Any) -> str:
         labels = item.attrs.get(labels_of) or {}
@@ -66,41 +62,46 @@ def _ended(items: list[Any], labels_of: str) -> list[Any]:
     return [i for i in items if not alive[run_of(i)]]
 
 
-def _containers(client: DockerClient, module: str | None) -> list[Any]:
-    found = client.containers.list(all=True, sparse=True, filters=_filter(module))
+def _containers(client: DockerClient, labels: list[str]) -> list[Any]:
+    found = client.containers.list(all=True, sparse=True, filters={"label": labels})
     return _ended(found, "Labels")
 
 
 def remove_ended_containers(client: DockerClient, module: str) -> None:
-    """Remove containers that earlier checks of a module kept for looking."""
-    remove_containers(_containers(client, module))
+    """Remove containers that earlier checks of a module, in this clone, kept for looking."""
+    remove_containers(_containers(client, label_filters(module)))
 
 
-def clean(client: DockerClient, module: str | None = None) -> Cleaned:
+def clean(client: DockerClient, module: str | None = None, *, everywhere: bool = False) -> Cleaned:
     """Remove what ended runs left: containers, networks, volumes and images.
 
     Args:
         client: of the engine to clean.
         module: only what this module's runs made; of all modules by default.
+        everywhere: also what other clones of the course have left.
     """
-    left = remove_ended(client, module)
-    return replace(left, images=_remove_images(client, module))
+    left = remove_ended(client, module, everywhere=everywhere)
+    labels = label_filters(module, everywhere=everywhere)
+    return replace(left, images=_remove_images(client, labels))
 
 
-def remove_ended(client: DockerClient, module: str | None = None) -> Cleaned:
+def remove_ended(
+    client: DockerClient, module: str | None = None, *, everywhere: bool = False
+) -> Cleaned:
     """Remove what ended runs left, but for images: a run that is alive may just have built one."""
-    containers = _containers(client, module)
+    labels = label_filters(module, everywhere=everywhere)
+    containers = _containers(client, labels)
     remove_containers(containers)
-    networks = _ended(client.networks.list(filters=_filter(module)), "Labels")
-    volumes = _ended(client.volumes.list(filters=_filter(module)), "Labels")
+    networks = _ended(client.networks.list(filters={"label": labels}), "Labels")
+    volumes = _ended(client.volumes.list(filters={"label": labels}), "Labels")
     for item in [*networks, *volumes]:
         item.remove()
     return Cleaned(len(containers), len(networks), len(volumes))
 
 
-def _remove_images(client: DockerClient, module: str | None) -> int:
+def _remove_images(client: DockerClient, labels: list[str]) -> int:
     removed = 0
-    for image in client.images.list(all=False, filters=_filter(module)):
+    for image in client.images.list(all=False, filters={"label": labels}):
         try:
             client.images.remove(str(image.id), force=len(image.tags) > 1)
             removed += 1

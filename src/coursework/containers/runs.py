@@ -4,16 +4,29 @@ A run is alive while its process holds a lock file; the kernel drops the lock ho
 """
 
 import fcntl
+import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursework.layout import user_cache
+from coursework.layout import find_layout, user_cache
 
+LABEL_CLONE = "course.clone"
 LABEL_MODULE = "course.module"
 LABEL_RUN = "course.run"
+
+
+def this_clone() -> str:
+    """Return twelve hexadecimal digits that tell this clone's objects from those of others."""
+    return hashlib.sha256(str(find_layout().root).encode()).hexdigest()[:12]
+
+
+def label_filters(module: str | None, *, everywhere: bool = False) -> list[str]:
+    """Return the labels of what runs of a module made: in this clone, or in all of them."""
+    labels = [f"{LABEL_MODULE}={module}" if module else LABEL_MODULE]
+    return labels if everywhere else [*labels, f"{LABEL_CLONE}={this_clone()}"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class Run:
     @property
     def labels(self) -> dict[str, str]:
         """The labels of everything that this run makes."""
-        return {LABEL_MODULE: self.module, LABEL_RUN: self.run_id}
+        return {LABEL_CLONE: this_clone(), LABEL_MODULE: self.module, LABEL_RUN: self.run_id}
 
 
 def _lock_path(run_id: str) -> Path:

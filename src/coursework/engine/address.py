@@ -4,7 +4,9 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 
 ANSWERS_WITHIN_S = 1.0
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
+_PORT = 2375
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -55,7 +58,7 @@ def get(address: str, path: str, timeout_s: float = ANSWERS_WITHIN_S) -> Any:
         connection = _UnixConnection(parts.path, timeout_s)
     else:
         connection = http.client.HTTPConnection(
-            parts.hostname or "localhost", parts.port or 2375, timeout=timeout_s
+            parts.hostname or "localhost", parts.port or _PORT, timeout=timeout_s
         )
     try:
         connection.request("GET", path)
@@ -80,14 +83,32 @@ def probe(address: str, timeout_s: float = ANSWERS_WITHIN_S) -> Probe:
     except PermissionError as error:
         return Probe(answers=False, denied=True, reason=str(error))
     except (OSError, ValueError) as error:
-        return Probe(answers=False, reason=str(error) or type(error).__name__)
+        reason = str(error) or type(error).__name__
+        if _speaks_tls(address, timeout_s):
+            reason = "it speaks TLS, which the course does not: use the engine's Unix socket"
+        return Probe(answers=False, reason=reason)
     return Probe(answers=True)
+
+
+def _speaks_tls(address: str, timeout_s: float) -> bool:
+    parts = urlsplit(address)
+    if parts.scheme == "unix":
+        return False
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    place = (parts.hostname or "localhost", parts.port or _PORT)
+    try:
+        with socket.create_connection(place, timeout_s) as plain, context.wrap_socket(plain):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def is_local(address: str) -> bool:
     """Tell whether ports that the engine publishes there open on this machine."""
     parts = urlsplit(address)
-    return parts.scheme == "unix" or (parts.scheme == "tcp" and parts.hostname in _LOOPBACK)
+    at_home = parts.hostname is None or parts.hostname in _LOOPBACK
+    return parts.scheme == "unix" or (parts.scheme == "tcp" and at_home)
 
 
 def user_docker_folder() -> Path:
@@ -116,13 +137,23 @@ def _context_address(folder: Path) -> str | None:
         return None
 
 
+def whole_address(typed: str) -> str:
+    """Return an address as docker's command takes it: a bare HOST:PORT is TCP."""
+    return f"tcp://{typed}" if re.fullmatch(r"[\w.-]*:\d+|\[[\da-f:]+\]:\d+", typed) else typed
+
+
+def is_understood(address: str) -> bool:
+    """Tell whether an address is of a kind at which an engine may answer."""
+    return address.startswith(("unix:///", "tcp://", "ssh://"))
+
+
 def host_addresses() -> list[str]:
     """Return where the user's own Docker may answer, most wanted first.
 
     DOCKER_HOST is a decision: where it is set, nothing else is tried.
     """
     if decided := os.environ.get("DOCKER_HOST"):
-        return [decided]
+        return [whole_address(decided)]
     candidates = [_context_address(user_docker_folder()), f"unix://{DEFAULT_SOCKET}"]
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         candidates.append(f"unix://{runtime}/docker.sock")

@@ -132,6 +132,13 @@ def _refuse_unusable(private: PrivateEngine) -> None:
     for candidate in address.host_addresses():
         if candidate == private.docker_host:
             continue
+        if not address.is_understood(candidate):
+            named = "DOCKER_HOST" if os.environ.get("DOCKER_HOST") else "docker's context"
+            raise CourseError(
+                f"{named} is no address that is understood: {candidate}",
+                why="it must be unix:// with a path, or tcp:// with a host and a port",
+                fix="export DOCKER_HOST=unix:///var/run/docker.sock, or: unset DOCKER_HOST",
+            )
         if not address.is_local(candidate):
             raise CourseError(
                 f"The container engine at {candidate} is on another machine.",

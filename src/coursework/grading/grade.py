@@ -41,6 +41,7 @@ from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.modules.module_files import module_files
 from coursework.submissions.files import Submission
+from coursework.submissions.names import missed_files
 from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
@@ -119,7 +120,8 @@ def grade(
     timings["checks_s"] = sum(r.duration_s for r in results)
     timings["total_s"] = time.monotonic() - start
     rounded = {name: round(seconds, 3) for name, seconds in sorted(timings.items())}
-    return Report(module.slug, owner.run_id, task.seed, tuple(results), rounded)
+    missed = () if alone else tuple(missed_files(files, laid))
+    return Report(module.slug, owner.run_id, task.seed, tuple(results), rounded, missed)
 
 
 def _run_checks(layout: Layout, run: CheckRun, only: tuple[str, ...]) -> list[CheckResult]:

@@ -1,5 +1,6 @@
 """What nbgrader_config.py sets: where things stand, and which steps are ours."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,18 @@ def configure(config: Any, root: Path) -> None:
     layout = Layout(root.resolve())
     room = layout.root / FOLDER
     (room / "exchange").mkdir(parents=True, exist_ok=True)
+    _compose_names(room / "submitted")
     bring_sources_up_to_date(layout, room / "source")
     _set_places(config, layout.root, room)
     _set_steps(config)
+
+
+def _compose_names(folder: Path) -> None:
+    """Name learners' folders in Unicode's NFC, as `course grade` does: nbgrader takes them raw."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        composed = path.with_name(unicodedata.normalize("NFC", path.name))
+        if composed.name != path.name and not composed.exists():
+            path.rename(composed)
 
 
 def _set_places(config: Any, root: Path, room: Path) -> None:
@@ -36,7 +46,8 @@ def _set_places(config: Any, root: Path, room: Path) -> None:
     config.CourseDirectory.db_url = default_address(room)
     config.Exchange.root = str(room / "exchange")
     config.ExportApp.plugin_class = "nbgrader.plugins.export.CsvExportPlugin"
-    config.CsvExportPlugin.to = f"{FOLDER}/grades.csv"
+    # What --to sets, which so outranks it.
+    config.ExportPlugin.to = f"{FOLDER}/grades.csv"
 
 
 def _set_steps(config: Any) -> None:

@@ -103,8 +103,8 @@ def _write_reports(notebook: Any, report: Report) -> None:
             cell.metadata[_VERDICT] = {"verdict": result.verdict, "points": result.points}
             cell.outputs = [_shown(result_html(result), _plain(result))]
         elif grade_id == "check-all":
-            text = summary(report)
-            cell.outputs = [_shown(f"<b>{escape(text)}</b>", text)]
+            text = printable("\n".join([summary(report), *report.warnings]))
+            cell.outputs = [_shown(f"<pre>{escape(text)}</pre>", text)]
 
 
 def _shown(html: str, text: str) -> Any:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from coursework.trouble import CourseError
 
@@ -19,16 +19,29 @@ class SubmissionError(CourseError):
 
 @dataclass(frozen=True)
 class Submission:
-    """Files by relative POSIX path, and the module that the notebook names, if any."""
+    """What was handed in, as it was read.
+
+    Args:
+        files: content by relative POSIX path.
+        module: that the notebook names, if any.
+        warnings: what looks like a part of the answer, and was not read as one.
+    """
 
     files: Mapping[str, bytes]
     module: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass
 class Files:
-    """Files as they grow, cell by cell, within the limits."""
+    """Files as they grow, cell by cell, within the limits.
 
+    Args:
+        starter: what lies there already, and may be appended to.
+        content: what was written.
+    """
+
+    starter: Mapping[str, bytes] = field(default_factory=dict)
     content: dict[str, bytes] = field(default_factory=dict)
 
     def write(self, path: str, text: str, *, append: bool) -> None:
@@ -39,8 +52,18 @@ class Files:
         """
         name = plain_path(path)
         data = _encoded(name, text)
-        self.content[name] = self.content.get(name, b"") + data if append else data
-        _refuse_over_limits(self.content, name)
+        before = self.content.get(name, self.starter.get(name, b"")) if append else b""
+        self.put(name, before + data)
+
+    def put(self, name: str, data: bytes) -> None:
+        """Take a file, or refuse it and leave all as it was.
+
+        Raises:
+            SubmissionError: the whole is over a limit.
+        """
+        whole = {**self.content, name: data}
+        _refuse_over_limits(whole, name)
+        self.content = whole
 
 
 def plain_path(path: str) -> str:
@@ -104,27 +127,3 @@ def _refuse_over_limits(files: Mapping[str, bytes], name: str) -> None:
                 why=reason,
                 fix="keep only the source files that the exercise asks for",
             )
-
-
-def read_folder(folder: Path) -> Submission:
-    """Read an answer that is a plain folder of files; links and hidden caches are refused or left.
-
-    Raises:
-        SubmissionError: a file is refused, or the folder is none.
-    """
-    if not folder.is_dir():
-        raise SubmissionError(f"{folder} is no folder.", fix="course check --help")
-    files: dict[str, bytes] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            raise SubmissionError(f"{name} is refused: it is a link.", fix="copy the file instead")
-        if not path.is_file() or "__pycache__" in path.parts:
-            continue
-        if path.stat().st_size > LIMIT_FILE_BYTES:
-            raise SubmissionError(
-                f"{name} is refused: over {LIMIT_FILE_BYTES:,} bytes.", fix="leave it out"
-            )
-        files[plain_path(name)] = path.read_bytes()
-        _refuse_over_limits(files, name)
-    return Submission(files)

@@ -7,57 +7,38 @@ Each way in which it can be damaged or hostile ends in a SubmissionError that sa
 import errno
 import json
 import os
-import re
-import shlex
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from coursework.submissions.cells import unread, written_by
 from coursework.submissions.files import Files, Submission, SubmissionError
 
 LIMIT_NOTEBOOK_BYTES = 50_000_000
-
-_MAGIC = re.compile(r"%%(?:writefile|file)(?:[ \t]+(?P<arguments>.*))?$")
-_CHECK_ID = re.compile(r"check-[a-z0-9-]+")
+_MOST_WARNINGS = 20
 
 
-def written_files(sources: Iterable[str]) -> dict[str, bytes]:
+def written_files(
+    sources: Iterable[str], starter: Mapping[str, bytes] = MappingProxyType({})
+) -> dict[str, bytes]:
     """Return the files that code cells with these sources would write, in order.
 
     Args:
         sources: the text of each code cell.
+        starter: files that lie beside the notebook: cells may append to them.
 
     Raises:
         SubmissionError: a path or a file is refused.
     """
-    files = Files()
+    files = Files(starter)
     for source in sources:
-        first, _, body = source.lstrip("\n").partition("\n")
-        magic = _MAGIC.match(first.strip())
-        if not magic:
-            continue
-        append, path = _magic_arguments(magic["arguments"] or "")
-        # IPython ends every cell with a newline before it hands the body to a magic.
-        files.write(path, body if body.endswith("\n") or not body else body + "\n", append=append)
+        if written := written_by(source):
+            files.write(written.path, written.text, append=written.append)
     return files.content
-
-
-def _magic_arguments(arguments: str) -> tuple[bool, str]:
-    try:
-        words = shlex.split(arguments)
-    except ValueError:
-        words = []
-    append = bool(words) and words[0] in ("-a", "--append")
-    names = words[1:] if append else words
-    if len(names) != 1:
-        raise SubmissionError(
-            f"The cell %%writefile {arguments[:80]} is refused.",
-            why="it names no file or several",
-            fix="%%writefile server.js",
-        )
-    return append, names[0]
 
 
 def _parsed(data: bytes, name: str) -> dict[str, Any]:
@@ -115,28 +96,6 @@ def check_cell_id(check: str) -> str:
     return f"check-{check.replace('_', '-')}"
 
 
-def _check_ids(cells: Sequence[Any]) -> list[str]:
-    ids = [str(_nbgrader(c).get("grade_id")) for c in cells if _nbgrader(c).get("grade")]
-    return [i for i in ids if _CHECK_ID.fullmatch(i)]
-
-
-def _refuse_changed_checks(cells: Sequence[Any], expected: Sequence[str], name: str) -> None:
-    found = _check_ids(cells)
-    double = sorted({i for i in found if found.count(i) > 1})
-    missing = [i for i in expected if i not in found]
-    if double:
-        raise SubmissionError(
-            f"{name}: the check cell {double[0]} stands there {found.count(double[0])} times.",
-            fix="delete the copies in JupyterLab and save",
-        )
-    if missing:
-        raise SubmissionError(
-            f"{name}: check cells are missing: {', '.join(missing)}.",
-            why="grades are written into these cells",
-            fix="copy them from exercises/, or begin again with: course start",
-        )
-
-
 @dataclass(frozen=True)
 class NotebookCell:
     """One cell of an untrusted notebook, as text.
@@ -170,23 +129,29 @@ def read_notebook_cells(path: Path) -> tuple[NotebookCell, ...]:
 
 
 def parse_notebook(
-    data: bytes, *, name: str = "the notebook", checks: Sequence[str] = (), module: str = ""
+    data: bytes,
+    *,
+    name: str = "the notebook",
+    module: str = "",
+    starter: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Submission:
     """Read the files out of a notebook's bytes; nothing in it is run.
 
     Args:
         data: the notebook's file, in nbformat 4.
         name: how messages call it.
-        checks: names of the checks whose cells must be there, each once.
         module: that it may not name another one than.
+        starter: files that lie beside it, which its cells may append to.
 
     Raises:
         SubmissionError: the notebook is damaged or another module's, or a file in it is refused.
 
     """
     notebook = _parsed(data, name)
-    cells = notebook["cells"]
-    sources = [(_cell_source(c, name, i + 1), _mapping(c)) for i, c in enumerate(cells)]
+    cells = [
+        (str(_mapping(cell).get("cell_type")), _cell_source(cell, name, number), number)
+        for number, cell in enumerate(notebook["cells"], start=1)
+    ]
     course = _mapping(_mapping(notebook.get("metadata")).get("coursework"))
     named = course.get("module") if isinstance(course.get("module"), str) else None
     if module and named not in (None, module):
@@ -194,14 +159,14 @@ def parse_notebook(
             f"{name} answers {str(named)[:40]}, not {module}.",
             fix=f"hand in work/{module}/exercise.ipynb",
         )
-    _refuse_changed_checks(cells, [check_cell_id(c) for c in checks], name)
-    files = written_files(text for text, cell in sources if cell.get("cell_type") == "code")
-    return Submission(files, named)
+    files = written_files((source for kind, source, _ in cells if kind == "code"), starter)
+    warnings = chain.from_iterable(unread(*cell) for cell in cells)
+    return Submission(files, named, tuple(islice(warnings, _MOST_WARNINGS)))
 
 
-def read_notebook(path: Path, *, checks: Sequence[str] = ()) -> Submission:
+def read_notebook(path: Path, starter: Mapping[str, bytes] = MappingProxyType({})) -> Submission:
     """Read the files out of a saved notebook; see `parse_notebook`."""
-    return parse_notebook(_content(path), name=path.name, checks=checks)
+    return parse_notebook(_content(path), name=path.name, starter=starter)
 
 
 def read_handed_in(path: Path) -> bytes:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module, load_catalogue
-from coursework.submissions.files import Submission, read_folder
+from coursework.modules.module_files import module_files
+from coursework.submissions.files import Submission
+from coursework.submissions.folder import read_folder
 from coursework.submissions.notebook import read_notebook
 from coursework.trouble import CourseError
 
@@ -17,10 +19,12 @@ class Target:
     """An answer and the module that it answers.
 
     Args:
+        layout: the clone.
         module: of the catalogue.
         path: the notebook, or the folder of files.
     """
 
+    layout: Layout
     module: Module
     path: Path
 
@@ -29,11 +33,11 @@ class Target:
         """Whether the answer is a notebook."""
         return self.path.suffix == ".ipynb"
 
-    def read(self, checks: tuple[str, ...] = ()) -> Submission:
+    def read(self) -> Submission:
         """Read its files; see coursework.submissions."""
-        return (
-            read_notebook(self.path, checks=checks) if self.is_notebook else read_folder(self.path)
-        )
+        starter = module_files(self.layout, self.module.slug).starter
+        read = read_notebook if self.is_notebook else read_folder
+        return read(self.path, starter)
 
     def differences(self, submission: Submission) -> tuple[str, ...]:
         """Say which files on disk differ from the notebook's cells, which are what is graded."""
@@ -63,7 +67,7 @@ def find_target(layout: Layout, text: str | None, module: str | None = None) -> 
     path = Path(text) if text else Path.cwd()
     if text and not path.exists():
         found = catalogue.find(text)
-        return Target(found, _begun(layout, found.slug))
+        return Target(layout, found, _begun(layout, found.slug))
     if path.is_dir() and (path / NOTEBOOK).is_file():
         path /= NOTEBOOK
     path = path.resolve()
@@ -74,7 +78,7 @@ def find_target(layout: Layout, text: str | None, module: str | None = None) -> 
             why="neither the notebook nor a folder above it names one",
             fix=f"course check {text or '.'} --module 02-first-server",
         )
-    return Target(catalogue.find(name), path)
+    return Target(layout, catalogue.find(name), path)
 
 
 def _begun(layout: Layout, slug: str) -> Path:

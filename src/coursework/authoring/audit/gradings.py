@@ -52,6 +52,9 @@ def grade_task(task: Task) -> Outcome:
             )
     except CourseError as error:
         return error
+    except OSError as error:
+        # docker-py's errors are OSErrors: an engine that stumbles once costs one grading, not all.
+        return CourseError("The container engine is in trouble.", why=str(error)[:300])
 
 
 @cache
