@@ -16,7 +16,7 @@ from coursework.engine import Engine, start_engine
 from coursework.images import ensure_images
 from coursework.modules.catalogue import Module
 from tests.clone import OWN, ROOT, clone_with_tiny
-from tests.learners import Class
+from tests.learners import SLUG, Class
 
 pytest_plugins = [
     f"tests.running.{name}" for name in ("signals", "groups", "nightly", "kubernetes", "plugin")
@@ -43,7 +43,7 @@ def engine() -> Iterator[Engine]:
     started = start_engine()
     yield started
     for slug in OWN:
-        clean(started.client, slug)
+        clean(started.client, slug, everywhere=True)
 
 
 @pytest.fixture(scope="session")
@@ -110,4 +110,4 @@ def namespace(cluster):
 def cohort(engine, tmp_path_factory):
     """Return a class of the tiny module, without submissions."""
     ensure_images(engine, ["python:3.13-slim"])
-    return Class(clone_with_tiny(tmp_path_factory.mktemp("cohort") / "clone"), engine)
+    return Class(clone_with_tiny(tmp_path_factory.mktemp("cohort") / "clone", SLUG), engine)

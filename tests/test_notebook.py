@@ -8,6 +8,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
+from coursework.containers.cleaning import clean
 from coursework.images import ensure_images
 from coursework.layout import find_layout
 from tests.clone import own, tiny_clone
@@ -29,7 +30,9 @@ def folder(engine, tmp_path, monkeypatch):
     (layout.root / "images").symlink_to(find_layout().root / "images")
     layout.work(SLUG).mkdir(parents=True)
     monkeypatch.setenv("DOCKER_HOST", engine.docker_host)
-    return layout.work(SLUG)
+    yield layout.work(SLUG)
+    # No later check would: the next test's clone is another one.
+    clean(engine.client, SLUG, everywhere=True)
 
 
 def run(folder, *cells, saved=None):

@@ -81,7 +81,7 @@ def release(random: Random) -> str:
 
 @pytest.fixture(scope="session")
 def image(builder: Builder, salt: Salt, release: str) -> Image:
-    """The image, built as the contract says."""
+    """Return the image, built as the contract says."""
     return builder.build(files=salt.files(release), **options(salt))
 
 
@@ -92,7 +92,7 @@ def options(salt: Salt) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def saved(image: Image, salt: Salt) -> SavedImage:
-    """The image taken apart, once."""
+    """Return the image taken apart, once."""
     return image.take_apart(*disguises(salt.token), *salt.canaries.values())
 
 
@@ -105,13 +105,13 @@ def disguises(token: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def server(image: Image) -> Server:
-    """A server with all that it may need."""
+    """Return a server with everything it may need."""
     return image.start()
 
 
 @pytest.fixture(scope="session")
 def port(random: Random) -> int:
-    """A port that nobody can type in beforehand."""
+    """Return a port that nobody can know beforehand."""
     return random.port()
 
 
@@ -134,7 +134,7 @@ def hung(image: Image, server: Server, port: int, meanwhile: Meanwhile) -> Story
 
 @pytest.fixture(scope="module")
 def confined(image: Image) -> Server:
-    """A server with only /tmp to write, and no capability."""
+    """Return a server that can write only to /tmp and has no capabilities."""
     return image.start(confined=True)
 
 
@@ -150,7 +150,7 @@ def confined(image: Image) -> Server:
     link="What ships and what stays behind",
 )
 def check_leaks_nothing(server: Server, saved: SavedImage, salt: Salt, release: str) -> None:
-    """It serves, and in no layer is anything of .env, .git, tests, a laptop, or a compiler"""
+    """It answers, and no layer holds anything of .env, .git, tests, a laptop, or a compiler"""
     # An image that holds nothing leaks nothing.
     server.get("/api/build").expect(200, json={"release": release})
     for path, word in salt.canaries.items():
@@ -176,7 +176,7 @@ def check_leaks_nothing(server: Server, saved: SavedImage, salt: Salt, release: 
 def check_keeps_the_secret(
     image: Image, server: Server, saved: SavedImage, salt: Salt, release: str
 ) -> None:
-    """The release is signed with the secret, and the secret is nowhere in image or log"""
+    """The release is signed with the secret, and neither image nor log contains the secret"""
     source = source_of(release).encode()
     proof = hmac.new(salt.token.encode(), source, hashlib.sha256).hexdigest()
     server.get("/api/build").expect(200, json={"release": release, "proof": proof})
@@ -198,7 +198,7 @@ def check_keeps_the_secret(
     link="Without root, and with little else",
 )
 def check_drops_privileges(confined: Server, saved: SavedImage) -> None:
-    """The image names a user that is not root, and works when only /tmp can be written"""
+    """The image names a user who isn't root, and works when only /tmp is writable"""
     user = str(saved.config.get("User", ""))
     number = user.partition(":")[0]
     if not number.isdecimal() or int(number) == 0:
@@ -221,7 +221,7 @@ def check_drops_privileges(confined: Server, saved: SavedImage) -> None:
 def check_caches_dependencies(
     image: Image, builder: Builder, salt: Salt, submission: Submission, random: Random
 ) -> None:
-    """Packages are installed again when the lock file changed, and not when a source did"""
+    """A changed lock file installs packages again, a changed source file doesn't"""
     count = len(installs(image.steps))
     if not count:
         fail("a step that installs packages with npm ci", "no step does")
@@ -265,17 +265,17 @@ def installs(steps: Sequence[Step]) -> list[Step]:
 
 
 def decided(steps: Sequence[Step]) -> list[Step]:
-    """Return those of which is known whether they come from the cache."""
+    """Return the installing steps that are known to be cached or not."""
     return [step for step in installs(steps) if step.is_decided]
 
 
 def run_again(steps: Sequence[Step]) -> list[Step]:
-    """Return those that do not."""
+    """Return the installing steps that don't come from the cache."""
     return [step for step in decided(steps) if not step.cached]
 
 
 def told(step: Step) -> str:
-    """Return a step in one line."""
+    """Return a step's instruction, shortened to one line."""
     return step.instruction[:80]
 
 
@@ -291,7 +291,7 @@ def told(step: Step) -> str:
     link="Alive is not well",
 )
 def check_reports_health(hung: Story[None], saved: SavedImage) -> None:
-    """Docker calls a server healthy in 3 s, and unhealthy after it hangs"""
+    """Docker calls a server healthy within 3 s, and unhealthy once it hangs"""
     probe = saved.config.get("Healthcheck") or {}
     if not probe.get("Test") or probe["Test"] == ["NONE"]:
         fail("a HEALTHCHECK in the image", "there is none")

@@ -36,7 +36,7 @@ POLL_S = 0.1
 
 @pytest.fixture(scope="module")
 def shop(cluster: Cluster) -> Namespace:
-    """A namespace with the answer in it, as it is."""
+    """Return a namespace with the unchanged answer in it."""
     namespace = cluster.create_namespace()
     namespace.apply()
     return namespace
@@ -44,7 +44,7 @@ def shop(cluster: Cluster) -> Namespace:
 
 @pytest.fixture(scope="module")
 def objects(shop: Namespace, meanwhile: Meanwhile) -> Story[list[Json]]:
-    """The answer's objects, as its manifests say them."""
+    """Return the answer's objects, as its manifests describe them."""
 
     def render() -> list[Json]:
         # What is measured there shall not share the processors with this.
@@ -61,7 +61,7 @@ def other_password(
     random: Random,
     objects: Story[list[Json]],
 ) -> Story[None]:
-    """The answer with another password in its Secret, from nothing."""
+    """Return the story of the answer that comes up from nothing with another password."""
     password = f"{random.word()}-{random.word()}"
     namespace = cluster.create_namespace()
 
@@ -101,7 +101,7 @@ def password_of(secret: Json) -> str:
 
 
 def buy(namespace: Namespace, seat: str) -> Reply:
-    """Ask for a seat."""
+    """Book a seat."""
     order = {"seat": seat, "user": "ada"}
     return namespace.server("web").post(SEATS, json=order)
 
@@ -112,7 +112,7 @@ def seats(namespace: Namespace) -> Reply:
 
 
 def wait_for_pages(namespace: Namespace, wanted: Json, looked_for: str) -> None:
-    """Wait until each pod of web, asked itself, answers what is wanted."""
+    """Wait until each pod of web, asked directly, gives the wanted answer."""
     deadline = Deadline(SEEN_WITHIN_S)
     while True:
         pages = {}
@@ -158,7 +158,7 @@ def wait_for_both(namespace: Namespace) -> None:
     link="Work that ends: Job",
 )
 def check_comes_up_in_one_apply(shop: Namespace) -> None:
-    """Applied to an empty namespace, web is ready in 15 s and sells a seat, without a restart"""
+    """One apply to an empty namespace, and within 15 s web sells a seat, without a restart"""
     web = shop.wait_for_rollout("deployments", "web", within_s=UP_WITHIN_S)
     replicas = web["spec"]["replicas"]
     if replicas != REPLICAS:
@@ -194,7 +194,7 @@ def check_comes_up_in_one_apply(shop: Namespace) -> None:
     link="Settings: ConfigMap",
 )
 def check_reads_its_config(shop: Namespace, random: Random) -> None:
-    """Banner and theme are those of the ConfigMap, and new ones come with a rollout's restart"""
+    """Banner and theme come from the ConfigMap, and kubectl rollout restart brings new ones"""
     theme = {"colour": random.word(), "curtain": random.word()}
     wanted: Json = {"banner": f"{random.word()} {random.word()}", "theme": theme}
     data = {"banner": wanted["banner"], "theme.json": json.dumps(theme)}
@@ -215,7 +215,7 @@ def check_reads_its_config(shop: Namespace, random: Random) -> None:
     link="Data that stays: StatefulSet",
 )
 def check_keeps_data(shop: Namespace, random: Random) -> None:
-    """When the pod db-0 is deleted, another takes its place and the bookings are there again"""
+    """When the pod db-0 is deleted, another one replaces it and still has the bookings"""
     seat = f"{random.pick('DEFG')}{random.integer(1, 20)}"
     buy(shop, seat).expect(201)
     shop.get("statefulsets", "db")
@@ -239,7 +239,7 @@ def check_keeps_data(shop: Namespace, random: Random) -> None:
 
 
 def holds(reply: Reply, seat: str) -> bool:
-    """Tell whether a list of bookings holds a seat."""
+    """Tell whether a list of bookings contains a seat."""
     return reply.status == 200 and seat in reply.json()["seats"]
 
 
@@ -262,7 +262,7 @@ def pod_id(namespace: Namespace, name: str) -> str:
     link="A name that stays",
 )
 def check_is_found_by_name(shop: Namespace) -> None:
-    """From another namespace web answers by its name, from both pods, also while one is replaced"""
+    """From another namespace both pods answer under the name web, even while one is replaced"""
     for service in shop.all_of("services"):
         if service["spec"]["type"] != "ClusterIP" and leads_to_database(shop, service):
             fail(
@@ -289,7 +289,7 @@ def check_is_found_by_name(shop: Namespace) -> None:
 
 
 def expect_web_alone(namespace: Namespace) -> None:
-    """The Service web leads to the pods of web and to no other: each would get its share."""
+    """Fail unless the Service web leads to the pods of web and to no others."""
     wanted = namespace.get("services", "web")["spec"].get("selector") or {}
     own = {pod["metadata"]["name"] for pod in namespace.pods_of("deployments", "web")}
     for pod in namespace.all_of("pods"):
@@ -319,7 +319,7 @@ def leads_to_database(namespace: Namespace, service: Json) -> bool:
 
 
 class Asked:
-    """Requests that go on beside the check, and the endpoints that there were meanwhile."""
+    """Requests that run beside the check, and the endpoints seen meanwhile."""
 
     def __init__(self) -> None:
         self.failures: list[Failure] = []
@@ -364,7 +364,7 @@ def asking(namespace: Namespace) -> Iterator[Asked]:
     link="A new version, and back",
 )
 def check_rolls_and_undoes(shop: Namespace) -> None:
-    """Version 2 rolls out while requests go on, never without an endpoint, and can be undone"""
+    """Version 2 rolls out amid requests, never without a ready endpoint, and can be undone"""
     with asking(shop) as asked:
         shop.set_image("web", "lantern/web:1", "lantern/web:2")
         shop.wait_for_rollout("deployments", "web", within_s=ROLLED_WITHIN_S)
@@ -394,7 +394,7 @@ def check_rolls_and_undoes(shop: Namespace) -> None:
     link="Keeping settings private: Secret",
 )
 def check_keeps_the_secret(objects: Story[list[Json]], other_password: Story[None]) -> None:
-    """The password stands in the Secret alone, and another one there works from nothing"""
+    """The password is only in the Secret, and with another one everything comes up from nothing"""
     found_objects = objects.result()
     secret = secret_of(found_objects)
     password = password_of(secret)

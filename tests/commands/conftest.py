@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from coursework.containers.cleaning import clean
 from coursework.images import ensure_images
 from tests.clone import own, tiny_clone
 from tests.grading.test_grade import CASES
@@ -22,7 +23,9 @@ def clone(engine, tmp_path):
     ensure_images(engine, ["python:3.13-slim"])
     layout = tiny_clone(tmp_path / "clone", SLUG)
     save(layout, (CASES / "right" / "server.py").read_text("utf-8"))
-    return layout
+    yield layout
+    # No later check would: the next test's clone is another one.
+    clean(engine.client, SLUG, everywhere=True)
 
 
 def save(layout, server):

@@ -10,11 +10,12 @@ import pytest
 
 from coursework.authoring.new import new_module
 from coursework.layout import Layout
+from tests.clone import own
 from tests.commands.conftest import COURSE
 from tests.commands.test_check import containers
 
 ROOT = COURSE.parents[2]
-SLUG = "87-author"
+SLUG = own("87-author")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.learners import SLUG
 def typed(engine, tmp_path, monkeypatch):
     """Return what types the command in a clone of its own, and gives whom it graded."""
     assert engine
-    layout = clone_with_tiny(tmp_path / "clone")
+    layout = clone_with_tiny(tmp_path / "clone", SLUG)
     monkeypatch.chdir(layout.root)
     for name, learner in (("spring", "ada"), ("autumn", "bob")):
         (tmp_path / name).mkdir()

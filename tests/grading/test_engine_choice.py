@@ -10,8 +10,6 @@ from coursework.grading.grade import grade
 from coursework.trouble import CourseError
 from tests.grading.test_grade import MODULE, TINY, answer
 
-pytestmark = pytest.mark.xdist_group("sandboxes")
-
 WANTS_ONE = replace(MODULE, sandbox=True)
 
 

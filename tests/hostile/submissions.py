@@ -98,7 +98,7 @@ NOTEBOOKS = {
     "not_a_number": Hostile("NaN where a number stands", 0, {},
                             lambda n: json.dumps(n).replace('"nbformat": 4', '"nbformat": NaN')),
     "deep_json": Hostile("the parser's stack", 0, {}, lambda _: "[" * 200_000),
-    "path_upwards": Hostile("checks of its own", 0, {}, _writes("../../graders/90-tiny/checks.py")),
+    "path_upwards": Hostile("checks of its own", 0, {}, _writes("../../graders/x/checks.py")),
     "path_absolute": Hostile("a file of the machine", 0, {}, _writes("/etc/cron.d/x")),
     "path_expanded": Hostile("a name that the kernel expands", 0, {}, _writes("{HOME}/x")),
     "other_module": Hostile("a module that is a path", 0, {"server_py": RIGHT}, _other_module),

@@ -7,7 +7,7 @@ from tests.hostile.canaries import neighbour_container
 from tests.hostile.kinds import batches as batches_of
 from tests.hostile.kinds import chosen
 from tests.hostile.submissions import ALL, KINDS, SUBMISSIONS
-from tests.learners import POINTS, RIGHT, left_behind
+from tests.learners import POINTS, RIGHT, SLUG, left_behind
 
 # The first that asks for a batch waits for all of it.
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -43,7 +43,7 @@ def grade_batch(cohort, folder, names):
     with neighbour_container(cohort.engine, folder):
         results, _ = cohort.grade(folder / "in", folder / "out", within_s=120.0)
     assert left_behind(cohort.engine) == []
-    write_pages(folder / "pages", "90-tiny", list(results.values()))
+    write_pages(folder / "pages", SLUG, list(results.values()))
     return results
 
 
@@ -62,7 +62,7 @@ def test_it_has_no_point_that_it_did_not_earn(batches, name):
 @pytest.mark.parametrize("name", EACH)
 def test_it_has_feedback_that_harms_nobody(batches, name):
     folder, results = batches(name)
-    page = (folder / "pages" / "feedback" / "90-tiny" / f"{name}.html").read_text("utf-8")
+    page = (folder / "pages" / "feedback" / SLUG / f"{name}.html").read_text("utf-8")
     assert "<script" not in page
     assert "\x1b" not in page
     assert len(page) < 200_000

@@ -12,21 +12,31 @@ from typing import IO, Any
 
 import pytest
 
-from coursework.engine import find_engine, start_engine
-from coursework.images import ensure_images, known_images, take_inventory
-from coursework.modules.catalogue import CLUSTER_IMAGE as IMAGE
-from coursework.trouble import CourseError
 from tests.running.groups import CLUSTERS, ByGroup, Groups, group_of
 
+IMAGE = "course/kubernetes:1"
 _ENDS_WITHIN_S = 30
 
 
 def is_there() -> bool:
     """Tell whether clusters can start at once."""
+    from coursework.engine import find_engine
+    from coursework.images import known_images, take_inventory
+
     engine = find_engine()
     if engine is None:
         return False
     return take_inventory(engine, {IMAGE: known_images()[IMAGE]})[IMAGE].is_usable
+
+
+def wait_for_it() -> None:
+    """Wait until it is there; what it cannot be built for is told by whatever wants it."""
+    from coursework.engine import start_engine
+    from coursework.images import ensure_images
+    from coursework.trouble import CourseError
+
+    with suppress(CourseError):
+        ensure_images(start_engine(), [IMAGE])
 
 
 class Build:
@@ -100,7 +110,5 @@ class Beside:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Wait for the image before a test begins: no test's time is spent on it."""
     if group_of(item) in CLUSTERS:
-        # What it cannot be built for is told by the fixture that starts the cluster.
-        with suppress(CourseError):
-            ensure_images(start_engine(), [IMAGE])
+        wait_for_it()
     return (yield)

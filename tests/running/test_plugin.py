@@ -10,7 +10,11 @@ import pytest
 
 from tests.clone import ROOT
 
-PLUGINS = ("signals", "groups", "nightly", "kubernetes", "plugin")
+PLUGINS = [
+    f"tests.running.{name}" for name in ("signals", "groups", "nightly", "kubernetes", "plugin")
+]
+# Without all the other plugins a run begins in a second.
+VARIABLES = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 FIRST = """
 import os, pytest, time
 
@@ -37,6 +41,11 @@ def test_of_the_file(worker_id):
 
 def test_of_the_file_too(worker_id):
     note(__name__, worker_id)
+
+def test_what_it_starts_hears_an_interrupt():
+    import signal, subprocess, sys
+    code = "import signal; print(signal.getsignal(signal.SIGINT) == signal.default_int_handler)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\\n"
 
 @pytest.mark.nightly
 def test_at_night():
@@ -68,17 +77,17 @@ def test_waits(tidied):
 def project(tmp_path):
     """Return a folder of tests, and what starts a run of them with the plugins of these."""
     (tmp_path / "pytest.ini").write_text(
-        "[pytest]\nmarkers =\n  nightly: left out\naddopts = -p no:randomly -p no:cacheprovider\n"
+        "[pytest]\nmarkers =\n  nightly: left out\naddopts = -p no:cacheprovider\n"
     )
     (tmp_path / "test_first.py").write_text(FIRST)
 
-    def start(*words):
+    def start(*words, first=()):
         variables = {n: v for n, v in os.environ.items() if not n.startswith("PYTEST")}
-        command = [sys.executable, "-m", "pytest", "-n2", "--dist=loadgroup", *words]
-        for name in PLUGINS:
-            command += ["-p", f"tests.running.{name}"]
+        command = [*first, sys.executable, "-m", "pytest", "-n2", "--dist=loadgroup", *words]
+        for name in ("xdist", "pytest_timeout", *PLUGINS):
+            command += ["-p", name]
         return subprocess.Popen(
-            command, cwd=tmp_path, env={**variables, "PYTHONPATH": str(ROOT)}, text=True,
+            command, cwd=tmp_path, env={**variables, **VARIABLES}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -88,10 +97,11 @@ def project(tmp_path):
 def test_a_file_and_a_group_stay_on_one_worker_and_the_night_is_told(project):
     folder, start = project
     (folder / "test_second.py").write_text(SECOND)
-    run = start()
+    # As a script starts what it puts into the background.
+    run = start(first=("sh", "-c", 'trap "" INT; exec "$@"', "sh"))
     said, _ = run.communicate(timeout=120)
     assert run.returncode == 0, said
-    assert "6 passed" in said
+    assert "8 passed" in said
     assert "1 long tests were left for the night" in said
     workers = {n: (folder / n).read_text().split() for n in ("sandboxes", "test_first")}
     assert [(len(w), len(set(w))) for w in workers.values()] == [(2, 1), (2, 1)]
@@ -103,7 +113,7 @@ def test_one_that_hangs_and_one_that_takes_its_worker_along_fail_alone(project):
     run = start("--timeout=2", "test_faults.py", "test_first.py")
     said, _ = run.communicate(timeout=120)
     assert run.returncode == 1
-    assert "2 failed, 4 passed" in said
+    assert "2 failed, 5 passed" in said
     assert "Timeout (>2.0s)" in said
     assert "crashed while running 'test_faults.py::test_loses_its_worker'" in said
 
