@@ -97,7 +97,7 @@ def test_points_are_those_of_course_check(term, engine):
 def test_a_damaged_notebook_is_a_result(term):
     assert term.grades("cy") == dict.fromkeys(POINTS, (0, False))
     assert "is damaged" in term.feedback("cy")
-    assert "course start" in term.feedback("cy")
+    assert "course reset" in term.feedback("cy")
 
 
 def test_feedback_shows_each_check_s_report(term):
