@@ -250,11 +250,15 @@ services:
     image: busybox:1.37
     volumes: ["/:/all", "/socket:/socket"]
     command: sh -c 'ls /all/tmp/stack; yes "$$(seq 3000 | tr -d "\\\\n")" | head -n 3000; exit 7'
+  b:
+    image: busybox:1.37
+    command: sleep 60
+    depends_on: {a: {condition: service_completed_successfully}}
 """)
     with pytest.raises(Failure) as failed:
         stack.up()
     assert len(failed.value.saw) < 400
-    assert "exited (7)" in failed.value.saw
+    assert failed.value.saw.endswith("exit 7")
     assert len(failed.value.__notes__[0]) < 1_000_000
     with pytest.raises(Failure, match="exit code 1") as failed:
         stack_of("services: {a: {image: busybox:1.37, privileged: true}}").up()

@@ -130,7 +130,7 @@ class Namespace:
             named = _namespaces(laid, folder)
             raise StartFailure(
                 "manifests that the cluster accepts",
-                named or _refusals(output),
+                " · ".join(filter(None, [named, _refusals(output)])),
                 command=command,
                 hint="take the namespace out: the one who applies decides it" if named else "",
             )

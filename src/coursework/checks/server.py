@@ -222,7 +222,11 @@ class Server(Client):
 
     def end_check(self, *, passed: bool) -> None:
         """Start a fresh one for the next check, where this one is to be looked at or is gone."""
-        ended = not self.never_started and self.container.exit_code() is not None
+        try:
+            ended = not self.never_started and self.container.exit_code() is not None
+        except OSError:
+            # An engine that is gone is told by whoever needs it next.
+            return
         if self._trouble is None and (not passed or ended):
             self._address = None
             self._starting = self._run.services.start_container(self._settings)
