@@ -83,7 +83,7 @@ def house(sandbox: Sandbox, stack: Stack, password: str, random: Random) -> Hous
 
 
 def wait_for_database(stack: Stack) -> None:
-    """Wait until db accepts connections; whether it ever does is seen by whoever needs it."""
+    """Wait until db accepts connections; the checks that need it notice if it never does."""
     deadline = Deadline(ANSWERS_WITHIN_S)
     while not deadline.has_passed():
         running = [c for c in stack.containers("db") if c.exit_code is None]
@@ -110,7 +110,7 @@ def check_comes_up_whole(house: House, sandbox: Sandbox, random: Random) -> None
     """After docker compose up --wait the first booking is sold, and seed runs only when asked"""
     house.first.expect(201, json=house.booked)
     stack = house.stack
-    # A slow machine forgives whoever doesn't ask: what --wait could not know was luck.
+    # On a slow machine a service that never asks may be lucky: --wait could not know.
     asked = [c.status for service in ("web", "proxy") for c in stack.containers(service)]
     if "running, healthy" not in asked:
         fail("a health check by which up --wait knows that web is ready", "none", command=ALL)
@@ -289,7 +289,7 @@ def next_evening(house: House, sandbox: Sandbox) -> House:
 
 
 def keep_away(stack: Stack, coming_up: "Crowd[None, None]") -> None:
-    """Wait while the database is away: 2 s, and until whoever came too early has met that."""
+    """Wait while the database is away: 2 s, and until a service that came too early has noticed."""
     seen: dict[tuple[str, datetime | None], float] = {}
     limit = Deadline(2 * LATE_BY_S)
     while coming_up.busy and not limit.has_passed():

@@ -95,9 +95,8 @@ def _next_step(layout: Layout, report: Report) -> str:
     """Return one line for the end of a whole report: what to do now."""
     missed = [check.name for check in report.checks if check.verdict != "passed"]
     if missed:
-        return (
-            f'next: mend {missed[0]}, then check("{missed[0]}") or course check --only {missed[0]}'
-        )
+        typed = f"course check {report.module} --only {missed[0]}"
+        return f'next: mend {missed[0]}, then check("{missed[0]}"), or in a terminal: {typed}'
     upcoming = next_module(standings(layout, load_catalogue(layout)))
     if upcoming is None:
         return "That was the last module: all of them are passed."
