@@ -22,6 +22,7 @@ from coursework.checks import (
     plugin,
     postgres,
     randomness,
+    relay,
     sandbox,
     server,
     stack,
@@ -45,7 +46,9 @@ from coursework.submissions.names import missed_files
 from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
-_WORDS = (builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, stack, store)
+_WORDS = (
+    builder, cluster, image, meanwhile, postgres, randomness, relay, sandbox, server, stack, store,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
