@@ -27,6 +27,7 @@ from coursework.checks import (
     server,
     stack,
     store,
+    stub,
 )
 from coursework.checks.load import call_before_release
 from coursework.checks.points import Check, describe
@@ -48,6 +49,7 @@ from coursework.trouble import CourseError
 # Each brings the fixture of its name.
 _WORDS = (
     builder, cluster, image, meanwhile, postgres, randomness, relay, sandbox, server, stack, store,
+    stub,
 )  # fmt: skip
 
 
