@@ -72,7 +72,7 @@ class Asked:
         return self.reply.status == 200
 
     def elapsed_since(self, first: "Asked") -> tuple[float, float]:
-        """Return the least and the most seconds that the server saw between another one and this."""
+        """Return the least and the most seconds that the server saw since another one."""
         least = 0.0 if first is self else max(0.0, self.sent - first.received)
         return least, self.received - first.sent
 
@@ -450,7 +450,7 @@ def expect_no_more_than(asked: list[Asked], limits: Limits) -> None:
     needs=("spends_a_budget",),
 )
 def check_says_when(replica: Server, limits: Limits, random: Random, single: Story[None]) -> None:
-    """Retry-After is when a caller is let in, not sooner and not later; t is when it has everything"""
+    """Retry-After says when a caller is let in, no sooner; t says when the bucket is full"""
     asked = spend(with_key(random), [replica], limits)
     for spent, each in enumerate(asked[: limits.rate], 1):
         expect_wait(limit_in(each.reply)[1], spent * limits.token_s, each, asked[0], "t")
@@ -702,7 +702,7 @@ def sheds(
             if under_way != most or len(done) != 2 * most:
                 fail(f"{most} of {3 * most} reports at the upstream with MAX_IN_FLIGHT={most},"
                      f" the other {2 * most} refused at once",
-                     f"{under_way} at the upstream, {len(done)} replies within 2 s: {statuses}")  # fmt: skip
+                     f"{under_way} at the upstream, {len(done)} replies: {statuses}")  # fmt: skip
             with at_once(ask, [replica]) as at_replica:
                 held.wait(most + 1)
                 house.server.get("/api/shows", headers=with_key(random).headers).expect(200)
