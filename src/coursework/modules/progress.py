@@ -125,6 +125,9 @@ def start_page(found: list[Standing]) -> str:
         lines += [f"## {part}", "", "| | module | exercise | points |", "|---|---|---|---|"]
         lines += [_row(standing) for standing in group]
         lines.append("")
+    if any(standing.state == "passed" for standing in found):
+        lines += ["What you learned comes back as questions: `review()` in a notebook, `course review` in a"
+                  " terminal.", ""]  # fmt: skip
     return "\n".join([*lines, "This page is rewritten after each whole check: `check()`.", ""])
 
 
