@@ -126,8 +126,7 @@ def start_page(found: list[Standing]) -> str:
         lines += [_row(standing) for standing in group]
         lines.append("")
     if any(standing.state == "passed" for standing in found):
-        lines += ["What you learned comes back as questions: `review()` in a notebook, `course review` in a"
-                  " terminal.", ""]  # fmt: skip
+        lines += ["Its questions come back: `course review`, or `review()` in a notebook.", ""]
     return "\n".join([*lines, "This page is rewritten after each whole check: `check()`.", ""])
 
 
