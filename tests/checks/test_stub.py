@@ -12,9 +12,17 @@ import pytest
 from coursework.checks.builder import Builder
 from coursework.checks.failure import Failure
 from coursework.checks.load import at_once
+from coursework.checks.run import CheckRun, Task
+from coursework.checks.services import Services
 from coursework.checks.stub import Stub
+from coursework.containers.building import Limits
+from coursework.containers.runs import open_run
 from coursework.images import ensure_images
+from coursework.modules.catalogue import Module
+from coursework.sandbox import open_fleet
+from coursework.submissions.files import Submission
 from coursework.trouble import CourseError
+from tests.clone import own
 
 pytestmark = pytest.mark.engine
 
@@ -202,12 +210,38 @@ def test_a_stub_that_is_gone_is_our_trouble(run_of):
     stub.close()
 
 
-def test_an_answer_reaches_it_by_its_address(run_of, engine):
-    """From a container, as the answer of a learner does."""
+@pytest.fixture
+def sandboxed_run(engine, tmp_path):
+    """Return a run whose containers are in an engine that is thrown away."""
+    nobody = lambda _: None  # noqa: E731 - nobody listens
+    slug = own("96-stub")
+    module = Module(
+        slug, "T", "P", ("o",), (), 5, ("busybox:1.37", "python:3.13-slim"), sandbox=True
+    )
+    with (
+        open_fleet(engine, module, (), nobody, ahead=1, wanted=1) as fleet,
+        open_run(slug) as owner,
+    ):
+        _, inner = fleet.take()
+        files = {name: text.encode() for name, text in ANSWER.items()}
+        task = Task(module, Submission(files, slug), tmp_path, 7, Limits(), nobody, nobody)
+        made = CheckRun(task, Services(inner, owner))
+        yield made
+        made.close()
+
+
+ANSWER = {"Dockerfile": 'FROM busybox:1.37\nCMD wget -q -O - "$UPSTREAM/hello"\n'}
+
+
+@pytest.mark.parametrize("where", ["here", "sandbox"])
+def test_an_answer_reaches_it_by_its_address(engine, request, where):
+    """From a container, as the answer of a learner does; also in an engine of the answer's own."""
     ensure_images(engine, ["python:3.13-slim", "busybox:1.37"])
-    run = run_of({"Dockerfile": 'FROM busybox:1.37\nCMD wget -q -O - "$UPSTREAM/hello"\n'})
+    asked = request.getfixturevalue("sandboxed_run" if where == "sandbox" else "run_of")
+    run = asked if where == "sandbox" else asked(ANSWER)
     stub = Stub(run)
     stub.reply("GET /hello", body=b"good evening")
     finished = Builder(run).first_image().run(env={"UPSTREAM": stub.url})
     assert (finished.exit_code, finished.output) == (0, b"good evening")
+    assert [request.path for request in stub.requests()] == ["/hello"]
     stub.close()

@@ -176,7 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         elif rule.status not in _NO_BODY:
             self.send_header("Content-Length", str(len(rule.body)))
-        self.send_header("Connection", "close")
+        # Some clients take whatever came before an announced close for the whole body.
+        if rule.breaks_off_after is None:
+            self.send_header("Connection", "close")
         self.end_headers()
 
     def _send_body(self, rule: Rule, gate: Gate | None, request: Received) -> None:
