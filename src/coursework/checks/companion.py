@@ -18,6 +18,7 @@ _PROGRAMS = Path(control.__file__).parent
 _PACKAGE = control.__package__ or ""
 _LAID_AT = "/opt/programs"
 _READY_WITHIN_S = 20.0
+_ANSWERS_WITHIN_S = 10.0
 _POLL_S = 0.01
 _LIMIT_BYTES = 2**26
 
@@ -28,42 +29,43 @@ class Companion:
     Args:
         run: of the checks.
         program: name of its module, such as `relay`.
+        name: of its container; the program's by default.
 
     Example:
         >>> Companion(run, "relay").ask("open", host="10.201.0.3", target=6379)
-        7001
+        8001
 
     """
 
-    def __init__(self, run: CheckRun, program: str) -> None:
+    def __init__(self, run: CheckRun, program: str, name: str = "") -> None:
+        self._program = program
         self._token = secrets.token_hex(16)
         folder = f"{_LAID_AT}/{_PACKAGE.replace('.', '/')}"
         files = {f"{folder}/{f.name}": f.read_bytes() for f in _PROGRAMS.glob("*.py")}
         variables = {"PYTHONPATH": _LAID_AT, control.TOKEN_VARIABLE: self._token}
-        command = ("python3", "-u", "-m", f"{_PACKAGE}.{program}")
+        command = ("python3", "-S", "-u", "-m", f"{_PACKAGE}.{program}")
         settings = Settings(
-            IMAGE, variables, files, port=control.PORT, memory="256m", entrypoint=command
+            IMAGE, variables, files, port=control.PORT, memory="512m", entrypoint=command
         )
-        self._starting = run.services.start_service(program, settings)
+        self._starting = run.services.start_service(name or program, settings)
 
     @property
     def container(self) -> Container:
         """The container in which it runs."""
         return self._starting.result()
 
-    def ask(self, do: str, *, timeout_s: float = 10.0, **how: Any) -> Any:
+    def ask(self, do: str, **how: Any) -> Any:
         """Have the program do something, and return its result.
 
         Args:
             do: the command.
-            timeout_s: seconds until it must have answered.
             how: its arguments, as JSON.
 
         Raises:
             CourseError: the program is in trouble, or gone.
         """
         try:
-            said = self._say(self._address, {"do": do, **how}, timeout_s)
+            said = self._say(self._address, {"do": do, **how}, _ANSWERS_WITHIN_S)
         except (OSError, ValueError) as error:
             raise self._trouble(f"{do}: {error!r}") from error
         if "trouble" in said:
@@ -98,8 +100,8 @@ class Companion:
 
     def _trouble(self, why: str) -> CourseError:
         log = self.container.log()[-500:]
-        return CourseError(f"{self.container.name}, beside the answer, is in trouble.",
-                           why=f"{why}\n{log}".strip())  # fmt: skip
+        saw = f"{why}\n{log}".strip()
+        return CourseError(f"The checks' {self._program} does not answer.", why=saw)
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -86,7 +86,7 @@ class Relays:
 
         Example:
             >>> relays.to(database.url).url
-            'postgres://app:5f1c…@10.201.0.4:7001/app_1'
+            'postgres://app:5f1c…@10.201.0.4:8001/app_1'
 
         """
         parts = urlsplit(url)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-PORT = 7000
+PORT = 8000
 PING = "ping"
 TOKEN_VARIABLE = "CONTROL_TOKEN"  # noqa: S105 - the variable's name
 _LIMIT_BYTES = 2**24
