@@ -102,9 +102,9 @@ def test_a_silent_service_accepts_and_says_nothing(store, relay, answer):
     with relay.silent():
         with connect(relay, 0.3) as hasty, pytest.raises(redis.TimeoutError):
             hasty.ping()
+        sent = relay.traffic().sent_bytes
         waiting = threading.Thread(target=answer.set, args=("seat", "C5"))
         waiting.start()
-        sent = relay.traffic().sent_bytes
         eventually(lambda: grown(relay, sent), within_s=5)
         assert store.run("GET", "seat") == "C4"
     waiting.join(5)
@@ -136,8 +136,6 @@ def test_cut_connections_can_be_made_again(relay, answer):
         line.recv(64)
         assert relay.cut() == 2
         assert line.recv(64) == b""
-    with pytest.raises(redis.ConnectionError):
-        answer.ping()
     assert answer.ping()
 
 
