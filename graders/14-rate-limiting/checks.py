@@ -499,6 +499,9 @@ def come_back(server: Server, limits: Limits, random: Random) -> None:
             continue
         if early.passed:
             early.reply.fail(f"429 at half of Retry-After: {wait}", shown(early.reply))
+        if limit_in(early.reply)[0] != 0:
+            early.reply.fail("r=0 for less than one token", shown(early.reply))
+        expect_wait(wait_named(early.reply), limits.token_s, early, first, "Retry-After")
         sleep_until(refused.received + wait + POLL_S)
         late = caller.ask(server)
         if not late.passed:
@@ -543,6 +546,9 @@ def check_is_not_fooled(
         lambda: Caller(X_Api_Key=key, X_Forwarded_For=address_of(random)),
         other, limits, "one X-Api-Key from several addresses",
     )  # fmt: skip
+    expect_new(
+        Caller(X_Api_Key=key.swapcase()).ask(other), limits, f"another key, {key.swapcase()}"
+    )
     expect_new(Caller(X_Api_Key=address, X_Forwarded_For=victim).ask(replica), limits,
                f"the key {address}, while the address {address} has nothing left")  # fmt: skip
     expect_forgotten(replica, limits, store, random)
