@@ -92,7 +92,7 @@ class Caller:
 
 
 def key_of(random: Random) -> str:
-    """Return a key that nobody else has."""
+    """Return a key that is new."""
     return f"{random.word()}-{random.hex(12)}"
 
 
@@ -102,7 +102,7 @@ def with_key(random: Random) -> Caller:
 
 
 def address_of(random: Random) -> str:
-    """Return an address that nobody else is likely to get."""
+    """Return an address that is most likely new."""
     parts = [random.integer(11, 126), *(random.integer(1, 254) for _ in range(3))]
     return ".".join(map(str, parts))
 
