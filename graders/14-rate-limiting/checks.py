@@ -36,6 +36,8 @@ REMEMBERED, AT_A_TIME = 300, 10
 TTL_MORE_S = 60
 LET_PASS_WITHIN_S, COUNTS_WITHIN_S = 0.3, 5
 SHED_WITHIN_S = 0.2
+# Longer than a busy machine may add to those 300 ms.
+PATIENCE_S = 5.0
 PROBLEM = "application/problem+json"
 REPORT = "GET /report"
 # Rounding of an answer's own arithmetic.
@@ -667,17 +669,41 @@ def lets_pass(
 ) -> None:
     """Ask more often than there are tokens while Redis is away, one after the other and at once."""
     caller = with_key(random)
+
+    def ask() -> Timed:
+        return timed(lambda: caller.ask(house.server, PATIENCE_S).reply, LET_PASS_WITHIN_S)
+
     with away():
-        asked = [caller.ask(house.server, 2.0) for _ in range(2)]
-        with at_once(lambda _: caller.ask(house.server, 2.0), range(house.limits.rate)) as crowd:
+        asked = [ask() for _ in range(2)]
+        with at_once(lambda _: ask(), range(house.limits.rate)) as crowd:
             asked += crowd.results()
     for each in asked:
-        if not each.passed:
+        if each.reply.status != 200:
             each.reply.fail(f"200 while {what}")
-    slowest = max(asked, key=lambda a: a.reply.elapsed_s).reply
-    if slowest.elapsed_s > LET_PASS_WITHIN_S:
-        slowest.fail(f"200 within {LET_PASS_WITHIN_S * 1000:.0f} ms while {what}",
-                     f"200 after {slowest.elapsed_s * 1000:.0f} ms")  # fmt: skip
+    expect_in_time(asked, f"200 within {LET_PASS_WITHIN_S * 1000:.0f} ms while {what}")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A reply, and whether it was late on a machine that was not too busy for it."""
+
+    reply: Reply
+    late: bool
+
+
+def timed(ask: Callable[[], Reply], within_s: float) -> Timed:
+    """Ask, and tell whether the reply was late."""
+    deadline = Deadline(within_s)
+    reply = ask()
+    return Timed(reply, deadline.has_passed())
+
+
+def expect_in_time(asked: list[Timed], what: str) -> None:
+    """Expect that none of them was late."""
+    late = [each.reply for each in asked if each.late]
+    if late:
+        slowest = max(late, key=lambda reply: reply.elapsed_s)
+        slowest.fail(what, f"{slowest.status} after {slowest.elapsed_s * 1000:.0f} ms")
 
 
 def counts_again(house: House, what: str, random: Random) -> None:
@@ -697,17 +723,20 @@ def sheds(
     """Ask for three times as many reports as may be under way, while the upstream holds them."""
     caller = with_key(random)
     spend(caller, house.server, house.limits)
-    done = list[Reply]()
+    done = list[Timed]()
 
     def ask(server: Server) -> None:
-        done.append(server.get("/api/report", headers=caller.headers, timeout_s=15))
+        def get() -> Reply:
+            return server.get("/api/report", headers=caller.headers, timeout_s=15)
+
+        done.append(timed(get, SHED_WITHIN_S))
 
     with stub.holding(REPORT) as held:
         with at_once(ask, [house.server] * 3 * most) as crowd:
             held.wait(most)
             wait_for_replies(done, 2 * most)
             under_way = len(held.wait(most))
-            statuses = ", ".join(str(reply.status) for reply in done)
+            statuses = ", ".join(str(each.reply.status) for each in done)
             if under_way != most or len(done) != 2 * most:
                 fail(f"{most} of {3 * most} reports at the upstream with MAX_IN_FLIGHT={most},"
                      f" the other {2 * most} refused at once",
@@ -719,18 +748,16 @@ def sheds(
             at_replica.results()
         crowd.results()
     refused, answered = done[: 2 * most], done[2 * most :]
-    for reply in refused:
-        expect_problem(reply, 503)
-        wait_named(reply)
-    for reply in answered:
-        reply.expect(200, exactly=content)
-    slowest = max(refused, key=lambda r: r.elapsed_s)
-    if slowest.elapsed_s > SHED_WITHIN_S:
-        slowest.fail(f"503 within {SHED_WITHIN_S * 1000:.0f} ms while {most} reports are under way",
-                     f"503 after {slowest.elapsed_s * 1000:.0f} ms")  # fmt: skip
+    for each in refused:
+        expect_problem(each.reply, 503)
+        wait_named(each.reply)
+    for each in answered:
+        each.reply.expect(200, exactly=content)
+    what = f"503 within {SHED_WITHIN_S * 1000:.0f} ms while {most} reports are under way"
+    expect_in_time(refused, what)
 
 
-def wait_for_replies(done: list[Reply], count: int) -> None:
+def wait_for_replies(done: list[Timed], count: int) -> None:
     """Wait until that many replies are there, or two seconds have passed."""
     deadline = Deadline(2.0)
     while len(done) < count and not deadline.has_passed():
