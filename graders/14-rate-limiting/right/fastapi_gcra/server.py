@@ -20,7 +20,7 @@ RATE = int(os.environ["RATE"])
 WINDOW_MS = int(os.environ["WINDOW_SECONDS"]) * 1000
 TOKEN_MS = WINDOW_MS / RATE
 UPSTREAM = os.environ["UPSTREAM_URL"] + "/report"
-PATIENCE_S = 0.1
+PATIENCE_S = 0.2
 
 redis = Redis.from_url(
     os.environ["REDIS_URL"], socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S,
