@@ -16,10 +16,10 @@ from coursework.checks.finished import Finished
 from coursework.checks.run import CheckRun
 from coursework.checks.sandbox import SandboxClient
 from coursework.checks.shell import Shell, no_answer, require_engine
+from coursework.sandbox.inside import answer_folder
 
 COMPOSE_FILE = "compose.yaml"
 _HELPER_IMAGE = "busybox:1.37"
-_PLACE = "/tmp/stack"  # noqa: S108 - inside the sandbox
 _BUILT_WITHIN_S = 300.0
 _POLL_S = 0.05
 _LOG_LINES = "12"
@@ -64,7 +64,7 @@ class Stack:
         files = run.task.submission.files
         if COMPOSE_FILE not in files:
             raise Failure(f"a file {COMPOSE_FILE}", "there is none")
-        self._folder = f"{_PLACE}/{run.task.module.slug}"
+        self._folder = answer_folder(run.task.module.slug)
         self._helper = self._image_id(_HELPER_IMAGE)
         self._shell.lay(files, self._folder)
 
@@ -149,7 +149,7 @@ class Stack:
             CourseError: the sandbox does not answer.
         """
         command = _typed(words)
-        self._evidence.note_command(command)
+        self._evidence.note_command(command, is_fleeting=True)
         deadline = Deadline(within_s)
         # The outer end of all waits; the deadline comes first.
         limit = f"{within_s * 4 + 5:g}"

@@ -9,7 +9,7 @@ from functools import cache
 from coursework.authoring.audit.answers import JUNK_IMAGE, Answer
 from coursework.checks.verdict import Report
 from coursework.engine import Engine, start_engine
-from coursework.grading.engine_choice import engine_for
+from coursework.grading.engine_choice import place_for
 from coursework.grading.grade import grade
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
@@ -40,12 +40,12 @@ def grade_task(task: Task) -> Outcome:
     """Grade one answer; trouble of ours is an outcome too."""
     module = replace(task.module, images=(*task.module.images, JUNK_IMAGE))
     try:
-        with engine_for(task.layout, module, _engine(), lambda _: None) as engine:
+        with place_for(task.layout, module, _engine(), lambda _: None) as place:
             return grade(
                 module,
                 task.answer.files,
                 layout=task.layout,
-                engine=engine,
+                engine=place.engine,
                 keep=False,
                 seed=task.seed,
                 alone=task.answer.is_alone,
