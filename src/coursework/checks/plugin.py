@@ -62,8 +62,9 @@ class CheckPlugin:
         if missing:
             raise Blocked(f"it needs {' and '.join(missing)}")
 
-    def pytest_runtest_call(self) -> None:
-        """Take the time of the check itself."""
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Take the time of the check itself, and say that it runs."""
+        self._run.task.on_line(f"checking {_check(item).name}")
         self._started_at = time.monotonic()
 
     # --- verdicts -----------------------------------------------------------------------------
