@@ -1,5 +1,7 @@
 """A report for the terminal."""
 
+from textwrap import TextWrapper
+
 from rich.console import Console
 from rich.text import Text
 
@@ -45,24 +47,26 @@ def _folded(console: Console, text: str, begins_at: int, indent: int) -> list[st
     """
     if not console.is_terminal:
         return text.splitlines() or [""]
-    # The first line may be shorter than the others: blanks take the place of what is before it.
-    before = " " * max(begins_at - indent, 0)
-    width = max(console.width - indent, _LEAST_WIDTH)
-    folded: list[str] = []
-    for line in f"{before}{text}".splitlines():
-        pieces = Text(line).wrap(console, width, overflow="ignore")
-        folded += [piece.plain.rstrip() for piece in pieces]
-    return [folded[0][len(before) :], *folded[1:]] if folded else [""]
+    # The first line may be shorter than the others: a mark takes the place of what is before it.
+    before = "-" * max(begins_at - indent, 0)
+    fold = TextWrapper(
+        max(console.width - indent, _LEAST_WIDTH),
+        expand_tabs=False, replace_whitespace=False,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    first, *rest = [fold.wrap(line) or [""] for line in f"{before}{text}".splitlines()] or [[""]]
+    folded = [*first, *(line for lines in rest for line in lines)]
+    return [folded[0].removeprefix(before), *folded[1:]]
 
 
 def print_ending(console: Console, report: Report, next_step: str = "") -> None:
     """Print what follows the results: warnings, the sum, and what to do now."""
-    told = [Text(f"⚠ {printable(warning)}", "yellow") for warning in report.warnings]
+    told = [(f"⚠ {printable(warning)}", "yellow") for warning in report.warnings]
     if asks := asks_for_hints(report, "course hint {module} {name}"):
-        told.append(Text(asks, "dim"))
-    told.append(Text(f"\n{summary(report)}", "green" if report.exit_code == 0 else "bold"))
+        told.append((asks, "dim"))
+    told.append((f"\n{summary(report)}", "green" if report.exit_code == 0 else "bold"))
     if next_step:
-        told.append(Text(next_step))
-    for text in told:
-        # A word that is longer than a line is left whole.
-        console.print(text, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
+        told.append((next_step, ""))
+    for text, style in told:
+        for line in _folded(console, text, 0, 0):
+            console.print(Text(line, style), soft_wrap=True)
