@@ -10,6 +10,7 @@ from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure
 from coursework.checks.finished import Finished
 from coursework.checks.in_turn import Start, execute_each
+from coursework.checks.retype import ended_command, running_command
 from coursework.checks.run import CheckRun
 from coursework.checks.server import Server
 from coursework.containers.archive import Link
@@ -128,7 +129,8 @@ class Image:
         while not container.has_ended() and not deadline.has_passed():
             time.sleep(_POLL_S)
         code = container.exit_code()
-        command = f"docker logs {container.name}"
+        shown = running_command if code is None else ended_command
+        command = shown(container.name)
         finished = Finished(
             -1 if code is None else code,
             container.log(stderr=False).encode(),

@@ -12,7 +12,13 @@ from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
 from coursework.checks.log import Record, having, records_in
-from coursework.checks.retype import curl_command
+from coursework.checks.retype import (
+    curl_command,
+    ended_command,
+    listening_command,
+    running_command,
+    stop_command,
+)
 from coursework.checks.run import CheckRun
 from coursework.checks.services import Services
 from coursework.checks.wire import Address, Connection
@@ -204,8 +210,11 @@ class Server(Client):
         self._ready()
         self.container.signal("SIGTERM")
         code = self.container.wait(within_s)
+        name = self.container.name
         if code is None:
-            raise Failure(f"the server ends within {within_s:g} s of SIGTERM", "it still runs")
+            what = f"the server ends within {within_s:g} s of SIGTERM"
+            raise Failure(what, "it still runs", command=stop_command(name, within_s))
+        self._run.evidence.note_use(self, ended_command(name))
         return code
 
     @property
@@ -263,6 +272,8 @@ class Server(Client):
         code = self.container.wait(0.3 if hung_up else 0.0)
         if code is not None:
             failure.saw += f"; {_ending(self.container, code)}"
+            # It would only be refused by now.
+            failure.command = ended_command(self.container.name)
 
     def _connection(self, address: Address, timeout_s: float = 5.0) -> Connection:
         inside = address.host == self.container.network_address
@@ -302,14 +313,15 @@ class Server(Client):
             if time.monotonic() >= next_look:
                 code = container.exit_code()
                 if code is not None:
-                    raise self._start_failure(_ending(container, code), "the log says why")
+                    command = ended_command(container.name)
+                    raise self._start_failure(_ending(container, code), "the log says why", command)
                 next_look = time.monotonic() + 0.1
             # What listens elsewhere is up: a busy machine is no excuse.
             is_late = deadline.has_passed() or (
                 deadline.is_reached() and container.listens_elsewhere()
             )
             if is_late and moment.has_passed():
-                raise self._start_failure(*self._why_not_reached(container))
+                raise self._start_failure(*self._why_not_reached(container), self._looking())
             time.sleep(_POLL_S)
 
     def _accepting_address(self, container: Container) -> Address | None:
@@ -336,12 +348,21 @@ class Server(Client):
             return None
         return Address(*published, published[1]) if accepted else None
 
-    def _start_failure(self, saw: str, hint: str) -> StartFailure:
+    def _looking(self) -> str:
+        """Return the command that shows where it listens, where an image to look with is here."""
+        name = self.container.name
+        try:
+            self._run.services.engine.client.images.get(_HELPER_IMAGE)
+        except OSError:
+            return running_command(name)
+        return listening_command(name, _HELPER_IMAGE)
+
+    def _start_failure(self, saw: str, hint: str, command: str) -> StartFailure:
         port = self._settings.port
         return StartFailure(
             f"a server that listens on port {port} within {self._ready_within_s:g} s",
             saw,
-            command=f"docker logs {self.container.name}",
+            command=command,
             hint=hint,
         )
 
