@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from coursework.authoring.audit.answers import JUNK_IMAGE, Answer
+from coursework.authoring.audit.tries import Reader, laid_out
+from coursework.checks.home import Home
 from coursework.checks.verdict import Report
 from coursework.engine import Engine, start_engine
 from coursework.grading.engine_choice import place_for
-from coursework.grading.grade import grade
+from coursework.grading.grade import Watcher, grade
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
@@ -33,6 +35,17 @@ class Task:
     seed: int
 
 
+@dataclass(frozen=True)
+class Tried(Report):
+    """A report of a wrong answer, whose command was typed while what it shows was there.
+
+    Args:
+        not_shown: what the command does not show of what was seen; empty where it shows it.
+    """
+
+    not_shown: str = ""
+
+
 Outcome = Report | CourseError
 
 
@@ -40,8 +53,12 @@ def grade_task(task: Task) -> Outcome:
     """Grade one answer; trouble of ours is an outcome too."""
     module = replace(task.module, images=(*task.module.images, JUNK_IMAGE))
     try:
-        with place_for(task.layout, module, _engine(), lambda _: None) as place:
-            return grade(
+        with (
+            place_for(task.layout, module, _engine(), lambda _: None) as place,
+            laid_out(task.layout, module.slug, task.answer) as folder,
+        ):
+            reader = Reader(task.answer.wrong_check, place.engine, _engine(), folder)
+            report = grade(
                 module,
                 task.answer.files,
                 layout=task.layout,
@@ -49,7 +66,10 @@ def grade_task(task: Task) -> Outcome:
                 keep=False,
                 seed=task.seed,
                 alone=task.answer.is_alone,
+                home=Home("course check", folder),
+                watcher=Watcher(on_result=reader.read),
             )
+            return Tried(**vars(report), not_shown=reader.not_shown)
     except CourseError as error:
         return error
     except OSError as error:
