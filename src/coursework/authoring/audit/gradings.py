@@ -27,12 +27,14 @@ class Task:
         module: of the catalogue.
         answer: its files.
         seed: of the run's random values.
+        only: names of checks, with those that they need; all by default.
     """
 
     layout: Layout
     module: Module
     answer: Answer
     seed: int
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def grade_task(task: Task) -> Outcome:
                 task.answer.files,
                 layout=task.layout,
                 engine=place.engine,
+                only=task.only,
                 keep=False,
                 seed=task.seed,
                 alone=task.answer.is_alone,
