@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,15 +11,10 @@ from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
 from coursework.checks.log import Record, having, records_in
-from coursework.checks.retype import (
-    curl_command,
-    ended_command,
-    listening_command,
-    running_command,
-    stop_command,
-)
+from coursework.checks.retype import curl_command, ended_command, stop_command
 from coursework.checks.run import CheckRun
 from coursework.checks.services import Services
+from coursework.checks.startup import HELPER_IMAGE, Startup, ending
 from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Settings
 
@@ -28,9 +22,6 @@ if TYPE_CHECKING:
     from coursework.checks.image import Image
 
 _POLL_S = 0.01
-_MOMENT_S = 0.5
-_KILLED = 128 + 9
-_HELPER_IMAGE = "busybox:1.37"
 # From inside the process namespace. What the engine runs there, such as a probe of HEALTHCHECK,
 # descends from nobody: the engine waits ten seconds for a probe that is stopped.
 _STOP_DESCENDANTS = """
@@ -62,13 +53,12 @@ class Server(Client):
         self._ready_within_s = ready_within_s
         self._trouble: StartFailure | None = None
         self._address: Address | None = None
-        self._inside_is_reachable = True
         self._start()
 
     @property
     def container(self) -> Container:
         """The container behind the server, once the engine has started it."""
-        return self._starting.result()
+        return self._startup.container
 
     @property
     def port(self) -> int:
@@ -220,7 +210,7 @@ class Server(Client):
     @property
     def never_started(self) -> bool:
         """Whether the engine could not even start its container, or has not yet."""
-        return not self._starting.done() or self._starting.exception() is not None
+        return self._startup.has_not_come
 
     @property
     def container_name(self) -> str:
@@ -243,17 +233,7 @@ class Server(Client):
             self._start()
 
     def _start(self) -> None:
-        """Begin to start a container; its time to be ready begins when it runs."""
-        self._started: Deadline | None = None
-        self._starting = self._run.services.start_container(self._settings)
-        self._starting.add_done_callback(self._note_start)
-
-    def _note_start(self, starting: "Future[Container]") -> None:
-        if not starting.cancelled() and starting.exception() is None:
-            self._started = self._limit(starting.result())
-
-    def _limit(self, container: Container) -> Deadline:
-        return Deadline(self._ready_within_s, container.processor_seconds)
+        self._startup = Startup(self._run.services, self._settings, self._ready_within_s)
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         command = curl_command(method, path, headers, body, self.port)
@@ -271,7 +251,7 @@ class Server(Client):
         hung_up = "closed" in failure.saw or "refused" in failure.saw or "reset" in failure.saw
         code = self.container.wait(0.3 if hung_up else 0.0)
         if code is not None:
-            failure.saw += f"; {_ending(self.container, code)}"
+            failure.saw += f"; {ending(self.container, code)}"
             # It would only be refused by now.
             failure.command = ended_command(self.container.name)
 
@@ -288,7 +268,7 @@ class Server(Client):
         if self._address is None:
             self._run.evidence.note_use(self)
             try:
-                self._address = self._wait_until_it_accepts()
+                self._address = self._startup.wait()
             except StartFailure as failure:
                 said, files = f"{failure.saw}\n{self.log()}", self._run.task.submission.files
                 failure.hint = line_ending_hint(said, files) or failure.hint
@@ -296,106 +276,14 @@ class Server(Client):
                 raise
         return self._address
 
-    def _wait_until_it_accepts(self) -> Address:
-        try:
-            container = self.container
-        except StartFailure as failure:
-            self._trouble = failure
-            raise
-        deadline = self._started or self._limit(container)
-        # What was late before anybody looked may be so by a hair: it is looked at for a moment.
-        moment = Deadline(_MOMENT_S)
-        next_look = time.monotonic()
-        while True:
-            address = self._accepting_address(container)
-            if address is not None:
-                return address
-            if time.monotonic() >= next_look:
-                code = container.exit_code()
-                if code is not None:
-                    command = ended_command(container.name)
-                    raise self._start_failure(_ending(container, code), "the log says why", command)
-                next_look = time.monotonic() + 0.1
-            # What listens elsewhere is up: a busy machine is no excuse.
-            is_late = deadline.has_passed() or (
-                deadline.is_reached() and container.listens_elsewhere()
-            )
-            if is_late and moment.has_passed():
-                raise self._start_failure(*self._why_not_reached(container), self._looking())
-            time.sleep(_POLL_S)
-
-    def _accepting_address(self, container: Container) -> Address | None:
-        published = container.published_address()
-        if published is None:
-            return None
-        inside = container.inside_address() if self._inside_is_reachable else None
-        if inside is not None:
-            try:
-                Connection(Address(*inside, published[1]), timeout_s=0.5).close()
-            except Failure as failure:
-                if "refused" in failure.saw:
-                    return None
-                self._inside_is_reachable = False
-            else:
-                return Address(*inside, published[1])
-        if container.nothing_listens():
-            return None
-        try:
-            with Connection(Address(*published, published[1]), timeout_s=0.5) as connection:
-                # A port forwarder accepts for a server that is not there yet, then hangs up.
-                accepted = connection.stays_open(0.05)
-        except Failure:
-            return None
-        return Address(*published, published[1]) if accepted else None
-
-    def _looking(self) -> str:
-        """Return the command that shows where it listens, where an image to look with is here."""
-        name = self.container.name
-        try:
-            self._run.services.engine.client.images.get(_HELPER_IMAGE)
-        except OSError:
-            return running_command(name)
-        return listening_command(name, _HELPER_IMAGE)
-
-    def _start_failure(self, saw: str, hint: str, command: str) -> StartFailure:
-        port = self._settings.port
-        return StartFailure(
-            f"a server that listens on port {port} within {self._ready_within_s:g} s",
-            saw,
-            command=command,
-            hint=hint,
-        )
-
-    def _why_not_reached(self, container: Container) -> tuple[str, str]:
-        listening = container.listening_addresses()
-        port = self._settings.port
-        if not {f"127.0.0.1:{port}", f"::1:{port}"}.isdisjoint(listening):
-            return (
-                f"it listens on 127.0.0.1:{port} only, where nobody outside its container gets",
-                "listen on 0.0.0.0, which means every address of the container",
-            )
-        if listening:
-            return (
-                f"it listens on {', '.join(listening)}, not on port {port}",
-                "the port is a variable: read it from the environment",
-            )
-        return "it runs, but listens nowhere", "the log says how far it came"
-
 
 def _freeze(services: Services, container: Container) -> None:
     """Send SIGSTOP to process 1 of a container and to all that descend from it."""
     container.signal("SIGSTOP")
     if container.process_count() > 1:
         command = ("sh", "-c", _STOP_DESCENDANTS)
-        settings = Settings(_HELPER_IMAGE, args=command, processes_of=container.name)
+        settings = Settings(HELPER_IMAGE, args=command, processes_of=container.name)
         services.run_program("freezer", settings)
-
-
-def _ending(container: Container, code: int) -> str:
-    # The engine may note an end by lack of memory late, or not at all: the number tells as well.
-    if code == _KILLED or container.was_out_of_memory():
-        return "it was killed, most likely since it used more memory than it may"
-    return f"it ended with exit code {code}"
 
 
 @pytest.fixture(scope="module")
