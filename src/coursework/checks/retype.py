@@ -58,7 +58,7 @@ def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes
 
 def wire_command(sent: bytes, port: int) -> str:
     """Return the command that sends the same bytes to the published port and prints what comes."""
-    listen = f"curl -s -m 2 telnet://localhost:{port}"
+    listen = f"curl -sS -m 2 telnet://localhost:{port}"
     return f"{_printf(sent)} | {listen}" if sent else f"{listen} </dev/null"
 
 
