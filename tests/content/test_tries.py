@@ -24,7 +24,7 @@ LIMIT_S = 3600
 
 def typed(module, answer):
     """Grade a wrong answer's check alone; return what its command does not show."""
-    task = Task(LAYOUT, module, answer, secrets.randbelow(2**32), (answer.wrong_check,))
+    task = Task(LAYOUT, module, answer, secrets.randbelow(2**32), (answer.wrong_check,), types=True)
     outcome = grade_task(task)
     if isinstance(outcome, CourseError):
         return str(outcome)

@@ -65,7 +65,8 @@ def graded(engine, tmp_path_factory):
 
     def grade(case):
         wrong = Answer(f"wrong/{CASES[case]}/{case}", answer(case), layout.grader(SLUG))
-        return Graded(Subject(layout, module), wrong, (grade_task(Task(layout, module, wrong, 7)),))
+        outcome = grade_task(Task(layout, module, wrong, 7, types=True))
+        return Graded(Subject(layout, module), wrong, (outcome,))
 
     yield grade
     clean(engine.client, SLUG, everywhere=True)

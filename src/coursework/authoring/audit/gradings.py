@@ -28,6 +28,7 @@ class Task:
         answer: its files.
         seed: of the run's random values.
         only: names of checks, with those that they need; all by default.
+        types: whether the command of a wrong answer's failure is typed.
     """
 
     layout: Layout
@@ -35,6 +36,7 @@ class Task:
     answer: Answer
     seed: int
     only: tuple[str, ...] = ()
+    types: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def grade_task(task: Task) -> Outcome:
             place_for(task.layout, module, _engine(), lambda _: None) as place,
             laid_out(task.layout, module.slug, task.answer) as folder,
         ):
-            reader = Reader(task.answer.wrong_check, place.engine, _engine(), folder)
+            wanted = task.answer.wrong_check if task.types else ""
+            reader = Reader(wanted, place.engine, _engine(), folder)
             report = grade(
                 module,
                 task.answer.files,
