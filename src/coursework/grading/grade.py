@@ -26,6 +26,7 @@ from coursework.checks import (
     server,
     stack,
     store,
+    stub,
 )
 from coursework.checks.home import Home, work_of
 from coursework.checks.load import call_before_release
@@ -47,7 +48,9 @@ from coursework.submissions.names import missed_files
 from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
-_WORDS = (builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, stack, store)
+_WORDS = (
+    builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, stack, store, stub,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
