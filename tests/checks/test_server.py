@@ -113,12 +113,16 @@ def test_what_was_late_before_anybody_looked_is_told_at_once(image, command, saw
     assert shown in typed(failed.value.command)
 
 
-def test_a_server_that_ended_is_told_with_its_exit_code(image):
-    """While it starts, and when it is asked; the command shows the code and the log."""
+def test_a_server_that_ends_at_once_is_told_with_its_exit_code(image):
+    """The command shows the log and the code."""
     server = image("echo no port; exit 3", health="").start()
     with pytest.raises(Failure, match="ended with exit code 3") as failed:
         server.get("/")
     assert typed(failed.value.command).split() == ["no", "port", "exit", "code", "3"]
+
+
+def test_a_server_that_ended_is_told_with_its_exit_code(image):
+    """To ask it again would only be refused: the command shows how it ended."""
     server = image("httpd -p 3000 -h /tmp/www; sleep 3; exit 4", health="").start()
     server.get("/").expect(200)
     server.container.wait(10)
