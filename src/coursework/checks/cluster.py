@@ -29,6 +29,7 @@ from coursework.cluster.node import API_PORT, DOOR_PORT, Node
 from coursework.cluster.objects import Json, is_true, selector, without_ending
 from coursework.images import ensure_images
 from coursework.trouble import CourseError
+from coursework.words import shortened
 
 _POLL_S = 0.05
 # Pods change without their workload; and somebody must look at the clock.
@@ -258,7 +259,7 @@ class Namespace:
             )
             raise Failure(
                 f"{resource} that can be changed",
-                error.message[:600],
+                shortened(error.message, 600),
                 command=self.kubectl_command(*words),
             ) from error
 
@@ -442,7 +443,7 @@ def _refusals(output: str) -> str:
     wrong = [
         line for line in lines if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)
     ]
-    return " · ".join(wrong or lines)[:600]
+    return shortened(" · ".join(wrong or lines), 600)
 
 
 def _decoded(text: str) -> Iterator[Json]:

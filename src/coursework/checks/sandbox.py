@@ -31,6 +31,7 @@ from coursework.containers.archive import pack
 from coursework.containers.cleaning import remove_containers
 from coursework.containers.runs import LABEL_RUN
 from coursework.engine import Engine
+from coursework.words import shortened
 
 LIMIT_SCRIPT_BYTES = 90_000
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -207,7 +208,7 @@ class Sandbox:
         if ran.exit_code:
             last = ran.stderr.strip().splitlines()[-1:] or ["nothing on standard error"]
             what = f"docker {arguments[0]} ends with exit code 0"
-            raise Failure(what, f"exit code {ran.exit_code}: {last[0][:300]}")
+            raise Failure(what, f"exit code {ran.exit_code}: {shortened(last[0], 300)}")
         return ran.stdout
 
     def server(self, port: int) -> "SandboxClient":

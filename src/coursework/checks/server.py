@@ -17,6 +17,7 @@ from coursework.checks.services import Services
 from coursework.checks.startup import HELPER_IMAGE, Startup, ending
 from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Settings
+from coursework.words import shortened
 
 if TYPE_CHECKING:
     from coursework.checks.image import Image
@@ -98,7 +99,7 @@ class Server(Client):
         while text not in self.logs():
             if deadline.has_passed():
                 last = self.logs().strip().splitlines()[-1:] or ["nothing"]
-                raise Failure(f"the log line {text!r}", f"{last[0][:200]}", command=command)
+                raise Failure(f"the log line {text!r}", shortened(last[0], 200), command=command)
             time.sleep(_POLL_S)
 
     def logs(self) -> str:
@@ -144,7 +145,7 @@ class Server(Client):
                 raise Failure(
                     f"{at_least} JSON line{'s'[: at_least > 1]} on standard output"
                     + (f" with {what}" if what else ""),
-                    f"{len(found)} among {len(records)}; the last line: {last[0][:200]}",
+                    f"{len(found)} among {len(records)}; the last line: {shortened(last[0], 200)}",
                     command=command,
                 )
             time.sleep(2 * _POLL_S)

@@ -14,6 +14,7 @@ from coursework.containers.container import Container, Settings
 from coursework.containers.runs import Run
 from coursework.engine import Engine
 from coursework.trouble import CourseError
+from coursework.words import shortened
 
 Result = TypeVar("Result")
 
@@ -91,7 +92,7 @@ class Services:
         if reason:
             raise StartFailure(
                 "a container that starts",
-                reason[:300],
+                shortened(reason, 300),
                 command=f"docker start -a {name}",
                 hint="CMD or ENTRYPOINT in the Dockerfile names a program that is not there",
             )

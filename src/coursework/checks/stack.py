@@ -17,6 +17,7 @@ from coursework.checks.run import CheckRun
 from coursework.checks.sandbox import SandboxClient
 from coursework.checks.shell import Shell, no_answer, require_engine
 from coursework.sandbox.inside import answer_folder
+from coursework.words import shortened
 
 COMPOSE_FILE = "compose.yaml"
 _HELPER_IMAGE = "busybox:1.37"
@@ -264,7 +265,9 @@ class Stack:
     def _unready(self) -> str:
         """Say of what still runs how each service is."""
         states = [f"{c.service} {c.status}" for c in self.containers() if not c.is_well]
-        return "it still runs" + (f": {', '.join(states)}"[:_SAW_CHARACTERS] if states else "")
+        return "it still runs" + (
+            shortened(f": {', '.join(states)}", _SAW_CHARACTERS) if states else ""
+        )
 
     def _log(self, reason: str = "") -> str:
         """Return the last lines of the containers that a reason names, else of those not well."""
@@ -294,7 +297,7 @@ def _typed(words: tuple[str, ...]) -> str:
 def _reason(ran: Finished) -> str:
     """Return the line that says why Compose gave up: the last one that is no step."""
     lines = [line.strip() for line in ran.stderr.splitlines() if line.strip()]
-    return (lines[-1] if lines else "nothing on standard error")[:_SAW_CHARACTERS]
+    return shortened(lines[-1] if lines else "nothing on standard error", _SAW_CHARACTERS)
 
 
 @pytest.fixture(scope="session")
