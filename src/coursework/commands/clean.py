@@ -26,6 +26,7 @@ def command(module: str | None, everywhere: bool, yes: bool) -> None:
     from coursework.cluster.namespace import remove_ended_namespaces  # noqa: PLC0415 - as above
     from coursework.containers.cleaning import clean  # noqa: PLC0415 - as above
     from coursework.engine import find_engine  # noqa: PLC0415 - as above
+    from coursework.sandbox.place import remove_ended_sockets  # noqa: PLC0415 - as above
 
     engine = find_engine()
     if engine is None:
@@ -36,6 +37,7 @@ def command(module: str | None, everywhere: bool, yes: bool) -> None:
         click.confirm("Remove what checks of every clone on this machine have left?", abort=True)
     slug = load_catalogue(find_layout()).find(module).slug if module else None
     click.echo(f"Removed {clean(engine.client, slug, everywhere=everywhere)}.")
+    remove_ended_sockets(engine)
     for node in (Node(engine), Node(engine, rootless=True)):
         if node.state != "running":
             continue
