@@ -241,7 +241,9 @@ def creates_one(programme: Programme, *, note: bool) -> int:
     there = urlsplit(urljoin(SHOWS, reply.headers["Location"])).path
     found = programme.server.get(there).expect(200, json=show)
     expect_no_note_but(found, show)
-    reply.expect(headers={"ETag": found.headers.get("ETag")})
+    # An answer without ETags yet learns that from another check.
+    if "ETag" in found.headers:
+        reply.expect(headers={"ETag": found.headers["ETag"]})
     programme.expect_show(show)
     return int(show["id"])
 
@@ -249,9 +251,8 @@ def creates_one(programme: Programme, *, note: bool) -> int:
 def refuses_what_is_no_show(programme: Programme) -> None:
     """Send shows with one bad value each."""
     for bad in bad_values():
-        for name, value in bad.items():
-            sent = {**programme.fields(), name: value}
-            programme.server.post(SHOWS, json=sent).expect(422, json=INVALID)
+        sent = {**programme.fields(), **bad}
+        programme.server.post(SHOWS, json=sent).expect(422, json=INVALID)
     for name in ("title", "starts_at", "price_cents"):
         sent = {k: v for k, v in programme.fields(note=True).items() if k != name}
         programme.server.post(SHOWS, json=sent).expect(422, json=INVALID)
@@ -295,6 +296,11 @@ def deletes(programme: Programme, seen: list[int]) -> None:
 def check_prevents_lost_updates(programme: Programme) -> None:
     """A write must name the current ETag, and a read that names it is spared the body"""
     show = programme.create(programme.fields(note=True))
+    with advising(
+        "Set the field ETag yourself, with its quotes: one that a framework makes is often weak,"
+        ' W/"…", and you need to know it when somebody writes.'
+    ):
+        tag_of(programme.expect_show(show))
     with advising(
         "If-None-Match is a list of ETags with commas between, and W/ in front of one doesn't"
         " matter: if the current one is in it, answer 304 with the ETag and without a body."
