@@ -1,8 +1,9 @@
-"""The words that notebooks use: `check` and `hint`."""
+"""The words that notebooks use: `check`, `hint` and `review`."""
 
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,37 @@ def hint(name: str) -> None:
     display(HTML(html))  # type: ignore[no-untyped-call]
 
 
+def review() -> None:
+    """Ask the cards of passed modules that are due today, below the cell.
+
+    Example:
+        >>> review()
+
+    """
+    from IPython.core.error import StdinNotImplementedError  # noqa: PLC0415 - only a kernel has it
+    from IPython.display import HTML, display  # noqa: PLC0415 - as above
+
+    from coursework.layout import find_layout  # noqa: PLC0415 - loaded when first asked
+    from coursework.modules.asking import ask_cards, standing  # noqa: PLC0415 - as above
+    from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415 - as above
+    from coursework.modules.review import due_cards, schedule  # noqa: PLC0415 - as above
+    from coursework.report.notebook import trouble_html  # noqa: PLC0415 - as above
+
+    try:
+        layout = find_layout()
+        catalogue = load_catalogue(layout)
+        due = due_cards(schedule(layout, catalogue))
+        with suppress(KeyboardInterrupt):
+            ask_cards(layout, due, print, input)
+        print(standing(schedule(layout, catalogue)))  # noqa: T201 - below the cell
+    except StdinNotImplementedError:
+        print(f"{len(due)} cards are due. Run this cell by hand, so that it can ask you.")  # noqa: T201
+    except CourseError as error:
+        display(HTML(trouble_html(error)))  # type: ignore[no-untyped-call]
+
+
 def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
-    from coursework.engine import start_engine  # noqa: PLC0415 - loaded at the first check
-    from coursework.grading.engine_choice import engine_for  # noqa: PLC0415
-    from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
+    from coursework.grading.yours import grade_yours  # noqa: PLC0415 - loaded at the first check
     from coursework.layout import find_layout  # noqa: PLC0415
     from coursework.modules.progress import record_report  # noqa: PLC0415
     from coursework.submissions.target import find_target  # noqa: PLC0415
@@ -88,15 +116,11 @@ def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
     target = find_target(layout, str(notebook))
     saved = target.read()
     files, unsaved = _files_on_disk(notebook.parent, saved.files, _cells_that_ran())
-    with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
-        report = grade(
-            target.module,
-            files,
-            layout=layout,
-            engine=engine,
-            only=(name,) if name else (),
-            watcher=Watcher(on_step),
-        )
+    # The notebook's cells have written its files beside it.
+    home = replace(target.home(), folder=notebook.parent)
+    report = grade_yours(
+        layout, target.module, files, home, tell=on_step, only=(name,) if name else ()
+    )
     next_step = "" if name else record_report(layout, report)
     return replace(report, warnings=(*report.warnings, *saved.warnings, *unsaved)), next_step
 
