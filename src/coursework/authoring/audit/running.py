@@ -78,6 +78,7 @@ def grade_answers(
     jobs: int,
     repeat: int,
     tell: Callable[[str], None],
+    types: bool = False,
 ) -> Iterator[Graded]:
     """Grade answers, junk last, and yield each with its outcomes when all its runs are done.
 
@@ -87,6 +88,7 @@ def grade_answers(
             graded once more, alone.
         repeat: gradings of each answer.
         tell: is told each grading that ended.
+        types: whether the command of each wrong answer's failure is typed.
     """
     _prepare_images(chosen, tell)
     # Answers of one round get the same random values: what they have in common is built once.
@@ -95,7 +97,11 @@ def grade_answers(
     total, done = len(chosen) * repeat, itertools.count(1)
     for part, processes in _parts(chosen, jobs):
         for graded in _grade_part(
-            part, processes, seeds, lambda name: tell(f"[{next(done)}/{total}] {name}")
+            part,
+            processes,
+            seeds,
+            lambda name: tell(f"[{next(done)}/{total}] {name}"),
+            types=types,
         ):
             if processes > 1 and repeat == 1 and any(graded.findings()):
                 doubtful.append(graded)
@@ -115,10 +121,15 @@ def _parts(chosen: Sequence[Chosen], jobs: int) -> Iterator[tuple[list[Chosen], 
 
 
 def _grade_part(
-    part: Sequence[Chosen], processes: int, seeds: Sequence[int], tell: Callable[[str], None]
+    part: Sequence[Chosen],
+    processes: int,
+    seeds: Sequence[int],
+    tell: Callable[[str], None],
+    *,
+    types: bool,
 ) -> Iterator[Graded]:
     """Grade each answer once with each seed, and yield it when all its runs are done."""
-    tasks = [Task(s.layout, s.module, a, seed) for s, a in part for seed in seeds]
+    tasks = [Task(s.layout, s.module, a, seed, types=types) for s, a in part for seed in seeds]
     outcomes: dict[int, dict[int, Outcome]] = {}
     for place, outcome in grade_tasks(tasks, processes):
         number, run = divmod(place, len(seeds))
