@@ -108,7 +108,7 @@ def grade_answers(
             else:
                 yield graded
     for graded in doubtful:
-        yield _graded_alone(graded, seeds[0], tell)
+        yield _graded_alone(graded, seeds[0], tell, types=types)
 
 
 def _parts(chosen: Sequence[Chosen], jobs: int) -> Iterator[tuple[list[Chosen], int]]:
@@ -141,11 +141,11 @@ def _grade_part(
             yield Graded(subject, answer, tuple(runs[n] for n in range(len(seeds))))
 
 
-def _graded_alone(graded: Graded, seed: int, tell: Callable[[str], None]) -> Graded:
+def _graded_alone(graded: Graded, seed: int, tell: Callable[[str], None], *, types: bool) -> Graded:
     """Grade an answer again with nothing beside it: only that counts where time is measured."""
     subject, answer = graded.subject, graded.answer
     tell(f"{subject.slug} {answer.name}, once more, alone")
-    outcome = grade_task(Task(subject.layout, subject.module, answer, seed))
+    outcome = grade_task(Task(subject.layout, subject.module, answer, seed, types=types))
     return replace(graded, outcomes=(outcome,))
 
 
