@@ -37,7 +37,8 @@ def derive_exercise(layout: Layout, slug: str) -> dict[str, bytes]:
     source = read_cells(layout.solution(slug))
     files = _laid_files(layout, slug)
     _refuse_given_writes(layout, slug, source)
-    cells = [without_solution(cell) for cell in source]
+    starter = module_files(layout, slug).starter
+    cells = [without_solution(cell, starter) for cell in source]
     refuse_leaks(source, cells, files)
     points = _points(layout, slug) if any(cell.check for cell in cells) else {}
     parts = zip(source, cells, cell_ids(cells), strict=True)
@@ -55,7 +56,8 @@ def derive_source(layout: Layout, slug: str) -> dict[str, bytes]:
     files = derive_exercise(layout, slug)
     source = read_cells(layout.solution(slug))
     points = _points(layout, slug) if any(cell.check for cell in source) else {}
-    parts = zip(source, cell_ids([without_solution(cell) for cell in source]), strict=True)
+    starter = module_files(layout, slug).starter
+    parts = zip(source, cell_ids([without_solution(c, starter) for c in source]), strict=True)
     return {
         **files,
         NOTEBOOK: _notebook(slug, [_cell(c, i, _marks(c, i, points)) for c, i in parts]),

@@ -26,6 +26,7 @@ from coursework.checks import (
     server,
     stack,
     store,
+    stub,
 )
 from coursework.checks.load import call_before_release
 from coursework.checks.points import Check, describe
@@ -45,7 +46,9 @@ from coursework.submissions.names import missed_files
 from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
-_WORDS = (builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, stack, store)
+_WORDS = (
+    builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, stack, store, stub,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
