@@ -148,7 +148,6 @@ def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
 
 def _answer(layout: "Layout") -> tuple["Target", "Submission"]:
     """Return the answer that this kernel belongs to, and what its saved notebook says."""
-    from coursework.submissions.files import SubmissionError  # noqa: PLC0415 - as above
     from coursework.submissions.target import find_target  # noqa: PLC0415 - as above
 
     until = time.monotonic() + _WRITTEN_WITHIN_S
@@ -156,7 +155,7 @@ def _answer(layout: "Layout") -> tuple["Target", "Submission"]:
         try:
             target = find_target(layout, str(_this_notebook()))
             return target, target.read()
-        except SubmissionError:
+        except CourseError:
             # Jupyter empties the file before it writes it: this cell's own save may be under way.
             if time.monotonic() > until:
                 raise

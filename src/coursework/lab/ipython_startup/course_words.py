@@ -1,3 +1,6 @@
-"""What every kernel of this environment knows from its first cell on, also after a restart."""
+"""What IPython runs at the start of each kernel of this environment, also after a restart."""
 
-from coursework.notebook import check, hint, review  # noqa: F401 - for the notebook
+from IPython.core.getipython import get_ipython
+
+get_ipython().run_line_magic("load_ext", "coursework.lab.kernel")  # type: ignore[union-attr]
+del get_ipython
