@@ -38,6 +38,26 @@ def folder_files(folder: Path) -> dict[str, bytes]:
     return files
 
 
+@contextmanager
+def part_of(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """Yield an empty file beside a file; at the end it takes that one's place, or is removed.
+
+    Args:
+        path: of the file, whose folder is there.
+        mode: who may read it, from the first moment on.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        os.fchmod(descriptor, mode)
+        os.close(descriptor)
+        yield part
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def write_whole(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = False) -> None:
     """Write a file so that nobody ever sees half of it.
 
@@ -48,19 +68,11 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = F
         durable: it is on the disk afterwards, also after a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(descriptor)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with part_of(path, mode) as part, part.open("wb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def files_digest(files: Mapping[str, bytes]) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
-from docker.errors import APIError, NotFound
+from docker.errors import NotFound
 
 from coursework.cluster import rootless
 from coursework.cluster.api import Api, ApiError
@@ -18,7 +18,7 @@ from coursework.images import ensure_images
 from coursework.images.lock import one_at_a_time
 from coursework.modules.catalogue import CLUSTER_IMAGE
 from coursework.sandbox.place import IMAGE as SANDBOX_IMAGE
-from coursework.trouble import CourseError
+from coursework.trouble import CourseError, engine_trouble
 
 NAME = "course-cluster"
 ROOTLESS_NAME = "course-cluster-rootless"
@@ -133,14 +133,8 @@ class Node:
         container = self._find() or self._create(memory)
         if container.status == "running":
             return
-        try:
+        with engine_trouble("The engine cannot start a Kubernetes node."):
             container.start()
-        except APIError as error:
-            raise CourseError(
-                "The engine cannot start a Kubernetes node.",
-                why=str(error.explanation or error)[:300],
-                fix="course doctor",
-            ) from error
 
     def stop(self) -> bool:
         """End it; what it holds stays. False where it did not run."""

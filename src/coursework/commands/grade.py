@@ -5,20 +5,24 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from rich import progress
+from rich.console import Console
 
+from coursework.cohort.asked import Asked, from_options, remember, resumed, with_defaults
+from coursework.cohort.class_report import summarise, write_pages
+from coursework.cohort.gradebook import write_gradebook
+from coursework.cohort.grading import Cohort, Progress, grade_cohort, left_to_grade
+from coursework.cohort.judge import open_sandboxes
+from coursework.cohort.results import Result, Results
+from coursework.cohort.source import Found, HandedIn, answered_module, find_submissions
+from coursework.engine import start_engine
 from coursework.layout import Layout, find_layout
+from coursework.modules.catalogue import Module, load_catalogue
 from coursework.report.lines import printable
 from coursework.trouble import CourseError
-
-if TYPE_CHECKING:
-    from coursework.cohort.asked import Asked
-    from coursework.cohort.grading import Cohort
-    from coursework.cohort.results import Result
-    from coursework.cohort.source import Found, HandedIn
-    from coursework.modules.catalogue import Module
 
 _MOST_AHEAD = 4
 _MOST_NAMED = 20
@@ -70,10 +74,6 @@ def command(
       course grade ~/repos --module 02 --name-pattern 'lab-(?P<learner>[^/]+)/.*[.]ipynb'
       course grade --resume
     """
-    from coursework.cohort.asked import from_options, remember, resumed, with_defaults  # noqa: PLC0415
-    from coursework.cohort.source import answered_module  # noqa: PLC0415
-    from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415
-
     layout = find_layout()
     catalogue = load_catalogue(layout)
     asked = from_options(source, catalogue.find(module).slug if module else "", out, gradebook)
@@ -94,24 +94,13 @@ def command(
 class _Run:
     """One call of the command."""
 
-    def __init__(self, layout: Layout, asked: "Asked") -> None:
-        from coursework.cohort.source import find_submissions  # noqa: PLC0415
-        from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415
-
+    def __init__(self, layout: Layout, asked: Asked) -> None:
         self._layout, self._out, self._gradebook = layout, Path(asked.out), asked.gradebook
         self._module: Module = load_catalogue(layout).find(asked.module)
         self._found: Found = find_submissions(Path(asked.source), asked.module, asked.name_pattern)
         self._submissions = self._found.submissions
 
     def grade(self, jobs: int, *, force: bool, trusted: bool, as_json: bool) -> int:
-        from rich.console import Console  # noqa: PLC0415
-
-        from coursework.cohort.class_report import write_pages  # noqa: PLC0415
-        from coursework.cohort.gradebook import write_gradebook  # noqa: PLC0415
-        from coursework.cohort.grading import Cohort, left_to_grade  # noqa: PLC0415
-        from coursework.cohort.results import Results  # noqa: PLC0415
-        from coursework.engine import start_engine  # noqa: PLC0415
-
         console = Console(stderr=True, highlight=False)
         slug = self._module.slug
         with console.status("looking for the engine …") as status:
@@ -133,27 +122,15 @@ class _Run:
         return 0 if all(r.is_final for r in found) and not self._found.not_taken else 2
 
     def _grade_left(
-        self, console: Any, cohort: "Cohort", left: "list[HandedIn]", jobs: int, *, trusted: bool
+        self, console: Any, cohort: Cohort, left: list[HandedIn], jobs: int, *, trusted: bool
     ) -> None:
-        from rich.progress import (  # noqa: PLC0415
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        from coursework.cohort.grading import Progress as Told  # noqa: PLC0415
-        from coursework.cohort.grading import grade_cohort  # noqa: PLC0415
-        from coursework.cohort.judge import open_sandboxes  # noqa: PLC0415
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                   TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
-        with Progress(*columns, console=console) as bar:
+        kinds = (progress.BarColumn, progress.MofNCompleteColumn, progress.TimeElapsedColumn,
+                 progress.TimeRemainingColumn)  # fmt: skip
+        columns = [progress.TextColumn("{task.description}"), *(kind() for kind in kinds)]
+        with progress.Progress(*columns, console=console) as bar:
             task = bar.add_task(cohort.module.slug, total=len(left))
 
-            def on_result(result: "Result") -> None:
+            def on_result(result: Result) -> None:
                 bar.advance(task)
                 mark = "✓" if result.is_final else "!"
                 report = result.report
@@ -171,11 +148,11 @@ class _Run:
                 self._layout, cohort.module, cohort.outer, tell,
                 ahead=min(jobs, len(left), _MOST_AHEAD), wanted=len(left), trusted=trusted,
             )  # fmt: skip
-            grade_cohort(cohort, left, sandboxes, jobs=jobs, progress=Told(on_result, on_trouble))
+            grade_cohort(
+                cohort, left, sandboxes, jobs=jobs, progress=Progress(on_result, on_trouble)
+            )
 
-    def _tell(self, console: Any, found: "Sequence[Result]", *, as_json: bool) -> None:
-        from coursework.cohort.class_report import summarise  # noqa: PLC0415
-
+    def _tell(self, console: Any, found: Sequence[Result], *, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([
                 {"learner": r.learner, "points": r.report.points, "is_final": r.is_final,
@@ -203,7 +180,7 @@ class _Run:
         _print(console, lines)
 
 
-def _print(console: Any, lines: "Sequence[str]") -> None:
+def _print(console: Any, lines: Sequence[str]) -> None:
     """Print lines in which learners' names for files stand."""
     for line in lines:
         shown = printable(line.encode(errors="replace").decode()).replace("\n", " ")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from coursework.engine import command_line
 from coursework.layout import find_layout
+from coursework.programs import last_words, run
 from coursework.trouble import CourseError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OLDEST = (0, 17)
 # Its package wants no newer C library than Debian 12's.
 _RELEASE = "forky"
+_INSTALL = "https://docs.docker.com/go/buildx/"
 _PART = "buildx-"
 _ANSWERS_WITHIN_S = 20
 _FETCHED_WITHIN_S = 300
@@ -32,14 +34,8 @@ _FETCHED_WITHIN_S = 300
 def version(plugin: Path) -> tuple[int, int]:
     """Ask a buildx for its version; (0, 0) where it does not run."""
     try:
-        said = subprocess.run(
-            [plugin, "version"],
-            capture_output=True,
-            text=True,
-            timeout=_ANSWERS_WITHIN_S,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+        said = run([plugin, "version"], timeout=_ANSWERS_WITHIN_S).stdout
+    except (OSError, subprocess.TimeoutExpired):
         return (0, 0)
     found = re.search(r"\bv?(\d+)\.(\d+)\.\d+", said)
     return (int(found[1]), int(found[2])) if found else (0, 0)
@@ -71,10 +67,7 @@ def fetch() -> Path:
         _run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")], folder)
         plugin = next((folder / "unpacked").rglob("cli-plugins/docker-buildx"))
         if version(plugin) < OLDEST:
-            raise CourseError(
-                "The buildx that was fetched does not run here.",
-                fix="https://docs.docker.com/go/buildx/",
-            )
+            raise CourseError("The buildx that was fetched does not run here.", fix=_INSTALL)
         plugin.replace(target)
     command_line.link_plugins(find_layout().state / "docker")
     return target
@@ -111,30 +104,20 @@ def _mirror(folder: Path) -> str:
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     for line in _run([*targets, "Origin: Debian", "Label: Debian"], folder).splitlines():
         return line
-    raise CourseError(
-        "buildx can be fetched for Debian only.",
-        fix="https://docs.docker.com/go/buildx/",
-    )
+    raise CourseError("buildx can be fetched for Debian only.", fix=_INSTALL)
 
 
 def _run(command: list[str], folder: Path) -> str:
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=_FETCHED_WITHIN_S,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-        raise CourseError(
-            "buildx cannot be fetched; `docker compose build` goes without.",
-            why=said[-1] if said else "",
-            fix="https://docs.docker.com/go/buildx/",
-        ) from error
-    return done.stdout
+        done = run(command, cwd=folder, timeout=_FETCHED_WITHIN_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = str(error)
+    else:
+        if not done.returncode:
+            return done.stdout
+        why = last_words(done)
+    what = "buildx cannot be fetched; `docker compose build` goes without."
+    raise CourseError(what, why=why, fix=_INSTALL)
 
 
 @contextmanager

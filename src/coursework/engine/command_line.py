@@ -11,6 +11,7 @@ from coursework.engine import address
 from coursework.engine.packages import INSTALL_DOCKER
 from coursework.files import write_whole
 from coursework.layout import Layout, find_layout, user_cache
+from coursework.programs import run
 from coursework.trouble import CourseError
 
 # What a user's own settings say about reaching registries and the network holds here as well.
@@ -21,6 +22,7 @@ _PLUGIN_FOLDERS = tuple(
 )
 # Until then the command brings BuildKit and builds in a third of the time; later it wants buildx.
 _LAST_WITH_BUILDKIT_INSIDE = 22
+_ANSWERS_WITHIN_S = 20
 _SETTINGS = "docker"
 _PROGRAMS = "bin"
 _KUBECONFIG = "kubeconfig"
@@ -186,20 +188,16 @@ def client_version(docker: Path, settings: Path, docker_host: str) -> int:
     Raises:
         ValueError: it does not run, does not reach the engine or cannot build with BuildKit.
     """
-    variables = {**os.environ, "DOCKER_CONFIG": str(settings), "DOCKER_HOST": docker_host}
-
-    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(docker), *arguments]
-        return subprocess.run(
-            command, env=variables, capture_output=True, text=True, timeout=20, check=False
-        )
-
+    env = {**os.environ, "DOCKER_CONFIG": str(settings), "DOCKER_HOST": docker_host}
+    versions = ["version", "--format", "{{.Client.Version}} {{.Server.Version}}"]
     try:
-        answer = ask("version", "--format", "{{.Client.Version}} {{.Server.Version}}")
+        answer = run([docker, *versions], env=env, timeout=_ANSWERS_WITHIN_S)
         if answer.returncode:
             raise ValueError(answer.stderr.strip() or "does not reach the engine")
         major = int(answer.stdout.split(".", 1)[0])
-        if major > _LAST_WITH_BUILDKIT_INSIDE and ask("buildx", "version").returncode:
+        if major <= _LAST_WITH_BUILDKIT_INSIDE:
+            return major
+        if run([docker, "buildx", "version"], env=env, timeout=_ANSWERS_WITHIN_S).returncode:
             raise ValueError("its buildx plugin is missing")
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ValueError(str(error)) from error

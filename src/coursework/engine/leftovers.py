@@ -1,9 +1,9 @@
 """What a killed dockerd leaves: containerd, containers and mounts."""
 
-import subprocess
 from pathlib import Path
 
 from coursework.engine import processes
+from coursework.programs import run
 
 
 def clear(exec_root: Path, within_s: float) -> bool:
@@ -31,4 +31,4 @@ def unmount(folder: Path) -> None:
     lines = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
     points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
     for point in sorted((p for p in points if p.startswith(f"{folder}/")), reverse=True):
-        subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
+        run(["umount", "--lazy", point])

@@ -5,15 +5,13 @@ import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import Self
 
 from coursework.containers.runs import Run
 from coursework.engine import Engine
 from coursework.sandbox.proxy import Proxy
 from coursework.sandbox.sandbox import Sandbox, SandboxLimits
-from coursework.sandbox.template import Template
-from coursework.trouble import CourseError
+from coursework.trouble import engine_trouble
 
 
 class Fleet:
@@ -22,7 +20,7 @@ class Fleet:
     Args:
         outer: the engine that they run in.
         run: labels them.
-        template: what they begin with.
+        template: the volume that they begin with.
         proxy: for their builds.
         ahead: how many stand ready.
         wanted: how many will be taken in all.
@@ -38,7 +36,7 @@ class Fleet:
         self,
         outer: Engine,
         run: Run,
-        template: Template,
+        template: str,
         proxy: Proxy,
         *,
         ahead: int,
@@ -61,12 +59,7 @@ class Fleet:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def take(self) -> tuple[Sandbox, Engine]:
@@ -111,13 +104,12 @@ class Fleet:
 
     def _start(self) -> None:
         try:
-            sandbox = Sandbox(
-                self._outer, self._run, next(self._numbers), proxy=self._proxy,
-                template=self._template.volume, limits=self._limits,
-            )  # fmt: skip
-            self._made.add(sandbox)
-            self._ready.put((sandbox, sandbox.wait_until_ready()))
-        except OSError as error:
-            self._ready.put(CourseError("A sandbox does not come up.", why=str(error)[:300]))
+            with engine_trouble("A sandbox does not come up."):
+                sandbox = Sandbox(
+                    self._outer, self._run, next(self._numbers), proxy=self._proxy,
+                    template=self._template, limits=self._limits,
+                )  # fmt: skip
+                self._made.add(sandbox)
+                self._ready.put((sandbox, sandbox.wait_until_ready()))
         except BaseException as error:  # noqa: BLE001 - told to whoever takes it
             self._ready.put(error)

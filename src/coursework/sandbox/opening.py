@@ -13,7 +13,7 @@ from coursework.sandbox.place import IMAGE, remove_ended_sockets, require_sandbo
 from coursework.sandbox.proxy import Proxy
 from coursework.sandbox.sandbox import SandboxLimits
 from coursework.sandbox.template import Answers, Tell, prepare_template
-from coursework.trouble import CourseError
+from coursework.trouble import engine_trouble
 
 
 @contextmanager
@@ -61,14 +61,8 @@ def open_fleet(
 
 @contextmanager
 def _open_proxy(outer: Engine, run: Run) -> Iterator[Proxy]:
-    try:
+    with engine_trouble("The sandboxes' proxy cannot be started."):
         proxy = Proxy(outer, run)
-    except OSError as error:
-        raise CourseError(
-            "The sandboxes' proxy cannot be started.",
-            why=str(getattr(error, "explanation", "") or error)[:300],
-            fix="course doctor",
-        ) from error
     try:
         yield proxy
     finally:

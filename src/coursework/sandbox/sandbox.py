@@ -5,7 +5,7 @@ import shutil
 import socket
 import struct
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from coursework.containers.runs import Run
 from coursework.engine import Engine, address
 from coursework.sandbox.place import IMAGE, socket_folders, system_calls
 from coursework.sandbox.proxy import Proxy
-from coursework.trouble import CourseError
+from coursework.trouble import CourseError, engine_trouble
 
 READY_WITHIN_S = 60.0
 TEMPLATE = "/template"
@@ -84,20 +84,14 @@ class Sandbox:
         volumes = {str(self._folder): {"bind": "/socket", "mode": "rw"}}
         volumes |= {template: {"bind": TEMPLATE, "mode": "ro"}} if template else {}
         volumes |= {data: {"bind": _DATA, "mode": "rw"}} if data else {}
-        try:
+        with engine_trouble("A sandbox cannot be created."), ExitStack() as failed:
+            failed.callback(self.remove)
             self._network = outer.client.networks.create(
                 self._name, driver="bridge", internal=True, labels=run.labels
             )
             self._build_args = proxy.join(self._network) if proxy else ()
             self._container = self._start_container(outer, run, volumes, limits, keep=bool(data))
-        except OSError as error:
-            # Kinds of it: what the engine refuses, and that it is gone.
-            self.remove()
-            raise CourseError(
-                "A sandbox cannot be created.",
-                why=str(getattr(error, "explanation", "") or error)[:300],
-                fix="course doctor",
-            ) from error
+            failed.pop_all()
 
     def _start_container(
         self, outer: Engine, run: Run, volumes: Any, limits: SandboxLimits, *, keep: bool

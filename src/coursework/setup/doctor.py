@@ -5,7 +5,6 @@ import importlib.util
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from coursework.engine.private import private_engine
 from coursework.lab.server import FIRST_PORT
 from coursework.layout import Layout, find_layout
 from coursework.modules.catalogue import load_catalogue
+from coursework.programs import run
 from coursework.trouble import CourseError
 
 NEEDED_DISK_GB = 5
@@ -85,14 +85,7 @@ def _commands(engine: Engine) -> Iterator[Part]:
         ("docker compose", ["compose", "version"], "missing", "rm -r .venv && make lab"),
         ("docker buildx", ["buildx", "version"], "warning", "course lab fetches it by itself"),
     ):
-        done = subprocess.run(
-            ["docker", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_ASKED_WITHIN_S,
-            check=False,
-        )
+        done = run(["docker", *arguments], env=environment, timeout=_ASKED_WITHIN_S)
         said = (done.stdout or done.stderr).strip().splitlines() or ["no answer"]
         if done.returncode:
             yield Part(name, state, said[0], fix)

@@ -3,13 +3,13 @@
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
 from coursework.engine import find_engine, packages
 from coursework.files import locked
+from coursework.programs import last_words, run
 from coursework.trouble import CourseError
 
 OLDEST = (3, 11)
@@ -95,7 +95,7 @@ class Environment:
         if not self.python.exists():
             return False
         asked = f"import sys; sys.exit(sys.version_info < {OLDEST})"
-        return subprocess.run([self.python, "-c", asked], check=False).returncode == 0
+        return run([self.python, "-c", asked]).returncode == 0
 
 
 def install_venv() -> None:
@@ -114,8 +114,7 @@ def install_venv() -> None:
 
 
 def _works(statement: str) -> bool:
-    command = [sys.executable, "-c", statement]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return run([sys.executable, "-c", statement]).returncode == 0
 
 
 def _run(command: list[str]) -> None:
@@ -129,19 +128,11 @@ def _run(command: list[str]) -> None:
     }
     for inherited in ("PYTHONPATH", "VIRTUAL_ENV"):
         variables.pop(inherited, None)
-    done = subprocess.run(
-        command,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=_INSTALLS_WITHIN_S,
-        check=False,
-    )
+    done = run(command, env=variables, timeout=_INSTALLS_WITHIN_S)
     if done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise CourseError(
             f"`{Path(command[0]).name} {' '.join(command[1:3])}` failed.",
-            why="\n        ".join(words[-6:]),
+            why=last_words(done, 6).replace("\n", "\n        "),
             fix="see that the network reaches Python's package index, then type the command again",
         )
 

@@ -13,7 +13,7 @@ from coursework.grading.engine_choice import engine_for
 from coursework.grading.grade import grade
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
-from coursework.trouble import CourseError
+from coursework.trouble import CourseError, engine_trouble
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,11 @@ def grade_task(task: Task) -> Outcome:
     """Grade one answer; trouble of ours is an outcome too."""
     module = replace(task.module, images=(*task.module.images, JUNK_IMAGE))
     try:
-        with engine_for(task.layout, module, _engine(), lambda _: None) as engine:
+        # An engine that stumbles once costs one grading, not all.
+        with (
+            engine_trouble("The container engine is in trouble."),
+            engine_for(task.layout, module, _engine(), lambda _: None) as engine,
+        ):
             return grade(
                 module,
                 task.answer.files,
@@ -52,9 +56,6 @@ def grade_task(task: Task) -> Outcome:
             )
     except CourseError as error:
         return error
-    except OSError as error:
-        # docker-py's errors are OSErrors: an engine that stumbles once costs one grading, not all.
-        return CourseError("The container engine is in trouble.", why=str(error)[:300])
 
 
 @cache
