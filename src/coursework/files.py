@@ -75,10 +75,36 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = F
             os.fsync(file.fileno())
 
 
+def lay_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files below a folder; a program that names its interpreter becomes executable."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.chmod(0o755 if data.startswith(b"#!") else 0o644)
+
+
 def files_digest(files: Mapping[str, bytes]) -> str:
     """Return one number, in hexadecimal digits, for files by name."""
     content = sorted((name, hashlib.sha256(data).hexdigest()) for name, data in files.items())
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def is_held(path: Path, *, alone: bool = True) -> bool:
+    """Tell whether a process holds a lock; where there is no such file, none does.
+
+    Args:
+        path: of the lock file.
+        alone: also one that several hold together.
+    """
+    try:
+        with path.open() as lock:
+            fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coursework.authoring.derive import derive_exercise
-from coursework.files import folder_files, write_whole
+from coursework.files import folder_files, lay_files
 from coursework.layout import Layout
 
 
@@ -44,12 +44,7 @@ def write(difference: Difference) -> None:
     path = difference.path
     if difference.data is None:
         path.unlink()
-        _remove_empty(path.parent)
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
         return
-    mode = 0o755 if difference.data.startswith(b"#!") else 0o644
-    write_whole(path, difference.data, mode=mode)
-
-
-def _remove_empty(folder: Path) -> None:
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    lay_files(path.parent, {path.name: difference.data})

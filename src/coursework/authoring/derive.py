@@ -15,7 +15,6 @@ _VERSION = 1
 _NBGRADER_SCHEMA = 3
 
 
-# What editors and interpreters leave behind is nobody's source.
 def derive_lesson(layout: Layout, slug: str) -> bytes:
     """Return a lesson's notebook.
 
@@ -34,15 +33,7 @@ def derive_exercise(layout: Layout, slug: str) -> dict[str, bytes]:
         SourceError: the source cannot be read, or would hand out its solution.
         CourseError: the checks cannot be loaded.
     """
-    source = read_cells(layout.solution(slug))
-    files = _laid_files(layout, slug)
-    _refuse_given_writes(layout, slug, source)
-    cells = [without_solution(cell) for cell in source]
-    refuse_leaks(source, cells, files)
-    points = _points(layout, slug) if any(cell.check for cell in cells) else {}
-    parts = zip(source, cells, cell_ids(cells), strict=True)
-    notebook = _notebook(slug, [_cell(c, i, _marks(s, i, points)) for s, c, i in parts])
-    return {NOTEBOOK: notebook, **files}
+    return _derived(layout, slug, with_solution=False)
 
 
 def derive_source(layout: Layout, slug: str) -> dict[str, bytes]:
@@ -52,21 +43,25 @@ def derive_source(layout: Layout, slug: str) -> dict[str, bytes]:
         SourceError: the source cannot be read, or would hand out its solution.
         CourseError: the checks cannot be loaded.
     """
-    files = derive_exercise(layout, slug)
+    return _derived(layout, slug, with_solution=True)
+
+
+def _derived(layout: Layout, slug: str, *, with_solution: bool) -> dict[str, bytes]:
     source = read_cells(layout.solution(slug))
-    points = _points(layout, slug) if any(cell.check for cell in source) else {}
-    parts = zip(source, cell_ids([without_solution(cell) for cell in source]), strict=True)
-    return {
-        **files,
-        NOTEBOOK: _notebook(slug, [_cell(c, i, _marks(c, i, points)) for c, i in parts]),
-    }
+    files = _laid_files(layout, slug, source)
+    cells = [without_solution(cell) for cell in source]
+    refuse_leaks(source, cells, files)
+    points = _points(layout, slug) if any(cell.check for cell in cells) else {}
+    parts = zip(source, source if with_solution else cells, cell_ids(cells), strict=True)
+    notebook = _notebook(slug, [_cell(c, i, _marks(s, i, points)) for s, c, i in parts])
+    return {NOTEBOOK: notebook, **files}
 
 
-def _laid_files(layout: Layout, slug: str) -> dict[str, bytes]:
+def _laid_files(layout: Layout, slug: str, cells: list[Cell]) -> dict[str, bytes]:
     laid = module_files(layout, slug)
     if both := sorted(set(laid.starter) & set(laid.given)):
         raise SourceError(
-            f"{slug}: {both[0]} stands in starter/ and in given/.",
+            f"{slug}: {both[0]} is in starter/ and in given/.",
             why="given files are laid over all others: the one in starter/ is never seen",
             fix=f"rm {layout.starter(slug).relative_to(layout.root) / both[0]}",
         )
@@ -74,18 +69,13 @@ def _laid_files(layout: Layout, slug: str) -> dict[str, bytes]:
     for name in (NOTEBOOK, "lesson.ipynb"):
         if name in files:
             raise SourceError(f"{slug}: {name} in starter/ or given/ has the notebook's name.")
+    if written := [cell.file for cell in cells if cell.file in laid.given]:
+        raise SourceError(
+            f"{slug}: a cell writes {written[0]}, which is in given/.",
+            why="given files are laid over what a learner writes: the cell has no effect",
+            fix=f"git mv the file from given/ to starter/ of solutions/{slug}",
+        )
     return files
-
-
-def _refuse_given_writes(layout: Layout, slug: str, cells: list[Cell]) -> None:
-    given = module_files(layout, slug).given
-    for cell in cells:
-        if cell.file in given:
-            raise SourceError(
-                f"{slug}: a cell writes {cell.file}, which stands in given/.",
-                why="given files are laid over what a learner writes: the cell has no effect",
-                fix=f"git mv the file from given/ to starter/ of solutions/{slug}",
-            )
 
 
 def _points(layout: Layout, slug: str) -> Mapping[str, int]:

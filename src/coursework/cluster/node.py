@@ -13,6 +13,7 @@ from coursework.cluster.api import Api, ApiError
 from coursework.cluster.kubeconfig import Access
 from coursework.cluster.objects import is_true
 from coursework.containers.archive import pack, read_file
+from coursework.containers.container import address_of, published_port
 from coursework.engine import Engine
 from coursework.images import ensure_images
 from coursework.images.lock import one_at_a_time
@@ -176,8 +177,7 @@ class Node:
     @property
     def address(self) -> str:
         """Its address among the engine's containers, at which NodePorts answer."""
-        networks = self._required().attrs["NetworkSettings"]["Networks"].values()
-        return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
+        return address_of(self._required())
 
     @property
     def ingress(self) -> str:
@@ -188,9 +188,7 @@ class Node:
     def published_port(self, inside: int) -> int | None:
         """Return the port of this machine's loopback address that leads to one of the node's."""
         container = self._find()
-        ports = container.attrs["NetworkSettings"]["Ports"] if container else {}
-        bindings = ports.get(f"{inside}/tcp")
-        return int(bindings[0]["HostPort"]) if bindings else None
+        return published_port(container, inside) if container else None
 
     def memory_bytes(self) -> int:
         """Return the memory that all of it uses, without the kernel's file cache."""

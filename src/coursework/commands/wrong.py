@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from coursework.authoring.diffs import DiffError, apply_what_fits, lay_files
+from coursework.authoring.diffs import DiffError, apply_what_fits
 from coursework.authoring.mistakes import (
     Mistake,
     Solution,
@@ -12,6 +12,7 @@ from coursework.authoring.mistakes import (
     mistake_named,
     read_mutated,
 )
+from coursework.files import lay_files
 from coursework.layout import Layout, find_layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError

@@ -3,9 +3,8 @@
 import shutil
 from pathlib import Path
 
-from coursework.authoring.build import Difference, write
 from coursework.authoring.derive import derive_source
-from coursework.files import files_digest
+from coursework.files import files_digest, lay_files
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.modules.module_files import module_files
@@ -28,8 +27,7 @@ def bring_sources_up_to_date(layout: Layout, folder: Path) -> list[str]:
     changed = [slug for slug in slugs if _digest(layout, slug) != _recorded(folder, slug)]
     for slug in changed:
         shutil.rmtree(folder / slug, ignore_errors=True)
-        for name, data in derive_source(layout, slug).items():
-            write(Difference(folder / slug / name, data, "missing"))
+        lay_files(folder / slug, derive_source(layout, slug))
         # Last: an interrupted derivation is not taken for a whole one.
         _mark(folder, slug).write_text(_digest(layout, slug), "ascii")
     return changed

@@ -12,6 +12,7 @@ from typing import Any
 
 from docker.types import LogConfig
 
+from coursework.containers.container import address_of
 from coursework.containers.runs import Run
 from coursework.engine import Engine, address
 from coursework.sandbox.place import IMAGE, socket_folders, system_calls
@@ -148,11 +149,9 @@ class Sandbox:
         self._close_folder()
         self._peer = self._listener()
         self._container.reload()
-        attrs = self._container.attrs
-        reached_at = attrs["NetworkSettings"]["Networks"][self._name]["IPAddress"]
         return Engine(
-            "sandbox", docker_host, reached_at, self._build_args, attrs["State"]["Pid"],
-            self._outer_host, self._name,
+            "sandbox", docker_host, address_of(self._container), self._build_args,
+            self._container.attrs["State"]["Pid"], self._outer_host, self._name,
         )  # fmt: skip
 
     def _close_folder(self) -> None:

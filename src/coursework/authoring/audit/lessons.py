@@ -14,10 +14,10 @@ from coursework.authoring.audit.leftovers import lesson_objects, remove
 from coursework.authoring.audit.lesson_run import EXPECTED, CellEnd, LessonRun, run_lesson
 from coursework.authoring.audit.private_words import private_words, without_folder
 from coursework.authoring.audit.subject import Subject, one_line
-from coursework.authoring.build import Difference, write
 from coursework.authoring.derive import derive_exercise, derive_lesson
 from coursework.authoring.outputs import Shown, shown_in
 from coursework.engine import Engine, buildx
+from coursework.files import lay_files
 from coursework.images import ensure_images
 from coursework.images.lock import one_at_a_time
 from coursework.trouble import CourseError
@@ -82,10 +82,9 @@ def _bring_buildx(tell: Callable[[str], None]) -> None:
 def _run_in_copy(subject: Subject, engine: Engine) -> tuple[LessonRun, tuple[Shown, ...]]:
     folder = Path(tempfile.mkdtemp(prefix=f"lesson-{subject.slug}-"))
     try:
-        for name, data in derive_exercise(subject.layout, subject.slug).items():
-            write(Difference(folder / name, data, "missing"))
         notebook = derive_lesson(subject.layout, subject.slug)
-        (folder / "lesson.ipynb").write_bytes(notebook)
+        exercise = derive_exercise(subject.layout, subject.slug)
+        lay_files(folder, {**exercise, "lesson.ipynb": notebook})
         # The kernel's client keeps event loops and sockets: it gets a process of its own.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
