@@ -1,12 +1,16 @@
 """Notebooks and folders derived from an author's text, to the byte the same on every machine."""
 
 import json
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from coursework.authoring.identifiers import cell_ids
 from coursework.authoring.solutions import refuse_leaks, without_solution
 from coursework.authoring.source import Cell, SourceError, read_cells
+from coursework.files import folder_files, lay_files
 from coursework.layout import Layout
 from coursework.modules.module_files import module_files
 
@@ -123,3 +127,93 @@ def _notebook(slug: str, cells: list[dict[str, Any]]) -> bytes:
     notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     text = json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False)
     return f"{text}\n".encode()
+
+
+# nbformat allows 64 characters; a number may follow.
+_LIMIT_CHARACTERS = 58
+_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
+_FENCED = re.compile(r"^(```+|~~~+).*?^\1", re.MULTILINE | re.DOTALL)
+
+
+def slug_of(text: str) -> str:
+    """Return lower-case ASCII words joined by hyphens."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LIMIT_CHARACTERS].strip("-")
+
+
+def _name(cell: Cell) -> str:
+    """Return a cell's own name; empty where it has none."""
+    if cell.kind != "code":
+        heading = _HEADING.search(_FENCED.sub("", cell.text))
+        return slug_of(heading[1]) if heading else ""
+    if cell.is_import:
+        return "import-check"
+    if cell.check is not None:
+        return f"check-{slug_of(cell.check) or 'all'}"
+    return f"write-{slug_of(cell.file)}" if cell.file else ""
+
+
+def cell_ids(cells: Sequence[Cell]) -> list[str]:
+    """Return each cell's id: from its own name, else from the cell before it with a number."""
+    names = [_name(cell) for cell in cells]
+    # Code cells are graded by their ids: a heading of the same name must not take one.
+    firm = {n for n, cell in zip(names, cells, strict=True) if n and cell.kind == "code"}
+    used: set[str] = set()
+    ids: list[str] = []
+    base = "text"
+    for name, cell in zip(names, cells, strict=True):
+        base = name or base
+        is_free = base not in used and (base not in firm or cell.kind == "code")
+        found = base if is_free else _numbered(base, used | firm)
+        used.add(found)
+        ids.append(found)
+    return ids
+
+
+def _numbered(base: str, used: set[str]) -> str:
+    number = 2
+    while f"{base}-{number}" in used:
+        number += 1
+    return f"{base}-{number}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file of exercises/ that is not what its source gives.
+
+    Args:
+        path: the file.
+        data: what it should hold; None where it should not be there.
+        state: `missing`, `outdated` or `surplus`.
+    """
+
+    path: Path
+    data: bytes | None
+    state: str
+
+
+def compare(layout: Layout, slug: str) -> list[Difference]:
+    """Derive a module's exercise and compare it with the files that are there.
+
+    Raises:
+        CourseError: the source cannot be derived from.
+    """
+    folder = layout.exercise(slug).parent
+    wanted, present = derive_exercise(layout, slug), folder_files(folder)
+    found = [
+        Difference(folder / name, data, "outdated" if name in present else "missing")
+        for name, data in wanted.items()
+        if present.get(name) != data
+    ]
+    return found + [Difference(folder / n, None, "surplus") for n in present if n not in wanted]
+
+
+def write(difference: Difference) -> None:
+    """Make one file what it should be."""
+    path = difference.path
+    if difference.data is None:
+        path.unlink()
+        if not any(path.parent.iterdir()):
+            path.parent.rmdir()
+        return
+    lay_files(path.parent, {path.name: difference.data})

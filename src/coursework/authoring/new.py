@@ -1,12 +1,12 @@
 """Beginning a module: everything it needs, laid out whole or not at all."""
 
+import itertools
 import json
 import re
 import shutil
 from pathlib import Path
 
-from coursework.authoring.build import compare, write
-from coursework.authoring.catalogue_text import with_entry
+from coursework.authoring.derive import compare, write
 from coursework.files import write_whole
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
@@ -37,7 +37,7 @@ def new_module(layout: Layout, slug: str, title: str | None = None) -> list[Path
     _refuse_name(layout, slug)
     words = _words(layout, slug, title)
     entry = _filled((_TEMPLATES / "catalogue_entry.toml.in").read_text("utf-8"), words)
-    catalogue = with_entry(layout.catalogue.read_text("utf-8"), entry, slug[:2])
+    catalogue = _with_entry(layout.catalogue.read_text("utf-8"), entry, slug[:2])
     try:
         _lay_templates(layout, slug, words)
         for difference in compare(layout, slug):
@@ -108,3 +108,35 @@ def _lay_templates(layout: Layout, slug: str, words: dict[str, str]) -> None:
         room, *names = template.relative_to(_TEMPLATES).with_suffix("").parts
         target = layout.root.joinpath(room, slug, *names)
         write_whole(target, _filled(template.read_text("utf-8"), words).encode())
+
+
+_ENTRY = re.compile(r"^\[\[module\]\]", re.MULTILINE)
+_NUMBER = re.compile(r'^slug = "(\d\d)-', re.MULTILINE)
+
+
+def _with_entry(text: str, entry: str, number: str) -> str:
+    """Return the catalogue's text with an entry before the first one of a greater number.
+
+    Args:
+        text: of the catalogue.
+        entry: begins with [[module]].
+        number: two digits.
+    """
+    text = text.rstrip("\n") + "\n"
+    starts = [match.start() for match in _ENTRY.finditer(text)]
+    for start, end in itertools.pairwise([*starts, len(text)]):
+        found = _NUMBER.search(text, start, end)
+        if found and found[1] > number:
+            place = _with_comments_above(text, start)
+            return f"{text[:place]}{entry.strip()}\n\n{text[place:]}"
+    return f"{text}\n{entry.strip()}\n"
+
+
+def _with_comments_above(text: str, start: int) -> int:
+    """Return where the comment lines right above an entry begin."""
+    while start > 0:
+        previous = text.rfind("\n", 0, start - 1) + 1
+        if not text[previous:start].startswith("#"):
+            break
+        start = previous
+    return start

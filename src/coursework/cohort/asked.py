@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from coursework.cohort.gradebook import default_address, whole_address
+from coursework.files import write_whole
 from coursework.layout import Layout
 from coursework.trouble import CourseError
 
 _FILE = "grade.json"
+_EXAMPLE = "course grade classroom/submitted --module 02"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def with_defaults(layout: Layout, asked: Asked) -> Asked:
         raise CourseError(
             "There is nothing to grade.",
             why="a source is needed, and a module where what was handed in names none",
-            fix="course grade classroom/submitted --module 02",
+            fix=_EXAMPLE,
         )
     room = layout.root / "classroom"
     if not asked.gradebook:
@@ -69,10 +71,8 @@ def with_defaults(layout: Layout, asked: Asked) -> Asked:
 
 def remember(layout: Layout, asked: Asked) -> None:
     """Keep what a run was asked for, for --resume."""
-    layout.state.mkdir(parents=True, exist_ok=True)
     # A gradebook's address may hold a password.
-    (layout.state / _FILE).touch(mode=0o600)
-    (layout.state / _FILE).write_text(json.dumps(asdict(asked)), "utf-8")
+    write_whole(layout.state / _FILE, json.dumps(asdict(asked)).encode(), mode=0o600)
 
 
 def resumed(layout: Layout, asked: Asked) -> Asked:
@@ -84,9 +84,7 @@ def resumed(layout: Layout, asked: Asked) -> Asked:
     try:
         last = Asked(**json.loads((layout.state / _FILE).read_bytes()))
     except (OSError, ValueError, TypeError):
-        raise CourseError(
-            "There is no last run to resume.", fix="course grade classroom/submitted --module 02"
-        ) from None
+        raise CourseError("There is no last run to resume.", fix=_EXAMPLE) from None
     if asked.source not in ("", last.source) or asked.module not in ("", last.module):
         raise CourseError(
             "The last run graded something else.",

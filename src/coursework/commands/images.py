@@ -9,7 +9,6 @@ import click
 from coursework.engine import find_engine, start_engine
 from coursework.images import ensure_images, known_images, take_inventory
 from coursework.images.bundle import load_bundle, write_bundle
-from coursework.images.pulling import registry_answers
 from coursework.layout import find_layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.progress_line import steps
@@ -20,7 +19,7 @@ from coursework.trouble import CourseError
 @click.option("--json", "as_json", is_flag=True, help="List them as JSON for programs.")
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List, pull, build, make, bundle and load the base images.
+    """List, make, build, bundle and load the base images.
 
     \b
     Example:
@@ -70,27 +69,6 @@ def _users() -> dict[str, list[str]]:
     return users
 
 
-@command.command(name="pull")
-@click.argument("names", nargs=-1)
-def pull_images(names: tuple[str, ...]) -> None:
-    """Pull absent images from the registry that the engine knows; all by default.
-
-    \b
-    Example:
-      course images pull node:24-slim
-    """
-    asked = next(r.name for r in known_images().values() if r.is_official)
-    with steps() as tell:
-        answers = registry_answers(start_engine(tell), asked)
-    if not answers:
-        raise CourseError(
-            "No image registry answers within 2 s.",
-            why=f"the engine cannot look up {asked}",
-            fix="course images build",
-        )
-    _make(names)
-
-
 @command.command(name="build")
 @click.argument("names", nargs=-1)
 def build_images(names: tuple[str, ...]) -> None:
@@ -100,25 +78,26 @@ def build_images(names: tuple[str, ...]) -> None:
     Example:
       course images build python:3.13-slim
     """
-    _make(names, may_pull=False)
+    _make(names or known_images(), may_pull=False)
 
 
 @command.command(name="make")
+@click.argument("names", nargs=-1)
 @click.option("--except", "left_out", multiple=True, metavar="NAME", help="Leave this one out.")
-def make_images(left_out: tuple[str, ...]) -> None:
-    """Pull what is absent where a registry answers, and build the rest.
+def make_images(names: tuple[str, ...], left_out: tuple[str, ...]) -> None:
+    """Pull what is absent where a registry answers, and build the rest; all by default.
 
     \b
     Example:
       course images make --except course/kubernetes:1
     """
-    _make(name for name in known_images() if name not in left_out)
+    _make([name for name in names or known_images() if name not in left_out])
 
 
 def _make(names: Iterable[str], *, may_pull: bool = True) -> None:
     with steps() as tell:
         engine = start_engine(tell)
-        made = ensure_images(engine, names or known_images(), tell, may_pull=may_pull)
+        made = ensure_images(engine, names, tell, may_pull=may_pull)
     inventory = take_inventory(engine, known_images())
     for name in made:
         click.echo(f"✓ {name}  {inventory[name].state}  {inventory[name].size_bytes / 1e6:.0f} MB")

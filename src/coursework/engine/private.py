@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from coursework.engine import address, cgroups, leftovers, network, packages, processes, use
+from coursework.engine import address, cgroups, network, packages, processes, use
 from coursework.files import locked
 from coursework.layout import user_cache
 from coursework.trouble import CourseError
@@ -97,7 +97,7 @@ class PrivateEngine:
         with self.locked(progress):
             if self.answers():
                 return False
-            leftovers.clear(self.exec_root, ENDS_WITHIN_S)
+            processes.clear(self.exec_root, ENDS_WITHIN_S)
             self._forget_stale()
             cgroups.mount_where_missing()
             addresses = self._choose_range()
@@ -122,9 +122,9 @@ class PrivateEngine:
             if pid:
                 progress("stopping the course's own container engine")
                 processes.end([pid], ENDS_WITHIN_S)
-            found = leftovers.clear(self.exec_root, ENDS_WITHIN_S)
-            leftovers.unmount(self.folder)
-            leftovers.unmount(self.runtime)
+            found = processes.clear(self.exec_root, ENDS_WITHIN_S)
+            processes.unmount(self.folder)
+            processes.unmount(self.runtime)
             for bridge in (*bridges, self.name):
                 network.remove_bridge(bridge)
             self._forget_stale()
@@ -173,7 +173,7 @@ class PrivateEngine:
             ended = not processes.is_running(number)
             if ended or time.monotonic() > deadline:
                 processes.end([number], ENDS_WITHIN_S)
-                leftovers.clear(self.exec_root, ENDS_WITHIN_S)
+                processes.clear(self.exec_root, ENDS_WITHIN_S)
                 network.remove_bridge(self.name)
                 raise CourseError(
                     "The course's own container engine does not start.",

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject
+from coursework.authoring.audit.subject import Finding, Subject
 from coursework.authoring.diffs import DiffError
 from coursework.authoring.source import reference_files
 from coursework.modules.catalogue import load_catalogue

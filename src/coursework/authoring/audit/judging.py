@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from coursework.authoring.audit.answers import BLANK, JUNK, RIGHT, SOLUTION, WRONG, Answer
-from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject
+from coursework.authoring.audit.subject import Finding, Subject
 from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult, Report
 

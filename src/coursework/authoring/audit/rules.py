@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from coursework.authoring.audit import cards, checks, entry, places, texts
-from coursework.authoring.audit.finding import Finding
+from coursework.authoring.audit import checks, entry, places, texts
 from coursework.authoring.audit.proved import RULES_OF_RECORDS
-from coursework.authoring.audit.subject import Rule, Subject, one_line, unreadable
+from coursework.authoring.audit.subject import Finding, Rule, Subject, one_line, unreadable
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
@@ -21,7 +20,7 @@ RULES: tuple[Rule, ...] = (
     texts.derivations_are_current,
     texts.check_links_are_headings,
     texts.links_resolve,
-    cards.cards_are_six,
+    texts.cards_are_six,
     checks.points_sum_to_ten,
     checks.checks_speak,
     checks.needs_come_before,

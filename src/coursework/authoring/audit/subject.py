@@ -6,13 +6,34 @@ from functools import cached_property
 from pathlib import Path
 
 from coursework.authoring.audit.document import Document
-from coursework.authoring.audit.finding import Finding
 from coursework.authoring.mistakes import Mistake, Solution, find_mistakes
 from coursework.authoring.source import Cell, SourceError, read_cells
 from coursework.checks.points import Check
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that does not hold.
+
+    Args:
+        module: slug; empty where no module is concerned.
+        file: where to look, relative to the clone.
+        rule: short name of what was expected.
+        what: what was seen, in one sentence.
+        command: what shows or repairs it.
+    """
+
+    module: str
+    file: str
+    rule: str
+    what: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"✗ {self.file}  {self.rule}\n    {self.what}\n    → {self.command}"
 
 
 @dataclass(frozen=True)
