@@ -25,7 +25,8 @@ Tell = Callable[[str], None]
 
 
 def default_address(room: Path) -> str:
-    """Return the address of the gradebook in a clone's classroom."""
+    """Return the address of the gradebook in a clone's classroom, which is made."""
+    room.mkdir(exist_ok=True)
     # A browser on Formgrader beside a running autograde: wait for SQLite's lock.
     return f"sqlite:///{room / 'gradebook.db'}?timeout=60"
 
@@ -98,7 +99,7 @@ def write_gradebook(url: str, results: Iterable[Result], tell: Tell = lambda _: 
         raise CourseError(
             "The gradebook cannot be written.",
             why=f"{str(error).splitlines()[0][:300]}; the results stand in their files",
-            fix="course grade --resume, with --gradebook URL where its address was wrong",
+            fix="type the command again, with --gradebook URL where its address was wrong",
         ) from error
     return written
 

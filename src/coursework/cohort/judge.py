@@ -69,7 +69,6 @@ class Judge:
         module: that is answered.
         outer: the engine of this machine.
         fleet: of sandboxes; None judges all in the outer engine.
-        again: the command that goes on when the engine is there again.
         within_s: seconds that one attempt may take.
         limits: of each build.
     """
@@ -78,7 +77,6 @@ class Judge:
     module: Module
     outer: Engine
     fleet: Fleet | None
-    again: str = "course grade --resume"
     within_s: float = GRADED_WITHIN_S
     limits: Limits = field(default_factory=lambda: Limits(seconds=120))
 
@@ -151,7 +149,7 @@ class Judge:
             raise CourseError(
                 "The container engine is gone.",
                 why=answer.reason,
-                fix=f"course engine start, then: {self.again}",
+                fix="course engine start, then type the command again",
             )
 
 

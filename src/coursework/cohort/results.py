@@ -97,7 +97,7 @@ def write_whole(path: Path, text: str) -> None:
         raise CourseError(
             f"{path.name} cannot be written.",
             why=f"{error.strerror}; results that stand there are whole",
-            fix="make room (df -h), then: course grade --resume",
+            fix="make room (df -h), then type the command again",
         ) from error
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,8 @@ import click
 from rich import progress
 from rich.console import Console
 
-from coursework.cohort.asked import Asked, from_options, remember, resumed, with_defaults
 from coursework.cohort.class_report import summarise, write_pages
-from coursework.cohort.gradebook import write_gradebook
+from coursework.cohort.gradebook import default_address, whole_address, write_gradebook
 from coursework.cohort.grading import Cohort, Progress, grade_cohort, left_to_grade
 from coursework.cohort.judge import open_sandboxes
 from coursework.cohort.results import Result, Results
@@ -34,7 +33,6 @@ _MOST_SHOWN = 5
 @click.option("--module", metavar="MODULE", help="The module; as SOURCE says by default.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time; one a processor.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
-@click.option("--resume", is_flag=True, help="What you leave out is as in the last run.")
 @click.option("--force", is_flag=True, help="Grade again what has not changed.")
 @click.option("--trusted", is_flag=True, help="No sandboxes: only for answers that you trust.")
 @click.option("--gradebook", metavar="URL", help="nbgrader's; default: classroom/gradebook.db.")
@@ -47,7 +45,6 @@ def command(
     module: str | None,
     jobs: int | None,
     out: Path | None,
-    resume: bool,
     force: bool,
     trusted: bool,
     gradebook: str | None,
@@ -62,8 +59,7 @@ def command(
     Each submission gets an engine of its own, which is thrown away. What has a result and has not
     changed is not graded again. Results stand in OUT, each in a file, as soon as they are there.
 
-    To carry on after a stop, type the same command again. --resume is short for the last run's:
-    it takes SOURCE, --module, --out and --gradebook from there where you leave them out.
+    To carry on after a stop, type the same command again.
 
     Exit code 0: all were judged; 2: some could not be, a file is nobody's, or trouble on our side.
 
@@ -72,54 +68,55 @@ def command(
       course grade classroom/submitted --module 02
       course grade ~/Downloads/submissions.zip --module 02 --jobs 4
       course grade ~/repos --module 02 --name-pattern 'lab-(?P<learner>[^/]+)/.*[.]ipynb'
-      course grade --resume
     """
     layout = find_layout()
     catalogue = load_catalogue(layout)
-    asked = from_options(source, catalogue.find(module).slug if module else "", out, gradebook)
-    asked = replace(asked, name_pattern=name_pattern)
-    if resume:
-        asked = resumed(layout, asked)
-    if asked.source and not asked.module:
-        slugs = [m.slug for m in catalogue.modules]
-        asked = replace(
-            asked, module=answered_module(Path(asked.source), slugs, asked.name_pattern)
+    slug = catalogue.find(module).slug if module else ""
+    if source and not slug:
+        slug = answered_module(source, [m.slug for m in catalogue.modules], name_pattern)
+    if not source or not slug:
+        raise CourseError(
+            "There is nothing to grade.",
+            why="a source is needed, and a module where what was handed in names none",
+            fix="course grade classroom/submitted --module 02",
         )
-    asked = with_defaults(layout, asked)
-    run = _Run(layout, asked)
-    remember(layout, asked)
+    room = layout.root / "classroom"
+    address = whole_address(gradebook) if gradebook else default_address(room)
+    found = find_submissions(source, slug, name_pattern)
+    run = _Run(layout, catalogue.find(slug), out or room / "grades", address, found)
     return run.grade(jobs or os.cpu_count() or 2, force=force, trusted=trusted, as_json=as_json)
 
 
+@dataclass(frozen=True)
 class _Run:
-    """One call of the command."""
+    """One call of the command; see the help of its options."""
 
-    def __init__(self, layout: Layout, asked: Asked) -> None:
-        self._layout, self._out, self._gradebook = layout, Path(asked.out), asked.gradebook
-        self._module: Module = load_catalogue(layout).find(asked.module)
-        self._found: Found = find_submissions(Path(asked.source), asked.module, asked.name_pattern)
-        self._submissions = self._found.submissions
+    layout: Layout
+    module: Module
+    out: Path
+    gradebook: str
+    found: Found
 
     def grade(self, jobs: int, *, force: bool, trusted: bool, as_json: bool) -> int:
         console = Console(stderr=True, highlight=False)
-        slug = self._module.slug
+        slug = self.module.slug
         with console.status("looking for the engine …") as status:
             engine = start_engine(status.update)
-        results = Results(self._out / "results" / slug)
-        cohort = Cohort(self._layout, self._module, engine, results)
-        left = left_to_grade(cohort, self._submissions, force=force)
-        _print(console, self._found.matches[:_MOST_SHOWN])
-        told = f"{slug}: {len(self._submissions)} submissions, {len(left)} to grade"
+        results = Results(self.out / "results" / slug)
+        cohort = Cohort(self.layout, self.module, engine, results)
+        left = left_to_grade(cohort, self.found.submissions, force=force)
+        _print(console, self.found.matches[:_MOST_SHOWN])
+        told = f"{slug}: {len(self.found.submissions)} submissions, {len(left)} to grade"
         console.print(f"{told}, {min(jobs, max(len(left), 1))} at a time")
         if left:
             self._grade_left(console, cohort, left, jobs, trusted=trusted)
-        found = [r for s in self._submissions if (r := results.read(s.learner))]
-        write_pages(self._out, slug, found)
+        found = [r for s in self.found.submissions if (r := results.read(s.learner))]
+        write_pages(self.out, slug, found)
         with console.status("writing the gradebook …") as status:
-            write_gradebook(self._gradebook, found, status.update)
+            write_gradebook(self.gradebook, found, status.update)
         self._tell(console, found, as_json=as_json)
         self._tell_left(console)
-        return 0 if all(r.is_final for r in found) and not self._found.not_taken else 2
+        return 0 if all(r.is_final for r in found) and not self.found.not_taken else 2
 
     def _grade_left(
         self, console: Any, cohort: Cohort, left: list[HandedIn], jobs: int, *, trusted: bool
@@ -145,7 +142,7 @@ class _Run:
                 bar.print(f"· {text}", markup=False)
 
             sandboxes = open_sandboxes(
-                self._layout, cohort.module, cohort.outer, tell,
+                self.layout, cohort.module, cohort.outer, tell,
                 ahead=min(jobs, len(left), _MOST_AHEAD), wanted=len(left), trusted=trusted,
             )  # fmt: skip
             grade_cohort(
@@ -167,14 +164,14 @@ class _Run:
         unjudged = [r.learner for r in found if not r.is_final]
         if unjudged:
             console.print(f"! not judged, for you to look at: {', '.join(unjudged)}", markup=False)
-        slug = self._module.slug
-        console.print(f"✓ {self._out / slug}.csv, .html, feedback/{slug}/, and the gradebook",
+        slug = self.module.slug
+        console.print(f"✓ {self.out / slug}.csv, .html, feedback/{slug}/, and the gradebook",
                       markup=False, soft_wrap=True)  # fmt: skip
 
     def _tell_left(self, console: Any) -> None:
         """Name what was not graded: no file of a download goes without a word."""
-        lines = [f"· {line}" for line in self._found.told]
-        if paths := self._found.not_taken:
+        lines = [f"· {line}" for line in self.found.told]
+        if paths := self.found.not_taken:
             lines.append(f"! not taken: {len(paths)} files whose names don't say whose they are")
             lines += [f"    {path}" for path in paths[:_MOST_NAMED]]
         _print(console, lines)
