@@ -76,7 +76,7 @@ class Judge:
     layout: Layout
     module: Module
     outer: Engine
-    fleet: Fleet | None
+    fleet: Fleet | None = None
     within_s: float = GRADED_WITHIN_S
     limits: Limits = field(default_factory=lambda: Limits(seconds=120))
 

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from coursework.cohort.class_report import summarise, write_pages
 from coursework.cohort.gradebook import default_address, whole_address, write_gradebook
-from coursework.cohort.grading import Cohort, Progress, grade_cohort, left_to_grade
-from coursework.cohort.judge import open_sandboxes
+from coursework.cohort.grading import Progress, grade_cohort, left_to_grade
+from coursework.cohort.judge import Judge, open_sandboxes
 from coursework.cohort.results import Result, Results
 from coursework.cohort.source import Found, HandedIn, answered_module, find_submissions
 from coursework.engine import start_engine
@@ -97,20 +97,23 @@ class _Run:
     gradebook: str
     found: Found
 
+    @property
+    def results(self) -> Results:
+        return Results(self.out / "results" / self.module.slug)
+
     def grade(self, jobs: int, *, force: bool, trusted: bool, as_json: bool) -> int:
         console = Console(stderr=True, highlight=False)
         slug = self.module.slug
         with console.status("looking for the engine …") as status:
             engine = start_engine(status.update)
-        results = Results(self.out / "results" / slug)
-        cohort = Cohort(self.layout, self.module, engine, results)
-        left = left_to_grade(cohort, self.found.submissions, force=force)
+        judge = Judge(self.layout, self.module, engine)
+        left = left_to_grade(judge, self.results, self.found.submissions, force=force)
         _print(console, self.found.matches[:_MOST_SHOWN])
         told = f"{slug}: {len(self.found.submissions)} submissions, {len(left)} to grade"
         console.print(f"{told}, {min(jobs, max(len(left), 1))} at a time")
         if left:
-            self._grade_left(console, cohort, left, jobs, trusted=trusted)
-        found = [r for s in self.found.submissions if (r := results.read(s.learner))]
+            self._grade_left(console, judge, left, jobs, trusted=trusted)
+        found = [r for s in self.found.submissions if (r := self.results.read(s.learner))]
         write_pages(self.out, slug, found)
         with console.status("writing the gradebook …") as status:
             write_gradebook(self.gradebook, found, status.update)
@@ -119,13 +122,20 @@ class _Run:
         return 0 if all(r.is_final for r in found) and not self.found.not_taken else 2
 
     def _grade_left(
-        self, console: Any, cohort: Cohort, left: list[HandedIn], jobs: int, *, trusted: bool
+        self,
+        console: Any,
+        judge: Judge,
+        results: Results,
+        left: list[HandedIn],
+        jobs: int,
+        *,
+        trusted: bool,
     ) -> None:
         kinds = (progress.BarColumn, progress.MofNCompleteColumn, progress.TimeElapsedColumn,
                  progress.TimeRemainingColumn)  # fmt: skip
         columns = [progress.TextColumn("{task.description}"), *(kind() for kind in kinds)]
         with progress.Progress(*columns, console=console) as bar:
-            task = bar.add_task(cohort.module.slug, total=len(left))
+            task = bar.add_task(self.module.slug, total=len(left))
 
             def on_result(result: Result) -> None:
                 bar.advance(task)
@@ -142,11 +152,16 @@ class _Run:
                 bar.print(f"· {text}", markup=False)
 
             sandboxes = open_sandboxes(
-                self.layout, cohort.module, cohort.outer, tell,
+                self.layout, self.module, judge.outer, tell,
                 ahead=min(jobs, len(left), _MOST_AHEAD), wanted=len(left), trusted=trusted,
             )  # fmt: skip
             grade_cohort(
-                cohort, left, sandboxes, jobs=jobs, progress=Progress(on_result, on_trouble)
+                judge,
+                self.results,
+                left,
+                sandboxes,
+                jobs=jobs,
+                progress=Progress(on_result, on_trouble),
             )
 
     def _tell(self, console: Any, found: Sequence[Result], *, as_json: bool) -> None:
