@@ -122,14 +122,7 @@ class _Run:
         return 0 if all(r.is_final for r in found) and not self.found.not_taken else 2
 
     def _grade_left(
-        self,
-        console: Any,
-        judge: Judge,
-        results: Results,
-        left: list[HandedIn],
-        jobs: int,
-        *,
-        trusted: bool,
+        self, console: Any, judge: Judge, left: list[HandedIn], jobs: int, *, trusted: bool
     ) -> None:
         kinds = (progress.BarColumn, progress.MofNCompleteColumn, progress.TimeElapsedColumn,
                  progress.TimeRemainingColumn)  # fmt: skip
@@ -155,14 +148,8 @@ class _Run:
                 self.layout, self.module, judge.outer, tell,
                 ahead=min(jobs, len(left), _MOST_AHEAD), wanted=len(left), trusted=trusted,
             )  # fmt: skip
-            grade_cohort(
-                judge,
-                self.results,
-                left,
-                sandboxes,
-                jobs=jobs,
-                progress=Progress(on_result, on_trouble),
-            )
+            told = Progress(on_result, on_trouble)
+            grade_cohort(judge, self.results, left, sandboxes, jobs=jobs, progress=told)
 
     def _tell(self, console: Any, found: Sequence[Result], *, as_json: bool) -> None:
         if as_json:
