@@ -10,9 +10,7 @@ from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 RULES: tuple[Rule, ...] = (
-    entry.requires_earlier_modules,
-    entry.stands_in_order,
-    entry.part_is_whole,
+    entry.entry_is_in_order,
     entry.images_exist,
     entry.dockerfiles_use_listed_images,
     places.unknown_files,
