@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from coursework.layout import user_cache
 from coursework.trouble import CourseError
 
 # What tools leave behind.
@@ -122,4 +123,20 @@ def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[N
         except BlockingIOError:
             on_wait()
             fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def one_at_a_time(
+    tell: Callable[[str], None], what: str = "images", does: str = "prepares images"
+) -> Iterator[None]:
+    """Let one process make, save or load images; another waits and then finds them.
+
+    Args:
+        tell: is told that somebody else is waited for.
+        what: is made instead of images; a name of its own.
+        does: what another process is said to do.
+    """
+    waiting = f"another course command {does}: waiting for it"
+    with locked(user_cache() / f"{what}.lock", lambda: tell(waiting)):
         yield

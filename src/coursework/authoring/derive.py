@@ -17,6 +17,10 @@ from coursework.modules.module_files import module_files
 NOTEBOOK = "exercise.ipynb"
 _VERSION = 1
 _NBGRADER_SCHEMA = 3
+# nbformat allows 64 characters; a number may follow.
+_LIMIT_CHARACTERS = 58
+_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
+_FENCED = re.compile(r"^(```+|~~~+).*?^\1", re.MULTILINE | re.DOTALL)
 
 
 def derive_lesson(layout: Layout, slug: str) -> bytes:
@@ -127,12 +131,6 @@ def _notebook(slug: str, cells: list[dict[str, Any]]) -> bytes:
     notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     text = json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False)
     return f"{text}\n".encode()
-
-
-# nbformat allows 64 characters; a number may follow.
-_LIMIT_CHARACTERS = 58
-_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
-_FENCED = re.compile(r"^(```+|~~~+).*?^\1", re.MULTILINE | re.DOTALL)
 
 
 def slug_of(text: str) -> str:

@@ -18,6 +18,8 @@ _LIMIT_SLUG_CHARACTERS = 40
 _ENDING = ".in"
 _FIRST_PART = "Part one"
 _TEMPLATES = Path(__file__).with_name("templates")
+_ENTRY = re.compile(r"^\[\[module\]\]", re.MULTILINE)
+_NUMBER = re.compile(r'^slug = "(\d\d)-', re.MULTILINE)
 
 
 def new_module(layout: Layout, slug: str, title: str | None = None) -> list[Path]:
@@ -108,10 +110,6 @@ def _lay_templates(layout: Layout, slug: str, words: dict[str, str]) -> None:
         room, *names = template.relative_to(_TEMPLATES).with_suffix("").parts
         target = layout.root.joinpath(room, slug, *names)
         write_whole(target, _filled(template.read_text("utf-8"), words).encode())
-
-
-_ENTRY = re.compile(r"^\[\[module\]\]", re.MULTILINE)
-_NUMBER = re.compile(r'^slug = "(\d\d)-', re.MULTILINE)
 
 
 def _with_entry(text: str, entry: str, number: str) -> str:

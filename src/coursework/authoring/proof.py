@@ -23,6 +23,9 @@ from coursework.trouble import CourseError
 PROOF = "proof.json"
 _SEAL = "sha256"
 _SHOWN_DIGITS = 16
+# Keywords of checks that a learner reads; no verdict depends on them.
+_WORDS = {"hint", "hints", "link"}
+_WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True)
@@ -183,11 +186,6 @@ def _short(digest: str) -> str:
 def changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Return the names of what differs between two sets of digests."""
     return [name for name in {**now, **then} if then.get(name) != now.get(name)]
-
-
-# Keywords of checks that a learner reads; no verdict depends on them.
-_WORDS = {"hint", "hints", "link"}
-_WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def code_digest(source: str) -> str:

@@ -7,6 +7,10 @@ from pathlib import PurePosixPath
 
 from coursework.authoring.source import Cell, SourceError, begins, is_mark
 
+_STUB = "YOUR CODE HERE"
+# Shorter lines, such as `app = FastAPI()`, stand in many programs and give nothing away.
+_TELLING_CHARACTERS = 20
+
 
 @dataclass(frozen=True)
 class Comment:
@@ -52,11 +56,6 @@ def comment_of(file: str, first_line: str = "") -> Comment | None:
         interpreter = PurePosixPath(first_line.rsplit(maxsplit=1)[-1]).name
         return _BY_INTERPRETER.get(interpreter, _HASH)
     return _BY_ENDING.get(path.suffix)
-
-
-_STUB = "YOUR CODE HERE"
-# Shorter lines, such as `app = FastAPI()`, stand in many programs and give nothing away.
-_TELLING_CHARACTERS = 20
 
 
 def without_solution(cell: Cell) -> Cell:

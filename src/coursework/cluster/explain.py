@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from coursework.cluster.api import Api, ApiError
-from coursework.cluster.objects import Json, is_true, selector, without_ending
+from coursework.cluster.api import Api, ApiError, Json, is_true, selector, without_ending
 
 _LOG_LINES = "8"
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")

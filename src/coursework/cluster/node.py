@@ -9,14 +9,13 @@ from typing import Any, Literal
 from docker.errors import NotFound
 
 from coursework.cluster import rootless
-from coursework.cluster.api import Api, ApiError
+from coursework.cluster.api import Api, ApiError, is_true
 from coursework.cluster.kubeconfig import Access
-from coursework.cluster.objects import is_true
 from coursework.containers.archive import pack, read_file
 from coursework.containers.container import address_of, published_port
 from coursework.engine import Engine
+from coursework.files import one_at_a_time
 from coursework.images import ensure_images
-from coursework.images.lock import one_at_a_time
 from coursework.modules.catalogue import CLUSTER_IMAGE
 from coursework.sandbox.place import IMAGE as SANDBOX_IMAGE
 from coursework.trouble import CourseError, engine_trouble

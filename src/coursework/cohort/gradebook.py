@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coursework.cohort.results import Result
-from coursework.images.lock import one_at_a_time
+from coursework.files import one_at_a_time
 from coursework.submissions.notebook import check_cell_id
 from coursework.trouble import CourseError
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterable
 
 from coursework.engine import Engine
+from coursework.files import one_at_a_time
 from coursework.images.inventory import Present, look_for, take_inventory
-from coursework.images.lock import one_at_a_time
 from coursework.images.making import build, forget
 from coursework.images.pulling import pull, registry_answers
 from coursework.images.recipe import Recipe, load_recipes

@@ -17,9 +17,8 @@ from typing import Any
 from docker.errors import ImageNotFound
 
 from coursework.engine import Engine
-from coursework.files import part_of
+from coursework.files import one_at_a_time, part_of
 from coursework.images.inventory import LABEL, Present
-from coursework.images.lock import one_at_a_time
 from coursework.images.making import build
 from coursework.images.transfer import BLOCK_BYTES, load_blocks, saved_blocks
 from coursework.trouble import CourseError

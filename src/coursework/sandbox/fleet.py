@@ -9,8 +9,7 @@ from typing import Self
 
 from coursework.containers.runs import Run
 from coursework.engine import Engine
-from coursework.sandbox.proxy import Proxy
-from coursework.sandbox.sandbox import Sandbox, SandboxLimits
+from coursework.sandbox.sandbox import Proxy, Sandbox, SandboxLimits
 from coursework.trouble import engine_trouble
 
 

@@ -10,8 +10,7 @@ from coursework.images import ensure_images
 from coursework.modules.catalogue import Module
 from coursework.sandbox.fleet import Fleet
 from coursework.sandbox.place import IMAGE, remove_ended_sockets, require_sandboxes
-from coursework.sandbox.proxy import Proxy
-from coursework.sandbox.sandbox import SandboxLimits
+from coursework.sandbox.sandbox import Proxy, SandboxLimits
 from coursework.sandbox.template import Answers, Tell, prepare_template
 from coursework.trouble import engine_trouble
 

@@ -1,4 +1,4 @@
-"""One throw-away engine: a dockerd without root, in a container without privileges."""
+"""One throw-away engine: a dockerd without root, in a container without privileges; its way out."""
 
 import os
 import shutil
@@ -16,15 +16,49 @@ from coursework.containers.container import address_of
 from coursework.containers.runs import Run
 from coursework.engine import Engine, address
 from coursework.sandbox.place import IMAGE, socket_folders, system_calls
-from coursework.sandbox.proxy import Proxy
 from coursework.trouble import CourseError, engine_trouble
 
+_PROXY_PORT = 3128
+_PROXY_COMMAND = ("-d", "-c", "/etc/course/proxy.conf")
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 READY_WITHIN_S = 60.0
 TEMPLATE = "/template"
 _DATA = "/data"
 _POLL_S = 0.02
 # Nothing of a sandbox's own files can be written, so that no disk fills up but its own.
 _SCRATCH = {"/tmp": "mode=1777,size=256m", "/run": "exec,size=64m"}  # noqa: S108 - inside it
+
+
+class Proxy:
+    """A forward proxy that many sandboxes share; none of them reaches another through it.
+
+    Args:
+        engine: where it runs.
+        run: labels it.
+    """
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        self._container: Any = engine.client.containers.run(
+            IMAGE, list(_PROXY_COMMAND), entrypoint="tinyproxy", name=f"course-proxy-{run.run_id}",
+            labels=run.labels, detach=True, mem_limit="128m", pids_limit=128, init=True,
+            security_opt=["no-new-privileges"],
+        )  # fmt: skip
+
+    def join(self, network: Any) -> tuple[tuple[str, str], ...]:
+        """Let a network's containers reach it; return the arguments that tell a build of it."""
+        network.connect(self._container)
+        self._container.reload()
+        address = self._container.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"]
+        return tuple((name, f"http://{address}:{_PROXY_PORT}") for name in _PROXY_VARIABLES)
+
+    def leave(self, network: Any) -> None:
+        """Undo `join`."""
+        network.disconnect(self._container, force=True)
+
+    def remove(self) -> None:
+        """End it; where the engine is gone, the next run does."""
+        with suppress(OSError):
+            self._container.remove(force=True)
 
 
 @dataclass(frozen=True)

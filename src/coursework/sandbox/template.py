@@ -13,14 +13,13 @@ from docker.errors import APIError, NotFound
 from coursework.containers.building import BuildFailed, build_image
 from coursework.containers.runs import LABEL_RUN, Run
 from coursework.engine import Engine
+from coursework.files import one_at_a_time
 from coursework.images import ensure_images, known_images
-from coursework.images.lock import one_at_a_time
 from coursework.images.transfer import load_blocks, saved_blocks
 from coursework.layout import user_cache
 from coursework.modules.catalogue import Module
 from coursework.sandbox.place import IMAGE
-from coursework.sandbox.proxy import Proxy
-from coursework.sandbox.sandbox import TEMPLATE, Sandbox, SandboxLimits
+from coursework.sandbox.sandbox import TEMPLATE, Proxy, Sandbox, SandboxLimits
 from coursework.trouble import engine_trouble
 
 _LABEL = "course.template"

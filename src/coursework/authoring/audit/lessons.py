@@ -17,9 +17,8 @@ from coursework.authoring.audit.subject import Finding, Subject, one_line
 from coursework.authoring.derive import derive_exercise, derive_lesson
 from coursework.authoring.outputs import Shown, shown_in
 from coursework.engine import Engine, buildx
-from coursework.files import lay_files
+from coursework.files import lay_files, one_at_a_time
 from coursework.images import ensure_images
-from coursework.images.lock import one_at_a_time
 from coursework.trouble import CourseError
 
 NAME = "lesson"

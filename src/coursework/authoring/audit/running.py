@@ -1,4 +1,4 @@
-"""The rules that need an engine: answers are graded, lessons are run."""
+"""The rules that need an engine: answers are graded, and come to what their kind must."""
 
 import itertools
 import multiprocessing
@@ -8,10 +8,19 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cache
 
-from coursework.authoring.audit.answers import JUNK, JUNK_IMAGE, Answer, answers_of
-from coursework.authoring.audit.judging import judge, of_answer, unstable
+from coursework.authoring.audit.answers import (
+    BLANK,
+    JUNK,
+    JUNK_IMAGE,
+    RIGHT,
+    SOLUTION,
+    WRONG,
+    Answer,
+    answers_of,
+)
 from coursework.authoring.audit.subject import Finding, Subject, one_line
-from coursework.checks.verdict import Report
+from coursework.checks.points import Check
+from coursework.checks.verdict import CheckResult, Report
 from coursework.engine import Engine, start_engine
 from coursework.grading.engine_choice import engine_for
 from coursework.grading.grade import grade
@@ -19,6 +28,85 @@ from coursework.images import ensure_images
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError, engine_trouble
+
+_RULES = {SOLUTION: "solution-fails", RIGHT: "right-answer-fails",
+          BLANK: "blank-passes", JUNK: "junk-passes"}  # fmt: skip
+Outcome = Report | CourseError
+# Junk is mostly waited for: several at a time disturb no verdict of theirs.
+_JUNK_PROCESSES = 4
+Chosen = tuple[Subject, Answer]
+
+
+def judge(subject: Subject, answer: Answer, report: Report) -> Iterator[Finding]:
+    """Compare the verdicts on one answer with what its kind demands."""
+    absent = {check.name for check in subject.checks} - {r.name for r in report.checks}
+    for name in sorted(absent):
+        yield of_answer(subject, answer, "grader-error", f"{name} gave no verdict")
+    for result in report.checks:
+        rule, what = _fault(subject, answer, result)
+        if rule:
+            yield of_answer(subject, answer, rule, what)
+
+
+def of_answer(subject: Subject, answer: Answer, rule: str, what: str, more: str = "") -> Finding:
+    """Return a finding about an answer, with the command that shows its whole report."""
+    command = f"course audit {subject.slug} --only {answer.name}{more}"
+    return subject.finding(answer.place, rule, f"{answer.name}: {what}", command)
+
+
+def _fault(subject: Subject, answer: Answer, result: CheckResult) -> tuple[str, str]:
+    verdict = result.verdict
+    if verdict == "error":
+        return "grader-error", f"{result.name} ended as our error: {result.saw[:200]}"
+    if answer.kind == WRONG:
+        return _fault_of_wrong(subject, answer.wrong_check, result)
+    must_pass = answer.kind in (SOLUTION, RIGHT)
+    if (verdict == "passed") == must_pass:
+        return "", ""
+    return _RULES[answer.kind], _told(result)
+
+
+def _fault_of_wrong(subject: Subject, check: str, result: CheckResult) -> tuple[str, str]:
+    if result.name == check:
+        is_good = result.verdict == "failed"
+        return ("", "") if is_good else ("wrong-answer-passes", _told(result))
+    may_skip = check in _all_needs(subject.checks, result.name)
+    if result.verdict == "passed" or (result.verdict == "skipped" and may_skip):
+        return "", ""
+    return "wrong-answer-fails-more", _told(result)
+
+
+def _told(result: CheckResult) -> str:
+    seen = f": looked for {result.looked_for}, saw {result.saw}" if result.saw else ""
+    return (
+        f"{result.name} {result.verdict}{seen or (': ' + result.reason if result.reason else '')}"[
+            :400
+        ]
+    )
+
+
+def _all_needs(checks: tuple[Check, ...], name: str) -> set[str]:
+    """Return the checks that one needs, directly or through another."""
+    needs = {check.name: check.needs for check in checks}
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        for need in needs.get(queue.pop(), ()):
+            if need not in found:
+                found.add(need)
+                queue.append(need)
+    return found
+
+
+def unstable(subject: Subject, answer: Answer, reports: list[Report]) -> Iterator[Finding]:
+    """Compare the verdicts of repeated gradings of one answer."""
+    runs = [{result.name: result.verdict for result in report.checks} for report in reports]
+    for name in runs[0] if runs else ():
+        verdicts = [run.get(name, "absent") for run in runs]
+        if len(set(verdicts)) > 1:
+            seeds = ", ".join(f"{r.seed} {v}" for r, v in zip(reports, verdicts, strict=True))
+            what = f"{name} changes with the run (seed and verdict): {seeds}"
+            yield of_answer(subject, answer, "flaky", what, f" --repeat {len(runs)}")
 
 
 @dataclass(frozen=True)
@@ -36,9 +124,6 @@ class Task:
     module: Module
     answer: Answer
     seed: int
-
-
-Outcome = Report | CourseError
 
 
 def grade_task(task: Task) -> Outcome:
@@ -90,12 +175,6 @@ def _in_process(task: Task) -> Outcome:
     except KeyboardInterrupt:
         # Ctrl-C reaches every process: each cleans up, and the first one tells.
         return CourseError("The grading was stopped.")
-
-
-# Junk is mostly waited for: several at a time disturb no verdict of theirs.
-_JUNK_PROCESSES = 4
-
-Chosen = tuple[Subject, Answer]
 
 
 @dataclass(frozen=True)

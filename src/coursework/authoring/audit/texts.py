@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from coursework.authoring.audit.document import Document
-from coursework.authoring.audit.subject import Finding, Subject, one_line
+from coursework.authoring.audit.subject import Document, Finding, Subject, one_line
 from coursework.authoring.derive import NOTEBOOK, compare
 from coursework.authoring.source import SourceError, read_cells
 from coursework.files import folder_files
@@ -15,6 +14,7 @@ from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 LESSON = "lesson.ipynb"
+_CARDS_OF_A_MODULE = 6
 
 
 def derivations_are_current(subject: Subject) -> Iterator[Finding]:
@@ -96,9 +96,6 @@ def _target(subject: Subject, here: Document, path: str) -> Document | Path | No
             return None
     folder = subject.layout.exercise(slug).parent
     return folder / name if name in folder_files(folder) else None
-
-
-_CARDS_OF_A_MODULE = 6
 
 
 def cards_are_six(subject: Subject) -> Iterator[Finding]:
