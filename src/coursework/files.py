@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from coursework.layout import user_cache
@@ -126,10 +126,9 @@ def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[N
         yield
 
 
-@contextmanager
 def one_at_a_time(
     tell: Callable[[str], None], what: str = "images", does: str = "prepares images"
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Let one process make, save or load images; another waits and then finds them.
 
     Args:
@@ -138,5 +137,4 @@ def one_at_a_time(
         does: what another process is said to do.
     """
     waiting = f"another course command {does}: waiting for it"
-    with locked(user_cache() / f"{what}.lock", lambda: tell(waiting)):
-        yield
+    return locked(user_cache() / f"{what}.lock", lambda: tell(waiting))

@@ -84,11 +84,7 @@ def write_settings(settings: Path, users: Path) -> None:
         return
     settings.mkdir(parents=True, exist_ok=True)
     settings.chmod(0o700)
-    write_secret(target, text)
-
-
-def write_secret(target: Path, text: str) -> None:
-    """Write a file with credentials: nobody else may read it, not even for a moment."""
+    # It holds credentials: nobody else may read it, not even for a moment.
     write_whole(target, text.encode(), mode=0o600)
 
 

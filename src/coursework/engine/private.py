@@ -3,8 +3,8 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -78,12 +78,10 @@ class PrivateEngine:
         """Ping it once."""
         return address.probe(self.docker_host).answers
 
-    @contextmanager
-    def locked(self, progress: Callable[[str], None]) -> Iterator[None]:
+    def locked(self, progress: Callable[[str], None]) -> AbstractContextManager[None]:
         """Let one process at a time start or stop this engine."""
         waiting = "waiting for another start or stop of the engine"
-        with locked(self.folder / "lock", lambda: progress(waiting)):
-            yield
+        return locked(self.folder / "lock", lambda: progress(waiting))
 
     def start(self, progress: Callable[[str], None]) -> bool:
         """Start it where it does not answer, after clearing what a killed one left.
