@@ -153,7 +153,7 @@ def test_a_server_that_does_not_answer_is_told_with_what_to_type(url, server):
     finally:
         server.signal("SIGCONT")
     assert "timeout" in refused.value.why
-    assert "results stand in their files" in refused.value.why
+    assert "results are in their files" in refused.value.why
     assert "connect_timeout=10" in whole_address(url)
 
 

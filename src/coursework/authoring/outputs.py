@@ -1,6 +1,6 @@
 """A lesson's committed outputs: what its cells printed when its code was last run.
 
-They stand in course/NN-slug/outputs.json, one entry a code cell, in order. What differs from run
+They are in course/NN-slug/outputs.json, one entry a code cell, in order. What differs from run
 to run stays as it was printed: the file changes when the lesson's code does.
 """
 
@@ -18,7 +18,7 @@ from coursework.layout import Layout
 from coursework.report.lines import printable
 
 OUTPUTS = "outputs.json"
-# Larger pictures would make the file unreadable; they stand beside it.
+# Larger pictures would make the file unreadable; they are files beside it.
 _INLINE_BYTES = 100_000
 _SHOWN_CHARACTERS = 60
 _PICTURE = re.compile(r"output-\d+-\d+\.png")
@@ -30,7 +30,7 @@ class Picture:
 
     Args:
         data: its bytes.
-        file: its name beside outputs.json; empty where it stands in there.
+        file: its name beside outputs.json; empty where it is in there.
     """
 
     data: bytes

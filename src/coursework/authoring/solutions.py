@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from coursework.authoring.source import Cell, SourceError, begins, is_mark
 
 _STUB = "YOUR CODE HERE"
-# Shorter lines, such as `app = FastAPI()`, stand in many programs and give nothing away.
+# Shorter lines, such as `app = FastAPI()`, are in many programs and give nothing away.
 _TELLING_CHARACTERS = 20
 
 
@@ -62,14 +62,14 @@ def without_solution(cell: Cell) -> Cell:
     """Return the cell as the learner gets it.
 
     Raises:
-        SourceError: the marks do not pair, or stand where they would take the file's name away.
+        SourceError: the marks do not pair, or are where they would take the file's name away.
     """
     if not cell.has_solution:
         return cell
     file = cell.file
     if file is None:
         raise SourceError(
-            "A solution stands in a cell that writes no file.",
+            "A solution is in a cell that writes no file.",
             why=f"the cell begins: {cell.lines[0][:60]!r}",
             fix="begin the cell with %%writefile server.py; BEGIN SOLUTION comes below that line",
         )
@@ -103,7 +103,7 @@ def _stubbed(file: str, body: list[str]) -> list[str]:
         if begins(line) == inside:
             raise SourceError(
                 f"{file}, line {number}: {line.strip()!r} has no partner.",
-                why="BEGIN SOLUTION and END SOLUTION stand in pairs, one pair after another",
+                why="BEGIN SOLUTION and END SOLUTION come in pairs, one pair after another",
             )
         if not inside:
             indentation = line[: len(line) - len(line.lstrip())]
@@ -125,7 +125,7 @@ def solution_lines(cell: Cell) -> Iterator[str]:
 
 
 def refuse_leaks(cells: Iterable[Cell], derived: Iterable[Cell], files: dict[str, bytes]) -> None:
-    """Refuse to hand out a line of the solution that also stands outside it.
+    """Refuse to hand out a line of the solution that is also outside it.
 
     Args:
         cells: of the source.
@@ -133,7 +133,7 @@ def refuse_leaks(cells: Iterable[Cell], derived: Iterable[Cell], files: dict[str
         files: further files that the learner gets.
 
     Raises:
-        SourceError: naming the line and where it stands.
+        SourceError: naming the line and where it is.
     """
     places = {f"the cell that begins {c.lines[0][:40]!r}": c.text for c in derived}
     for cell in cells:
@@ -144,7 +144,7 @@ def refuse_leaks(cells: Iterable[Cell], derived: Iterable[Cell], files: dict[str
             for place, text in {**places, **laid}.items():
                 if line in map(str.strip, text.split("\n")):
                     raise SourceError(
-                        f"A line of the solution of {cell.file} also stands outside it.",
+                        f"A line of the solution of {cell.file} is also outside it.",
                         why=f"{json.dumps(line, ensure_ascii=False)} in {place}",
                         fix="move it out of the solution, or change it where it is seen",
                     )

@@ -15,7 +15,7 @@ from coursework.cluster.kubeconfig import Access
 from coursework.trouble import CourseError
 
 _CALL_WITHIN_S = 30.0
-# Kinds by the path below which their objects stand: the API's own word, in the plural.
+# Kinds by the path below which their objects are: the API's own word, in the plural.
 _GROUPS = {
     "configmaps": "api/v1", "endpoints": "api/v1", "events": "api/v1", "limitranges": "api/v1",
     "namespaces": "api/v1", "nodes": "api/v1", "persistentvolumeclaims": "api/v1",
@@ -72,7 +72,7 @@ class Api:
         Args:
             kind: in the plural, such as `deployments`.
             name: of the object.
-            namespace: where it stands; none for a kind without namespaces.
+            namespace: where it is; none for a kind without namespaces.
 
         Raises:
             ApiError: 404 where there is none.
@@ -84,7 +84,7 @@ class Api:
 
         Args:
             kind: in the plural, such as `pods`.
-            namespace: where they stand; all namespaces by default.
+            namespace: where they are; all namespaces by default.
             labels: a selector such as `app=web`.
         """
         query = {"labelSelector": labels} if labels else {}
@@ -113,7 +113,7 @@ class Api:
                 params=query, stream=True, timeout=(_CALL_WITHIN_S, within_s),
             ) as answer:  # fmt: skip
                 if answer.ok:
-                    # What has changed, who asks again sees for himself.
+                    # The caller asks again, and sees what has changed.
                     next(answer.iter_content(chunk_size=None), b"")
                 elif answer.status_code != requests.codes.gone:
                     # Refused, as by a server that has too much to do: nobody asks again at once.

@@ -30,7 +30,7 @@ def explain(api: Api, namespace: str, workload: Json) -> Explanation:
 
     Args:
         api: of somebody who may look.
-        namespace: where it stands.
+        namespace: where it is.
         workload: a Deployment, StatefulSet, ReplicaSet, DaemonSet or Job, as the API gives it.
     """
     pods = without_ending(api.list("pods", namespace=namespace, labels=selector(workload)))

@@ -69,7 +69,7 @@ def write_gradebook(url: str, results: Iterable[Result], tell: Tell = lambda _: 
     Args:
         url: such as sqlite:///gradebook.db or postgresql://grader@db.example/grades.
         results: of one or several modules.
-        tell: is told how it goes on.
+        tell: is told each step.
 
     Returns:
         How many were written.
@@ -98,7 +98,7 @@ def write_gradebook(url: str, results: Iterable[Result], tell: Tell = lambda _: 
     except (SQLAlchemyError, ValueError) as error:
         raise CourseError(
             "The gradebook cannot be written.",
-            why=f"{str(error).splitlines()[0][:300]}; the results stand in their files",
+            why=f"{str(error).splitlines()[0][:300]}; the results are in their files",
             fix="type the command again, with --gradebook URL where its address was wrong",
         ) from error
     return written

@@ -89,7 +89,7 @@ def grade_cohort(
         submissions: those to grade.
         sandboxes: opens the fleet; None inside grades all in the outer engine.
         jobs: gradings at a time.
-        progress: is told how it goes on.
+        progress: is told of each result and of trouble.
 
     Raises:
         CourseError: the engine or the disk is gone; results that are written stay.

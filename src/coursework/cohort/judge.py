@@ -37,14 +37,14 @@ def open_sandboxes(
     wanted: int,
     trusted: bool,
 ) -> AbstractContextManager[Fleet | None]:
-    """Open what submissions to a module are judged in; None inside stands for the outer engine.
+    """Open what submissions to a module are judged in; None inside means the outer engine.
 
     Args:
         layout: the clone.
         module: that is answered.
         outer: the engine of this machine.
         tell: is told each step.
-        ahead: how many sandboxes stand ready.
+        ahead: how many sandboxes wait ready.
         wanted: how many will be taken in all.
         trusted: use none, where the module itself wants none.
 

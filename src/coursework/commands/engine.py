@@ -51,7 +51,7 @@ def stop(if_unused: bool) -> None:
     """End the private engine with its containers; images stay, your own Docker too."""
     private = private_engine()
     if if_unused and use.is_used(private.folder):
-        click.echo("The private engine is in use and goes on.")
+        click.echo("The private engine is in use and keeps running.")
         return
     with steps() as tell:
         stopped = private.stop(tell)

@@ -57,7 +57,7 @@ def command(
     by --name-pattern, a regular expression of its paths, where the learner's name is.
 
     Each submission gets an engine of its own, which is thrown away. What has a result and has not
-    changed is not graded again. Results stand in OUT, each in a file, as soon as they are there.
+    changed is not graded again. Results are in OUT, each in a file, as soon as there are any.
 
     To carry on after a stop, type the same command again.
 
@@ -180,7 +180,7 @@ class _Run:
 
 
 def _print(console: Any, lines: Sequence[str]) -> None:
-    """Print lines in which learners' names for files stand."""
+    """Print lines that hold learners' names for files."""
     for line in lines:
         shown = printable(line.encode(errors="replace").decode()).replace("\n", " ")
         console.print(shown, markup=False, soft_wrap=True)

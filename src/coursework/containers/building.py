@@ -68,7 +68,7 @@ class BuildFailed(Exception):  # noqa: N818 - a result, not trouble of ours
 
 
 class BuildStopped(Exception):  # noqa: N818 - as it was asked
-    """The build was stopped, since whoever looked at it has seen enough."""
+    """The build was stopped, as the caller has seen enough of it."""
 
 
 @dataclass(frozen=True)

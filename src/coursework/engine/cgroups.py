@@ -10,7 +10,7 @@ _ROOT = Path("/sys/fs/cgroup")
 
 
 def mount_where_missing() -> None:
-    """Mount the control groups at /sys/fs/cgroup unless something already stands there.
+    """Mount the control groups at /sys/fs/cgroup unless something is there already.
 
     Raises:
         CourseError: the kernel refuses.

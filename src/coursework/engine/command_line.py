@@ -123,7 +123,7 @@ def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:
     """Choose a docker command that reaches the engine and can build with BuildKit.
 
     The choice is remembered while no candidate changes; one that is not first on PATH is linked
-    from the folder of our programs, which stands before it.
+    from the folder of our programs, which comes before it.
 
     Raises:
         CourseError: there is none; with what each said.

@@ -25,7 +25,7 @@ class PrivateEngine:
     """A private engine, known by the folder that holds all it keeps.
 
     Args:
-        folder: data root, sockets, pid file and log stand in it.
+        folder: of its data root, sockets, pid file and log.
     """
 
     folder: Path
@@ -37,7 +37,7 @@ class PrivateEngine:
 
     @property
     def runtime(self) -> Path:
-        """Where sockets and run-time state stand: the folder, or a shorter one under /run."""
+        """The folder of sockets and run-time state: this one, or a shorter one under /run."""
         short = len(str(self.folder)) <= _LONGEST_FOLDER
         return self.folder if short else Path("/run") / self.name
 

@@ -49,7 +49,7 @@ def ensure_images(
     def ensure(name: str) -> None:
         if look_for(engine, recipes[name]).is_usable:
             return
-        # One lock an image: who needs a small one does not wait for somebody else's large one.
+        # One lock an image: a small one need not wait until a large one is made.
         with one_at_a_time(tell, f"image-{re.sub('[^a-z0-9.]', '-', name)}", f"makes {name}"):
             present = look_for(engine, recipes[name])
             if present.is_usable:

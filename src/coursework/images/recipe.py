@@ -54,7 +54,7 @@ def _lock_files(layout: Layout, folder: Path) -> tuple[Path, ...]:
         *layout.root.glob(f"solutions/*/given/**/{wanted}"),
         *layout.root.glob(f"graders/*/right/**/{wanted}"),
     ]
-    # Equal locks stand in several places: each content counts once.
+    # Several folders hold equal locks: each content counts once.
     by_content = {p.read_bytes(): p for p in sorted(found, reverse=True)}
     return tuple(sorted(by_content.values()))
 

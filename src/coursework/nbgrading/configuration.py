@@ -1,4 +1,4 @@
-"""What nbgrader_config.py sets: where things stand, and which steps are ours."""
+"""What nbgrader_config.py sets: where things are, and which steps are ours."""
 
 import shutil
 import unicodedata

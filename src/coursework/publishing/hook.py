@@ -20,7 +20,7 @@ _MAP = "<!-- roadmap -->"
 _MERMAID = "assets/mermaid.js"
 _BUNDLE = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
 _DRAWING = re.compile(r'<pre class="mermaid">.*?</pre>', re.DOTALL)
-# Texts that stand where their other readers look for them: page, file.
+# Texts that are where their other readers look for them: page, file.
 _TEXTS = {"authors.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 
 

@@ -16,14 +16,14 @@ from coursework.trouble import engine_trouble
 
 @dataclass(eq=False)
 class Fleet:
-    """Ready sandboxes of one template: a number of them stand ready, others are thrown away.
+    """Ready sandboxes of one template: some wait for their users, others are thrown away.
 
     Args:
         outer: the engine that they run in.
         run: labels them.
         template: the volume that they begin with.
         proxy: for their builds.
-        ahead: how many stand ready.
+        ahead: how many wait ready.
         wanted: how many will be taken in all.
         limits: of each.
 
@@ -108,5 +108,5 @@ class Fleet:
                 )  # fmt: skip
                 self._made.add(sandbox)
                 self._ready.put((sandbox, sandbox.wait_until_ready()))
-        except BaseException as error:  # noqa: BLE001 - told to whoever takes it
+        except BaseException as error:  # noqa: BLE001 - raised where it is taken
             self._ready.put(error)

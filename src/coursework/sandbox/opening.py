@@ -33,7 +33,7 @@ def open_fleet(
         module: whose answers are graded in them.
         answers: right ones, laid out as they are built; they warm the build cache.
         tell: is told each step.
-        ahead: how many stand ready.
+        ahead: how many wait ready.
         wanted: how many will be taken in all.
         limits: of each.
 

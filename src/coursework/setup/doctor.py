@@ -106,7 +106,7 @@ def _images(engine: Engine, layout: Layout) -> Iterator[Part]:
 
 def _disk(engine: Engine | None) -> Part:
     root = Path(engine.client.info()["DockerRootDir"]) if engine else private_engine().data
-    # Docker Desktop's data root stands in a machine of its own: there this folder is the nearest.
+    # Docker Desktop keeps its data root in a virtual machine: there this folder is the nearest.
     existing = next((p for p in (root, *root.parents) if p.is_dir()), Path.cwd())
     free = shutil.disk_usage(existing).free / _GB
     seen = f"{free:.0f} GB free at {existing}"

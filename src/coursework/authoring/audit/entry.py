@@ -52,7 +52,7 @@ def dockerfiles_use_listed_images(subject: Subject) -> Iterator[Finding]:
     """Find base images of answers that the module does not list."""
     listed = ", ".join(subject.module.images) or "none"
     for path, lines in _dockerfiles(subject).items():
-        # What a RUN goes on with may begin with "from" too, in Python for one.
+        # A continued line of a RUN may begin with "from" too, as Python does.
         text = _CONTINUED.sub(" ", lines)
         stages = {str(stage).lower() for _, stage in _FROM.findall(text) if stage}
         for name, _ in _FROM.findall(text):

@@ -43,7 +43,7 @@ def audit_structure(subject: Subject, *, recorded: bool = False) -> tuple[list[F
 
     Args:
         subject: the module.
-        recorded: also those about what was recorded; who proves the module anyway needs none.
+        recorded: also those about what was recorded, unless the module is about to be proved.
 
     Returns:
         The findings, and whether its files can be read at all: else nothing of it can run.

@@ -128,7 +128,7 @@ class Subject:
 
     @property
     def checks_file(self) -> Path:
-        """Where the checks stand."""
+        """The file of the checks."""
         return self.layout.grader(self.slug) / "checks.py"
 
     def documents(self) -> dict[Path, Document]:
