@@ -1,8 +1,9 @@
-"""The words that notebooks use: `check` and `hint`."""
+"""The words that notebooks use: `check`, `hint` and `review`."""
 
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,35 @@ def hint(name: str) -> None:
     except CourseError as error:
         html = trouble_html(error)
     display(HTML(html))  # type: ignore[no-untyped-call]
+
+
+def review() -> None:
+    """Ask the cards of passed modules that are due today, below the cell.
+
+    Example:
+        >>> review()
+
+    """
+    from IPython.core.error import StdinNotImplementedError  # noqa: PLC0415 - only a kernel has it
+    from IPython.display import HTML, display  # noqa: PLC0415 - as above
+
+    from coursework.layout import find_layout  # noqa: PLC0415 - loaded when first asked
+    from coursework.modules.asking import ask_cards, standing  # noqa: PLC0415 - as above
+    from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415 - as above
+    from coursework.modules.review import due_cards, schedule  # noqa: PLC0415 - as above
+    from coursework.report.notebook import trouble_html  # noqa: PLC0415 - as above
+
+    try:
+        layout = find_layout()
+        catalogue = load_catalogue(layout)
+        due = due_cards(schedule(layout, catalogue))
+        with suppress(KeyboardInterrupt):
+            ask_cards(layout, due, print, input)
+        print(standing(schedule(layout, catalogue)))  # noqa: T201 - below the cell
+    except StdinNotImplementedError:
+        print(f"{len(due)} cards are due. Run this cell by hand, so that it can ask you.")  # noqa: T201
+    except CourseError as error:
+        display(HTML(trouble_html(error)))  # type: ignore[no-untyped-call]
 
 
 def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:

@@ -91,7 +91,8 @@ def test_a_passed_module_is_left_behind(clone):
     told = record_report(clone, report("10-a", 10))
     assert states(clone) == ["passed", "open", "open"]
     assert next_module(standings(clone, ALL)) == MODULES[2]
-    assert told == "next: work/12-c/lesson.ipynb, C"
+    solution = "to see our solution beside yours: course solution 10-a"
+    assert told == f"next: work/12-c/lesson.ipynb, C; {solution}"
     assert left_off(clone, ALL) == "12-c/lesson.ipynb"
 
 

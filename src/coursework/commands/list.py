@@ -18,7 +18,9 @@ def command(as_json: bool) -> None:
     Example:
       course list
     """
-    from coursework.modules.progress import MARKS, standings  # noqa: PLC0415 - keeps --help quick
+    from coursework.modules.asking import standing as review_standing  # noqa: PLC0415 - quick --help
+    from coursework.modules.progress import MARKS, standings  # noqa: PLC0415 - as above
+    from coursework.modules.review import schedule  # noqa: PLC0415 - as above
 
     layout = find_layout()
     catalogue = load_catalogue(layout)
@@ -32,3 +34,5 @@ def command(as_json: bool) -> None:
             f"{MARKS[standing.state]} {module.slug:<24} {points:>6} {module.minutes:>4} min"
             f"  {module.title}"
         )
+    if scheduled := schedule(layout, catalogue):
+        click.echo(f"\n{review_standing(scheduled)}")

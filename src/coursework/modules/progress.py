@@ -97,10 +97,11 @@ def _next_step(layout: Layout, report: Report) -> str:
     if missed:
         typed = f"course check {report.module} --only {missed[0]}"
         return f'next: mend {missed[0]}, then check("{missed[0]}"), or in a terminal: {typed}'
+    compare = f"to see our solution beside yours: course solution {report.module}"
     upcoming = next_module(standings(layout, load_catalogue(layout)))
     if upcoming is None:
-        return "That was the last module: all of them are passed."
-    return f"next: work/{upcoming.slug}/lesson.ipynb, {upcoming.title}"
+        return f"That was the last module: all of them are passed; {compare}"
+    return f"next: work/{upcoming.slug}/lesson.ipynb, {upcoming.title}; {compare}"
 
 
 def write_start_page(layout: Layout) -> None:
@@ -124,6 +125,8 @@ def start_page(found: list[Standing]) -> str:
         lines += [f"## {part}", "", "| | module | exercise | points |", "|---|---|---|---|"]
         lines += [_row(standing) for standing in group]
         lines.append("")
+    if any(standing.state == "passed" for standing in found):
+        lines += ["Its questions come back: `course review`, or `review()` in a notebook.", ""]
     return "\n".join([*lines, "This page is rewritten after each whole check: `check()`.", ""])
 
 
