@@ -1,25 +1,17 @@
 """A buildx that compose can build with, where the distribution's is absent or too old."""
 
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from coursework.engine import command_line
 from coursework.layout import find_layout
 from coursework.programs import last_words, run
 from coursework.trouble import CourseError
-
-if TYPE_CHECKING:
-    from coursework.engine.connection import Engine
 
 # Compose refuses to build with an older one.
 OLDEST = (0, 17)
@@ -120,31 +112,16 @@ def _run(command: list[str], folder: Path) -> str:
     raise CourseError(what, why=why, fix=_INSTALL)
 
 
-@contextmanager
-def fetching_in_background(engine: "Engine") -> Iterator[None]:
+def fetch_in_background() -> None:
     """Fetch buildx meanwhile where it is wanted; what is not done at the end is given up."""
-    if not is_wanted():
-        yield
-        return
-    with (find_layout().state / "buildx.log").open("wb") as log:
-        fetching = subprocess.Popen(
-            [sys.executable, "-m", "coursework.engine.buildx"],
-            env=engine.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield
-    finally:
-        if fetching.poll() is None:
-            os.killpg(fetching.pid, signal.SIGTERM)
-        fetching.wait()
+    if is_wanted():
+        # apt ends with the terminal's Ctrl-C, and the folder that it works in with this process.
+        threading.Thread(target=_fetch_quietly, daemon=True).start()
 
 
-if __name__ == "__main__":
+def _fetch_quietly() -> None:
+    log = find_layout().state / "buildx.log"
     try:
-        fetch()
-    except CourseError as trouble:
-        sys.exit(str(trouble))
+        log.write_text(f"{fetch()}\n", "utf-8")
+    except (CourseError, OSError) as trouble:
+        log.write_text(f"{trouble}\n", "utf-8")
