@@ -98,7 +98,8 @@ class PrivateEngine:
             processes.clear(self.exec_root, ENDS_WITHIN_S)
             self._forget_stale()
             cgroups.mount_where_missing()
-            addresses = self._choose_range()
+            # Bridges of a killed engine still hold their ranges; its own bridge is taken over.
+            addresses = network.choose_range(network.used_ranges((self.name,)))
             network.make_bridge(self.name, next(addresses.subnets(new_prefix=24)))
             progress("starting a container engine of the course's own")
             with self.log.open("wb") as log:
@@ -136,18 +137,6 @@ class PrivateEngine:
             stale.unlink(missing_ok=True)
         for socket in containerd.glob("*.sock*"):
             socket.unlink(missing_ok=True)
-
-    def _choose_range(self) -> IPv4Network:
-        """Choose a range and remember it: bridges of a killed engine may still hold it."""
-        memory = self.folder / "range"
-        before = memory.read_text("ascii").strip() if memory.is_file() else ""
-        own = (self.name, "br-") if before else (self.name,)
-        preferred = network.used_ranges(own) if before else []
-        if before and not any(IPv4Network(before).overlaps(used) for used in preferred):
-            return IPv4Network(before)
-        chosen = network.choose_range(network.used_ranges((self.name,)))
-        memory.write_text(f"{chosen}\n", encoding="ascii")
-        return chosen
 
     def _command(self, addresses: IPv4Network) -> list[str]:
         dockerd = packages.find_program("dockerd")
