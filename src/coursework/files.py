@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from coursework.layout import user_cache
 from coursework.trouble import CourseError
@@ -37,6 +38,15 @@ def folder_files(folder: Path) -> dict[str, bytes]:
         if path.is_file():
             files[name.as_posix()] = path.read_bytes()
     return files
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds; empty where there is none, or something else."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +170,8 @@ def cell_ids(cells: Sequence[Cell]) -> list[str]:
 
 
 def _numbered(base: str, used: set[str]) -> str:
-    number = 2
-    while f"{base}-{number}" in used:
-        number += 1
-    return f"{base}-{number}"
+    names = (f"{base}-{number}" for number in count(2))
+    return next(name for name in names if name not in used)
 
 
 @dataclass(frozen=True)

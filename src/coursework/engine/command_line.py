@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coursework.engine import address
 from coursework.engine.packages import INSTALL_DOCKER
-from coursework.files import write_whole
+from coursework.files import read_object, write_whole
 from coursework.layout import Layout, find_layout, user_cache
 from coursework.programs import run
 from coursework.trouble import CourseError
@@ -133,8 +133,9 @@ def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:
     found = [Path(p) / "docker" for p in folders if os.access(Path(p) / "docker", os.X_OK)]
     mark = _mark([*found, settings / "cli-plugins" / "docker-buildx"], docker_host)
     memory = settings / "chosen.json"
-    chosen = _remembered(memory, mark)
-    if chosen is None:
+    known = read_object(memory)
+    chosen = Path(known.get("docker", ""))
+    if known.get("mark") != mark:
         chosen = _best_working(found, settings, docker_host)
         memory.write_text(json.dumps({"mark": mark, "docker": str(chosen)}), encoding="utf-8")
     link = programs / "docker"
@@ -148,14 +149,6 @@ def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:
 def _mark(programs: list[Path], docker_host: str) -> list[str]:
     changed = (f"{p} {p.stat().st_mtime_ns}" for p in programs if p.exists())
     return [docker_host, *changed]
-
-
-def _remembered(memory: Path, mark: list[str]) -> Path | None:
-    try:
-        known = json.loads(memory.read_text("utf-8"))
-        return Path(known["docker"]) if known["mark"] == mark else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _best_working(found: list[Path], settings: Path, docker_host: str) -> Path:
