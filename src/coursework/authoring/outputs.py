@@ -74,11 +74,11 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str | Picture]:
             if printed:
                 yield _plain(printed)
                 printed = ""
-            yield Picture(base64.b64decode(_joined(data["image/png"])))
+            yield Picture(base64.b64decode(joined(data["image/png"])))
         elif output["output_type"] == "error":
             printed += f"{output['ename']}: {output['evalue']}\n"
         else:
-            printed += _joined(output.get("text", data.get("text/plain", "")))
+            printed += joined(output.get("text", data.get("text/plain", "")))
     if printed:
         yield _plain(printed)
 
@@ -88,7 +88,8 @@ def _plain(text: str) -> str:
     return "\n".join(printable(x.rstrip("\r").rpartition("\r")[2]) for x in text.split("\n"))
 
 
-def _joined(text: Any) -> str:
+def joined(text: Any) -> str:
+    """Return a text that a notebook keeps whole or in lines."""
     return text if isinstance(text, str) else "".join(text)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from coursework.engine import command_line
@@ -112,16 +113,20 @@ def _run(command: list[str], folder: Path) -> str:
     raise CourseError(what, why=why, fix=_INSTALL)
 
 
-def fetch_in_background() -> None:
-    """Fetch buildx meanwhile where it is wanted; what is not done at the end is given up."""
-    if is_wanted():
-        # apt ends with the terminal's Ctrl-C, and the folder that it works in with this process.
-        threading.Thread(target=_fetch_quietly, daemon=True).start()
-
-
-def _fetch_quietly() -> None:
-    log = find_layout().state / "buildx.log"
+def bring(tell: Callable[[str], None] = lambda _: None) -> str:
+    """Fetch buildx where it is wanted; return what was in the way, as the course runs without."""
+    if not is_wanted():
+        return ""
+    tell("fetching docker's buildx plugin")
     try:
-        log.write_text(f"{fetch()}\n", "utf-8")
+        fetch()
     except (CourseError, OSError) as trouble:
-        log.write_text(f"{trouble}\n", "utf-8")
+        return str(trouble)
+    return ""
+
+
+def bring_in_background() -> None:
+    """Fetch buildx meanwhile where it is wanted; what is not done at the end is given up."""
+    log = find_layout().state / "buildx.log"
+    # apt ends with the terminal's Ctrl-C, and the folder that it works in with this process.
+    threading.Thread(target=lambda: log.write_text(bring(), "utf-8"), daemon=True).start()

@@ -40,7 +40,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def _entry(module: Module) -> dict[str, list[str]]:
-    return {f"{module.slug[:2]} · {module.title}": [lesson_path(module), exercise_path(module)]}
+    return {module.label: [lesson_path(module), exercise_path(module)]}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -87,30 +87,26 @@ class Environment:
         return str(self.own_uv / "bin" / "uv")
 
     def install_pip_where_missing(self) -> None:
-        """Install the distribution's package that uv is fetched with, where nothing else can."""
-        if not (self.find_uv() or _works("import pip") or _works("import ensurepip")):
-            install_venv()
+        """Install the distribution's package that uv is fetched with, where nothing else can.
+
+        Raises:
+            CourseError: not root, or not Debian or Ubuntu.
+        """
+        if self.find_uv() or _works("import pip") or _works("import ensurepip"):
+            return
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            raise CourseError(
+                "This Python can make no environment.",
+                why=f"{sys.executable} has neither pip nor ensurepip",
+                fix="sudo apt-get install python3-venv",
+            )
+        packages.install(["python3-venv"], say)
 
     def _python_works(self) -> bool:
         if not self.python.exists():
             return False
         asked = f"import sys; sys.exit(sys.version_info < {OLDEST})"
         return run([self.python, "-c", asked]).returncode == 0
-
-
-def install_venv() -> None:
-    """Install the distribution's package that brings ensurepip.
-
-    Raises:
-        CourseError: not root, or not Debian or Ubuntu.
-    """
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise CourseError(
-            "This Python can make no environment.",
-            why=f"{sys.executable} has neither pip nor ensurepip",
-            fix="sudo apt-get install python3-venv",
-        )
-    packages.install(["python3-venv"], say)
 
 
 def _works(statement: str) -> bool:
@@ -140,12 +136,10 @@ def _run(command: list[str]) -> None:
 def install_packages() -> None:
     """Install curl, and what an engine needs where none answers; else who wants it says why."""
     missing = packages.missing_packages()
+    if missing and find_engine():
+        missing = [package for package in missing if package == "curl"]
     if not missing or os.geteuid() != 0 or not shutil.which("apt-get"):
         return
-    if find_engine():
-        missing = [package for package in missing if package == "curl"]
-        if not missing:
-            return
     try:
         packages.install(missing, say)
     except CourseError as error:

@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL
@@ -123,7 +122,8 @@ def audit_lesson(
     names = (*subject.module.images, *subject.module.lesson_images)
     try:
         ensure_images(engine, names, tell)
-        _bring_buildx(tell)
+        # As a learner's lab does; a lesson that cannot do without says so itself.
+        buildx.bring(tell)
         # All lessons name what they make lantern-…: two at once would take it from each other.
         with one_at_a_time(tell, "lesson", "runs a lesson"):
             before = lesson_objects(engine)
@@ -140,15 +140,6 @@ def audit_lesson(
         what = f"it leaves the {found.kind} {found.name} behind; its last cell should remove it"
         findings.append(_finding(subject, "lesson-leftovers", what))
     return LessonAudit(findings, shown)
-
-
-def _bring_buildx(tell: Callable[[str], None]) -> None:
-    """Fetch what `docker compose build` wants, as a learner's lab does."""
-    if buildx.is_wanted():
-        tell("fetching docker's buildx plugin")
-        # A lesson that needs it says so itself.
-        with suppress(CourseError):
-            buildx.fetch()
 
 
 def _run_in_copy(subject: Subject, engine: Engine) -> tuple[LessonRun, tuple[Shown, ...]]:
