@@ -29,7 +29,7 @@ class CourseError(Exception):
 
 
 @contextmanager
-def engine_trouble(what: str, *, fix: str = "course doctor") -> Iterator[None]:
+def engine_trouble(what: str) -> Iterator[None]:
     """Say what could not be done where the engine refuses, or is gone.
 
     Raises:
@@ -39,4 +39,4 @@ def engine_trouble(what: str, *, fix: str = "course doctor") -> Iterator[None]:
         yield
     except OSError as error:
         why = str(getattr(error, "explanation", "") or error)[:300]
-        raise CourseError(what, why=why, fix=fix) from error
+        raise CourseError(what, why=why, fix="course doctor") from error

@@ -204,7 +204,7 @@ class Build:
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + self.limits.seconds
-        least = _free_bytes(self.engine) - self.limits.disk_bytes
+        least: float | None = None
         while True:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL_S)
@@ -212,6 +212,7 @@ class Build:
             if self.enough():
                 raise BuildStopped
             free = _free_bytes(self.engine)
+            least = free - self.limits.disk_bytes if least is None else least
             if time.monotonic() > deadline:
                 saw, does = f"did not end in {self.limits.seconds:g} s", "waits or never ends"
             elif free < least:

@@ -21,7 +21,7 @@ from coursework.trouble import CourseError, engine_trouble
 _PROXY_PORT = 3128
 _PROXY_COMMAND = ("-d", "-c", "/etc/course/proxy.conf")
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
-READY_WITHIN_S = 60.0
+_READY_WITHIN_S = 60.0
 TEMPLATE = "/template"
 _DATA = "/data"
 _POLL_S = 0.02
@@ -161,14 +161,14 @@ class Sandbox:
         """Where its engine answers."""
         return self._folder / "docker.sock"
 
-    def wait_until_ready(self, within_s: float = READY_WITHIN_S) -> Engine:
+    def wait_until_ready(self) -> Engine:
         """Wait until its engine answers, and return it.
 
         Raises:
             CourseError: it does not come up; with what it said last.
         """
         docker_host = f"unix://{self.socket}"
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + _READY_WITHIN_S
         while not address.probe(docker_host).answers:
             self._container.reload()
             if time.monotonic() > deadline or self._container.status != "running":
