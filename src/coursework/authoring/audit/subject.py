@@ -131,13 +131,6 @@ class Subject:
         """The file of the checks."""
         return self.layout.grader(self.slug) / "checks.py"
 
-    def documents(self) -> dict[Path, Document]:
-        """The texts that a learner reads, by file."""
-        return {
-            self.layout.lesson(self.slug): Document(self.lesson),
-            self.layout.solution(self.slug): Document(self.exercise),
-        }
-
     def finding(self, file: Path, rule: str, what: str, command: str = "") -> Finding:
         """Return a finding about one of the module's files."""
         name = file.relative_to(self.layout.root).as_posix()

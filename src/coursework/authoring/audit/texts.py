@@ -19,15 +19,7 @@ _CARDS_OF_A_MODULE = 6
 
 def derivations_are_current(subject: Subject) -> Iterator[Finding]:
     """Find files of exercises/ that are not what their source gives."""
-    try:
-        differences = compare(subject.layout, subject.slug)
-    except CourseError as error:
-        source = subject.layout.solution(subject.slug)
-        yield subject.finding(
-            source, "underivable", one_line(error), f"course build {subject.slug}"
-        )
-        return
-    for found in differences:
+    for found in compare(subject.layout, subject.slug):
         what = f"it is {found.state} against solutions/{subject.slug}"
         yield subject.finding(found.path, "stale-derivation", what, f"course build {subject.slug}")
 
@@ -44,14 +36,11 @@ def check_links_are_headings(subject: Subject) -> Iterator[Finding]:
 
 def links_resolve(subject: Subject) -> Iterator[Finding]:
     """Find links that lead nowhere from where a learner reads: work/NN-slug."""
-    own = {
-        LESSON: Document(subject.lesson),
-        NOTEBOOK: Document(subject.exercise),
-    }
-    for path, document in subject.documents().items():
-        here = own[LESSON if path.name == "lesson.md" else NOTEBOOK]
-        for link in document.links():
-            rule, what = _fault(subject, here, link)
+    layout, slug = subject.layout, subject.slug
+    texts = {layout.lesson(slug): subject.lesson, layout.solution(slug): subject.exercise}
+    for path, cells in texts.items():
+        for link in Document(cells).links():
+            rule, what = _fault(subject, Document(cells), link)
             if rule:
                 yield subject.finding(path, rule, what)
 
