@@ -51,7 +51,6 @@ def prepare_template(
         CourseError: an image cannot be made, or no sandbox comes up.
     """
     images = dict.fromkeys((*module.images, *module.check_images, _HELPER_IMAGE))
-    ensure_images(outer, [IMAGE], tell)
     template = f"course-template-{module.slug}-{_digest(images, answers)}"
     with (
         one_at_a_time(tell, f"template-{module.slug}", "prepares the sandboxes' template"),
