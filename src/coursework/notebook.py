@@ -102,9 +102,7 @@ def review() -> None:
 
 
 def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
-    from coursework.engine import start_engine  # noqa: PLC0415 - loaded at the first check
-    from coursework.grading.engine_choice import engine_for  # noqa: PLC0415
-    from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
+    from coursework.grading.yours import grade_yours  # noqa: PLC0415 - loaded at the first check
     from coursework.layout import find_layout  # noqa: PLC0415
     from coursework.modules.progress import record_report  # noqa: PLC0415
     from coursework.submissions.target import find_target  # noqa: PLC0415
@@ -118,15 +116,11 @@ def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
     target = find_target(layout, str(notebook))
     saved = target.read()
     files, unsaved = _files_on_disk(notebook.parent, saved.files, _cells_that_ran())
-    with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
-        report = grade(
-            target.module,
-            files,
-            layout=layout,
-            engine=engine,
-            only=(name,) if name else (),
-            watcher=Watcher(on_step),
-        )
+    # The notebook's cells have written its files beside it.
+    home = replace(target.home(), folder=notebook.parent)
+    report = grade_yours(
+        layout, target.module, files, home, tell=on_step, only=(name,) if name else ()
+    )
     next_step = "" if name else record_report(layout, report)
     return replace(report, warnings=(*report.warnings, *saved.warnings, *unsaved)), next_step
 

@@ -121,6 +121,18 @@ def test_a_program_without_ending_names_its_language_in_its_first_line(clone, fi
     assert "".join(written["source"]) == f"%%writefile migrate\n{first}\n{stub}"
 
 
+def test_a_file_to_repair_begins_as_the_starter_file(clone):
+    """What both have in common gives nothing away; what only the solution has is refused."""
+    shared = "app.get('/api/shows', listShows);"
+    repaired = "app.use(answerEveryFailure);"
+    clone.starter(ALPHA).mkdir(exist_ok=True)
+    (clone.starter(ALPHA) / "server.js").write_text(f"{shared}\n", "utf-8")
+    cell = f"%%writefile server.js\n// BEGIN SOLUTION\n{shared}\n{repaired}\n// END SOLUTION"
+    written = cells_by_id(writes(clone, cell))["write-server-js"]
+    assert "".join(written["source"]) == f"%%writefile server.js\n{shared}"
+    assert repaired in refused(clone, cell, f"print()\n{repaired}")
+
+
 def test_a_file_without_comments_is_emptied(clone):
     """A JSON file stays valid; the tag that asked for it is not handed out."""
     cell = ':tags: [solution]\n\n%%writefile package.json\n{"dependencies": {"express": "5"}}'

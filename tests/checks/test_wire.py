@@ -1,6 +1,7 @@
 """The wire instrument says precisely what came over a connection, and always ends."""
 
 import socket
+import struct
 import threading
 
 import pytest
@@ -151,3 +152,87 @@ def test_expect_silence_tells_a_hang_up():
     with serving(lambda _: None) as address, Connection(address) as line:
         with pytest.raises(Failure, match="hung up"):
             line.expect_silence(1)
+
+
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n"
+
+
+def test_what_has_come_is_seen_before_the_reply_is_whole():
+    """The same bytes are read again by the reply."""
+    more = threading.Event()
+
+    def handle(connection):
+        connection.recv(65536)
+        connection.sendall(HELLO[:-2])
+        more.wait(5)
+        connection.sendall(HELLO[-2:])
+
+    with serving(handle) as address, Connection(address) as line:
+        line.send(REQUEST)
+        line.wait_for(b"hel")
+        with pytest.raises(Failure) as late:
+            line.wait_for(b"hello", timeout_s=0.05)
+        assert late.value.looked_for == "b'hello' within 0.05 s"
+        assert late.value.saw.startswith("no end after 0.05 s, after 41 bytes")
+        more.set()
+        assert line.reply().body == b"hello"
+
+
+def test_waiting_for_bytes_ends_with_the_connection():
+    """The server hung up before they came."""
+    with serving(sends(HELLO)) as address, Connection(address) as line:
+        line.send(REQUEST)
+        with pytest.raises(Failure, match=r"'world' before the end.*connection was closed"):
+            line.wait_for(b"world")
+
+
+@pytest.mark.parametrize("cut", [CHUNKS, HELLO[:-1], HELLO[:20], b""])
+def test_a_cut_reply_is_broken_off(cut):
+    """In chunks, by its length, in its head, or before it."""
+    with serving(sends(cut)) as address, Connection(address) as line:
+        line.send(REQUEST)
+        line.expect_broken_off()
+
+
+def test_a_reset_breaks_a_reply_off():
+    """Also one without a length: the reset is seen."""
+
+    def handle(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nto the")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with serving(handle) as address, Connection(address) as line:
+        line.send(REQUEST)
+        line.expect_broken_off()
+
+
+@pytest.mark.parametrize(
+    ("data", "saw"),
+    [
+        (CHUNKS + b"0\r\n\r\n", "as if it were whole"),
+        (HELLO, "as if it were whole"),
+        (b"HTTP/1.1 200 OK\r\n\r\nto the", "which any end makes whole"),
+        (b"good evening\r\n\r\n", "no HTTP"),
+    ],
+)
+def test_a_reply_that_ends_politely_is_not_broken_off(data, saw):
+    """Nobody could tell it from a whole one."""
+    with serving(sends(data)) as address, Connection(address) as line:
+        line.send(REQUEST)
+        with pytest.raises(Failure, match=saw):
+            line.expect_broken_off()
+
+
+def test_a_reply_that_stays_open_is_not_broken_off():
+    """It ends in time all the same."""
+
+    def handle(connection):
+        connection.recv(65536)
+        connection.sendall(CHUNKS)
+        connection.recv(65536)
+
+    with serving(handle) as address, Connection(address) as line:
+        line.send(REQUEST)
+        with pytest.raises(Failure, match=r"still open after 0\.05 s"):
+            line.expect_broken_off(timeout_s=0.05)

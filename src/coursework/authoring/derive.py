@@ -58,7 +58,8 @@ def derive_source(layout: Layout, slug: str) -> dict[str, bytes]:
 def _derived(layout: Layout, slug: str, *, with_solution: bool) -> dict[str, bytes]:
     source = read_cells(layout.solution(slug))
     files = _laid_files(layout, slug, source)
-    cells = [without_solution(cell) for cell in source]
+    starter = module_files(layout, slug).starter
+    cells = [without_solution(cell, starter) for cell in source]
     refuse_leaks(source, cells, files)
     points = _points(layout, slug) if any(cell.check for cell in cells) else {}
     parts = zip(source, source if with_solution else cells, cell_ids(cells), strict=True)

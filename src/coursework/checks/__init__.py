@@ -8,6 +8,7 @@ It asks for fixtures by name:
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
 - `store`: a `Store`, a Redis beside the submission, in the background;
+- `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
@@ -39,6 +40,7 @@ from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.stack import Stack
 from coursework.checks.store import Store
+from coursework.checks.stub import HeldBack, Received, Stub
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
@@ -59,6 +61,7 @@ __all__ = [
     "Finished",
     "Headers",
     "Held",
+    "HeldBack",
     "Image",
     "Layer",
     "Link",
@@ -67,6 +70,7 @@ __all__ = [
     "Namespace",
     "Postgres",
     "Random",
+    "Received",
     "Record",
     "Reply",
     "Sandbox",
@@ -79,6 +83,7 @@ __all__ = [
     "Step",
     "Store",
     "Story",
+    "Stub",
     "Submission",
     "at_once",
     "eventually",

@@ -136,6 +136,64 @@ class Connection:
         reply.command = self._command()
         return reply
 
+    def wait_for(self, text: bytes, *, timeout_s: float = 5.0) -> None:
+        """Wait until these bytes have come; `reply` and `expect_broken_off` read them again.
+
+        Args:
+            text: as it is sent; a text that chunks may cut in two is not found.
+            timeout_s: seconds.
+
+        Raises:
+            Failure: they do not come in time, or the server hangs up first.
+        """
+        deadline = time.monotonic() + timeout_s
+        self.received = self._surplus
+        while text not in self.received:
+            try:
+                data = self._next_bytes(deadline, timeout_s)
+            except Failure as failure:
+                failure.looked_for = f"{text[:80]!r} within {timeout_s:g} s"
+                raise
+            if not data:
+                saw = self._half("the connection was closed")
+                raise self._failure(f"{text[:80]!r} before the end", saw)
+            self.received += data
+        self._surplus = self.received
+
+    def expect_broken_off(self, *, to: str = "GET", timeout_s: float = 5.0) -> None:
+        """Wait until the connection ends in the middle of a reply, so that any client notices.
+
+        Args:
+            to: the method that the reply answers.
+            timeout_s: seconds.
+
+        Raises:
+            Failure: the reply is whole, or the connection stays open.
+        """
+        parser, looked_for = Parser(to), "a reply that visibly breaks off"
+        deadline = time.monotonic() + timeout_s
+        data, self.received, self._surplus = self._surplus, b"", b""
+        while len(self.received) < LIMIT_BODY_BYTES:
+            self.received += data
+            if data and self._parse(parser, data) is not None:
+                saw = f"it ends as if it were whole: …{self.received[-80:]!r}"
+                raise self._failure(looked_for, saw)
+            try:
+                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+                data = self._socket.recv(65536)
+            except TimeoutError as error:
+                late = f"still open after {timeout_s:g} s"
+                raise self._failure(looked_for, self._half(late)) from error
+            except OSError:
+                return
+            if not data:
+                break
+        try:
+            parser.feed(b"")
+        except ValueError:
+            return
+        raise self._failure(looked_for, "a reply without a length, which any end makes whole")
+
     def _parse(self, parser: Parser, data: bytes) -> Reply | None:
         try:
             return parser.feed(data)

@@ -1,5 +1,6 @@
 """Steps of a release: solutions are taken out as `course build` does, and cells are recorded."""
 
+from pathlib import Path
 from typing import Any
 
 from nbgrader.api import Comment, Grade, MissingEntry
@@ -19,7 +20,11 @@ class ClearFileSolutions(ClearSolutions):  # type: ignore[misc]
         """Return the cell as a learner gets it."""
         del index
         tags = tuple(cell.metadata.get("tags", ()))
-        kept = without_solution(Cell(cell.cell_type, cell.source, tags))
+        whole = Cell(cell.cell_type, cell.source, tags)
+        # The starter files lie beside the source version of the notebook.
+        beside = Path(resources["metadata"]["path"]) / (whole.file or "")
+        starter = {whole.file: beside.read_bytes()} if whole.file and beside.is_file() else {}
+        kept = without_solution(whole, starter)
         cell.source = kept.text
         if tags != kept.tags:
             cell.metadata["tags"] = list(kept.tags)

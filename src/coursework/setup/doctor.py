@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from coursework.engine import Engine, buildx, find_engine
 from coursework.engine.private import private_engine
@@ -97,7 +98,9 @@ def _commands(engine: Engine) -> Iterator[Part]:
 
 
 def _images(engine: Engine, layout: Layout) -> Iterator[Part]:
-    present = {tag for image in engine.client.images.list() for tag in image.tags}
+    api: Any = engine.client.api
+    # Not client.images.list(): it inspects each image, and one may be gone by then.
+    present = {tag for image in api.images() for tag in image["RepoTags"] or ()}
     for module in load_catalogue(layout).modules:
         absent = [name for name in module.all_images if not present & {name, f"{name}:latest"}]
         seen = f"made on first use: {', '.join(absent)}" if absent else "all present"

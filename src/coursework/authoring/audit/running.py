@@ -19,11 +19,13 @@ from coursework.authoring.audit.answers import (
     answers_of,
 )
 from coursework.authoring.audit.subject import Finding, Subject, one_line
+from coursework.authoring.audit.tries import Reader, laid_out
+from coursework.checks.home import Home
 from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult, Report
 from coursework.engine import Engine, start_engine
-from coursework.grading.engine_choice import engine_for
-from coursework.grading.grade import grade
+from coursework.grading.engine_choice import place_for
+from coursework.grading.grade import Watcher, grade
 from coursework.images import ensure_images
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
@@ -118,12 +120,27 @@ class Task:
         module: of the catalogue.
         answer: its files.
         seed: of the run's random values.
+        only: names of checks, with those that they need; all by default.
+        types: whether the command of a wrong answer's failure is typed.
     """
 
     layout: Layout
     module: Module
     answer: Answer
     seed: int
+    only: tuple[str, ...] = ()
+    types: bool = False
+
+
+@dataclass(frozen=True)
+class Tried(Report):
+    """A report of a wrong answer, whose command was typed while what it shows was there.
+
+    Args:
+        not_shown: what the command does not show of what was seen; empty where it shows it.
+    """
+
+    not_shown: str = ""
 
 
 def grade_task(task: Task) -> Outcome:
@@ -133,17 +150,24 @@ def grade_task(task: Task) -> Outcome:
         # An engine that stumbles once costs one grading, not all.
         with (
             engine_trouble("The container engine is in trouble."),
-            engine_for(task.layout, module, _engine(), lambda _: None) as engine,
+            place_for(task.layout, module, _engine(), lambda _: None) as place,
+            laid_out(task.layout, module.slug, task.answer) as folder,
         ):
-            return grade(
+            wanted = task.answer.wrong_check if task.types else ""
+            reader = Reader(wanted, place.engine, _engine(), folder)
+            report = grade(
                 module,
                 task.answer.files,
                 layout=task.layout,
-                engine=engine,
+                engine=place.engine,
+                only=task.only,
                 keep=False,
                 seed=task.seed,
                 alone=task.answer.is_alone,
+                home=Home("course check", folder),
+                watcher=Watcher(on_result=reader.read),
             )
+            return Tried(**vars(report), not_shown=reader.not_shown)
     except CourseError as error:
         return error
 
@@ -205,6 +229,10 @@ class Graded:
                 check = finding.what.split(": ")[1].split(" ")[0]
                 found.setdefault((finding.rule, check), finding)
         yield from found.values()
+        if unlike := next(
+            (o.not_shown for o in reports if isinstance(o, Tried) and o.not_shown), ""
+        ):
+            yield of_answer(self.subject, self.answer, "try-does-not-reproduce", unlike)
         for error in (o for o in self.outcomes if isinstance(o, CourseError)):
             yield of_answer(self.subject, self.answer, "grader-error", one_line(error))
         yield from unstable(self.subject, self.answer, reports)

@@ -1,0 +1,344 @@
+"""The stub instrument: an upstream beside the answer that answers as told and records all."""
+
+import base64
+import json as json_codec
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from coursework.checks.deadline import Deadline
+from coursework.checks.failure import Failure
+from coursework.checks.reply import Headers
+from coursework.checks.run import CheckRun
+from coursework.containers.container import Container, Settings
+from coursework.trouble import CourseError
+
+IMAGE = "python:3.13-slim"
+_PROGRAM = Path(__file__).with_name("stub_program.py")
+_CONTROL_PORT = 8000
+_READY_WITHIN_S = 20.0
+_CALL_WITHIN_S = 10.0
+_POLL_S = 0.01
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request that a stub received.
+
+    Args:
+        method: such as POST.
+        path: without its query.
+        query: what is behind the question mark, as it came.
+        headers: fields by name.
+        body: bytes, with chunks already joined.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body as JSON.
+
+        Raises:
+            Failure: it is none.
+        """
+        try:
+            return json_codec.loads(self.body)
+        except (ValueError, RecursionError):
+            looked_for = f"a JSON body in your {self.method} {self.path}"
+            raise Failure(looked_for, repr(self.body[:200])) from None
+
+
+class HeldBack:
+    """What a stub holds back; see `Stub.holding`."""
+
+    def __init__(self, stub: "Stub", number: int, what: str) -> None:
+        self._stub, self._number, self._what = stub, number, what
+
+    def wait(self, at_least: int = 1, *, within_s: float = 5.0) -> list[Received]:
+        """Wait until requests are held, and return them.
+
+        Args:
+            at_least: so many.
+            within_s: seconds.
+
+        Raises:
+            Failure: there are fewer when the time is over.
+        """
+        return self._stub.wait_for("held", at_least, within_s, self._what, number=self._number)
+
+    def release(self) -> None:
+        """Let them be answered, and those that come later too."""
+        self._stub.call("release", number=self._number)
+
+
+class Stub:
+    """An upstream beside the answer: it answers, holds, delays, fails or breaks off, as told.
+
+    It starts in the background; the first use waits for it. What it was told last counts first.
+    A route is a method, a blank and a path, such as `POST /charges` or `GET /shows/*`; either may
+    be absent. `having` narrows a rule to requests with a text in their target or body: with a
+    random word there, one stub serves many checks, and a report's command shows the same again.
+
+    Example:
+        >>> server = image.start(env={"PAYMENTS_URL": stub.url})
+        >>> stub.reply("POST /charges", 201, json={"id": "ch_1"})
+        >>> stub.reply("POST /charges", 503, having="ben", times=2)
+        >>> with stub.holding("POST /charges", having="cleo") as held:
+        ...     held.wait()
+        >>> [charge] = stub.requests("POST /charges", having="ada", at_least=1)
+
+    """
+
+    def __init__(self, run: CheckRun, name: str = "stub") -> None:
+        self._desk = _Desk(run, name)
+        self._port: int | None = None
+
+    @property
+    def container(self) -> Container:
+        """The container in which it runs."""
+        return self._desk.container
+
+    @property
+    def url(self) -> str:
+        """The address for the answer, such as `http://10.201.0.3:41271`.
+
+        Raises:
+            CourseError: it does not come up.
+        """
+        port = self._opened()
+        return f"http://{self.container.network_address}:{port}"
+
+    def another(self) -> "Stub":
+        """Return a second upstream, at a port of its own in the same container."""
+        made = object.__new__(Stub)
+        made._desk, made._port = self._desk, None
+        return made
+
+    def reply(
+        self,
+        route: str,
+        status: int = 200,
+        *,
+        json: object = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] = _NONE,
+        having: str = "",
+        after_s: float = 0.0,
+        times: int | None = None,
+        chunked: bool = False,
+        breaks_off_after: int | None = None,
+    ) -> None:
+        """Tell what requests are answered; what no rule fits is answered 404.
+
+        Args:
+            route: of the requests.
+            status: the status code.
+            json: a value to send as application/json.
+            body: bytes to send instead.
+            headers: further fields; the length is set for you, and each connection ends.
+            having: only requests with this text in their target or body.
+            after_s: seconds before the reply.
+            times: so often; then what was told before counts again.
+            chunked: without a length, in chunks.
+            breaks_off_after: hang up after so many bytes of the body, whole or not.
+        """
+        fields = list(headers.items())
+        if json is not None:
+            body = json_codec.dumps(json, ensure_ascii=False).encode()
+            fields.append(("Content-Type", "application/json"))
+        encoded = base64.b64encode(body).decode()
+        self.call(
+            "reply", match=[route, having], status=status, headers=fields, body=encoded,
+            chunked=chunked, after_s=after_s, breaks_off_after=breaks_off_after, left=times,
+        )  # fmt: skip
+
+    @contextmanager
+    def holding(
+        self, route: str = "", *, having: str = "", after_bytes: int | None = None
+    ) -> Iterator[HeldBack]:
+        """Hold replies back until they are released, at the latest at the end of the block.
+
+        A hold with `having` stays where the block fails, for the command of the report.
+
+        Args:
+            route: of the requests.
+            having: only requests with this text in their target or body.
+            after_bytes: send the head and so many bytes of the body first; else nothing.
+
+        Example:
+            >>> with stub.holding("GET /ledger", after_bytes=100) as held:
+            ...     held.wait()
+            ...     line.wait_for(b"first")
+            ...     held.release()
+
+        """
+        number = self.call("hold", match=[route, having], after_bytes=after_bytes)
+        held = HeldBack(self, number, route)
+        try:
+            yield held
+        except Failure:
+            if not having:
+                held.release()
+            raise
+        except BaseException:
+            held.release()
+            raise
+        held.release()
+
+    def refuse(self) -> None:
+        """Refuse connections, at the same address, until `accept`."""
+        self.call("refuse")
+
+    def accept(self) -> None:
+        """Accept connections again."""
+        self.call("accept")
+
+    def requests(
+        self, route: str = "", *, having: str = "", at_least: int = 0, within_s: float = 5.0
+    ) -> list[Received]:
+        """Return the requests that came, in their order, also those that are held.
+
+        Args:
+            route: of the requests.
+            having: only those with this text in their target or body.
+            at_least: wait until there are so many.
+            within_s: seconds to wait.
+
+        Raises:
+            Failure: there are fewer when the time is over; what came instead is named.
+        """
+        return self.wait_for("requests", at_least, within_s, route, match=[route, having])
+
+    def wait_for(
+        self, what: str, at_least: int, within_s: float, route: str, **told: object
+    ) -> list[Received]:
+        """Ask for requests until there are enough; see `requests` and `HeldBack.wait`."""
+        deadline = Deadline(within_s)
+        while True:
+            is_late = deadline.has_passed()
+            found = [_received(*fields) for fields in self.call(what, **told)]
+            if len(found) >= at_least:
+                return found
+            if is_late:
+                others = self.call("requests", match=["", ""])[-3:]
+                came = ", ".join(f"{method} {target[:80]}" for method, target, *_ in others)
+                wanted = f"{at_least} request{'s'[: at_least > 1]} {route}".rstrip()
+                saw = f"{len(found)}; the last ones it got: {came or 'none'}"
+                raise Failure(f"{wanted} at the stub", saw)
+            time.sleep(_POLL_S)
+
+    def call(self, what: str, **told: object) -> Any:
+        """Call a method of the program's desk; see stub_program.py.
+
+        Raises:
+            CourseError: the stub is gone.
+        """
+        return self._desk.call(do=what, port=self._opened(), **told)
+
+    def _opened(self) -> int:
+        if self._port is None:
+            self._port = int(self._desk.call(do="open"))
+        return self._port
+
+    def close(self) -> None:
+        """Close the connection of the checks."""
+        self._desk.close()
+
+
+class _Desk:
+    """The container of a stub, and the connection by which the checks tell it what to do."""
+
+    def __init__(self, run: CheckRun, name: str) -> None:
+        # Whoever can reach the container but has no token can tell it nothing.
+        self._token = secrets.token_hex(16)
+        self._lock = threading.Lock()
+        self._line: socket.socket | None = None
+        settings = Settings(
+            IMAGE,
+            {"TOKEN": self._token, "PORT": str(_CONTROL_PORT)},
+            {f"/{_PROGRAM.name}": _PROGRAM.read_bytes()},
+            ("python", "-S", "-E", f"/{_PROGRAM.name}"),
+            port=_CONTROL_PORT,
+            memory="512m",
+        )
+        self._starting = run.services.start_service(name, settings)
+
+    @property
+    def container(self) -> Container:
+        return self._starting.result()
+
+    def call(self, **told: object) -> Any:
+        """Say one line, and return what the answer's line says."""
+        with self._lock:
+            if self._line is None:
+                self._line = self._connected()
+            try:
+                self._line.sendall(json_codec.dumps(told).encode() + b"\n")
+                answer = _read_line(self._line)
+            except OSError as error:
+                raise self._trouble(str(error)) from error
+        if not answer:
+            raise self._trouble("it hung up")
+        return json_codec.loads(answer)
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def _connected(self) -> socket.socket:
+        deadline = time.monotonic() + _READY_WITHIN_S
+        address = self.container.inside_address() or self.container.published_address()
+        while True:
+            # A port forwarder accepts for a program that is not there yet, then hangs up.
+            try:
+                line = socket.create_connection(address or ("", 0), _CALL_WITHIN_S)
+                line.sendall(f"{self._token}\n".encode())
+                if _read_line(line):
+                    return line
+                line.close()
+            except OSError as error:
+                if time.monotonic() > deadline or self.container.exit_code() is not None:
+                    raise self._trouble(f"{error}\n{self.container.log()[-500:]}") from error
+            time.sleep(_POLL_S)
+
+    def _trouble(self, why: str) -> CourseError:
+        return CourseError("The checks' stub does not answer.", why=why, fix="check again")
+
+
+def _read_line(line: socket.socket) -> bytes:
+    read = bytearray()
+    while not read.endswith(b"\n"):
+        block = line.recv(65536)
+        if not block:
+            return b""
+        read += block
+    return bytes(read)
+
+
+def _received(method: str, target: str, headers: list[list[str]], body: str) -> Received:
+    path, _, query = target.partition("?")
+    fields = Headers([(name, value) for name, value in headers])
+    return Received(method, path, query, fields, base64.b64decode(body))
+
+
+@pytest.fixture(scope="session")
+def stub(check_run: CheckRun) -> Iterator[Stub]:
+    """Return an upstream beside the submission that answers as told."""
+    upstream = Stub(check_run)
+    yield upstream
+    upstream.close()
