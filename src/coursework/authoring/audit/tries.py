@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from coursework.authoring.audit.answers import Answer
 from coursework.checks.verdict import CheckResult
 from coursework.engine import Engine
+from coursework.files import lay_files
 from coursework.layout import Layout
 from coursework.modules.module_files import module_files
 from coursework.sandbox.inside import entering
