@@ -87,6 +87,6 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     del page, config
     if 'class="mermaid"' not in output:
         return output
-    # A picture keeps a size that can be read; a phone scrolls it sideways.
+    # What site/javascripts/drawings.js gives a button that enlarges it.
     output = _DRAWING.sub(r'<div class="drawing">\g<0></div>', output)
     return _BUNDLE.sub(rf'<script src="\1{_MERMAID}"></script>\g<0>', output, count=1)
