@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from coursework.notebook import SAVES_WHAT_RUNS
 from coursework.trouble import CourseError
 
 FIRST_PORT = 8888
@@ -83,7 +84,7 @@ class Lab:
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", *options, *root],
                 # By variable and not by option: anyone on the machine may read options.
-                env={**self.environment, "JUPYTER_TOKEN": self._token},
+                env={**self.environment, SAVES_WHAT_RUNS: "1", "JUPYTER_TOKEN": self._token},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from coursework.engine import Engine, buildx, find_engine
+from coursework.engine.ports import holder_of
 from coursework.engine.private import private_engine
 from coursework.lab.server import FIRST_PORT
 from coursework.layout import Layout, find_layout
@@ -57,8 +58,8 @@ def examine(layout: Layout) -> Iterator[Part]:
         yield from _images(engine, layout)
     yield _disk(engine)
     yield _memory()
-    yield _port(LESSONS_PORT, "lessons use it; exercises pick free ones")
-    yield _port(FIRST_PORT, "JupyterLab takes the next free one")
+    yield _port(LESSONS_PORT, "lessons use it; checks pick free ones", engine)
+    yield _port(FIRST_PORT, "JupyterLab takes the next free one", engine)
     yield _nbgrader()
     yield _curl()
     yield _kernel()
@@ -127,14 +128,15 @@ def _memory() -> Part:
     return Part("memory", "warning", f"{total:.1f} GB; {NEEDED_MEMORY_GB} GB wanted", fix)
 
 
-def _port(port: int, use: str) -> Part:
+def _port(port: int, use: str, engine: Engine | None) -> Part:
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind(("", port))
         except OSError:
-            fix = f"sudo ss -ltnp 'sport = :{port}'   shows who holds it; docker ps   as well"
-            return Part(f"port {port}", "warning", f"in use ({use})", fix)
+            holder = holder_of(port, engine)
+            told = holder.told if holder else "docker ps shows containers' ports"
+            return Part(f"port {port}", "warning", f"in use ({use})", told)
     return Part(f"port {port}", "ok", "free")
 
 
