@@ -20,7 +20,7 @@ _MAP = "<!-- roadmap -->"
 _MERMAID = "assets/mermaid.js"
 _BUNDLE = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
 _DRAWING = re.compile(r'<pre class="mermaid">.*?</pre>', re.DOTALL)
-# Texts that stand where their other readers look for them: page, file.
+# Texts that are where their other readers look for them: page, file.
 _TEXTS = {"authors.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 
 
@@ -40,7 +40,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def _entry(module: Module) -> dict[str, list[str]]:
-    return {f"{module.slug[:2]} · {module.title}": [lesson_path(module), exercise_path(module)]}
+    return {module.label: [lesson_path(module), exercise_path(module)]}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
