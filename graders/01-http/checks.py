@@ -2,17 +2,7 @@ import re
 
 import pytest
 
-from coursework.checks import (
-    Connection,
-    Failure,
-    Image,
-    Random,
-    Reply,
-    Server,
-    at_once,
-    fail,
-    points,
-)
+from coursework.checks import Connection, Image, Random, Reply, Server, at_once, fail, points
 
 SILENT_CONNECTIONS = 40
 ANSWER_WITHIN_S = 0.5
@@ -249,20 +239,9 @@ def check_serves_while_others_wait(server: Server, random: Random) -> None:
             reply.fail(
                 "an answer within 500 ms", f"an answer after {reply.elapsed_s * 1000:.0f} ms"
             )
-    except Failure as failure:
-        # Alone it would be answered.
-        failure.command = retype_silence(server.port, path)
-        raise
     finally:
         for other in others:
             other.close()
-
-
-def retype_silence(port: int, path: str) -> str:
-    """Return the line that opens silent connections in a terminal, and asks meanwhile."""
-    silent = f"sleep 9 | curl -s telnet://localhost:{port} > /dev/null"
-    asked = f"time curl -i -m 5 http://localhost:{port}{path}"
-    return f"(for n in $(seq {SILENT_CONNECTIONS}); do {silent} & done; sleep 1; {asked})"
 
 
 def request(
