@@ -110,9 +110,7 @@ def review() -> None:
 
 
 def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
-    from coursework.engine import start_engine  # noqa: PLC0415 - loaded at the first check
-    from coursework.grading.engine_choice import engine_for  # noqa: PLC0415
-    from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
+    from coursework.grading.yours import grade_yours  # noqa: PLC0415 - loaded at the first check
     from coursework.layout import find_layout  # noqa: PLC0415
     from coursework.modules.module_files import module_files  # noqa: PLC0415
     from coursework.modules.progress import record_report  # noqa: PLC0415
@@ -127,16 +125,12 @@ def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
     target, before = _answer(layout)
     starter = module_files(layout, target.module.slug).starter
     ran = written_by_cells(_cells_that_ran(), starter)
-    beside = read_beside(target.path.parent, [*before.files, *ran])
-    with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
-        report = grade(
-            target.module,
-            beside.files,
-            layout=layout,
-            engine=engine,
-            only=(name,) if name else (),
-            watcher=Watcher(on_step),
-        )
+    folder = target.path.parent
+    beside = read_beside(folder, [*before.files, *ran])
+    # The notebook's cells have written its files beside it.
+    home = replace(target.home(), folder=folder)
+    chosen = (name,) if name else ()
+    report = grade_yours(layout, target.module, beside.files, home, tell=on_step, only=chosen)
     # Not earlier: the lab saves the notebook while the check runs.
     _wait_until_saved(target.path, began)
     _, saved = _answer(layout)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.home import Home
 from coursework.checks.run import CheckRun, Task
 from coursework.checks.services import Services
 from coursework.checks.stack import Stack
@@ -74,7 +75,9 @@ def run_of(engine, tmp_path_factory):
                 module = dataclasses.replace(MODULE, slug=f"94-stack-{next(numbers)}")
                 told = {name: text.encode() for name, text in files.items()}
                 submission = Submission(told, module.slug)
-                task = Task(module, submission, folder, 7, Limits(), nobody, nobody)
+                task = Task(
+                    module, submission, Home("course check", folder), 7, Limits(), nobody, nobody
+                )
                 return CheckRun(task, Services(inner, owner))
 
             yield open_on
@@ -257,7 +260,7 @@ services:
   a:
     image: busybox:1.37
     volumes: ["/:/all", "/socket:/socket"]
-    command: sh -c 'ls /all/tmp/stack; yes "$$(seq 3000 | tr -d "\\\\n")" | head -n 3000; exit 7'
+    command: sh -c 'ls /all/tmp/answer; yes "$$(seq 3000 | tr -d "\\\\n")" | head -n 3000; exit 7'
   b:
     image: busybox:1.37
     command: sleep 60

@@ -62,6 +62,14 @@ def test_a_failure_names_its_reason(built, dockerfile, saw):
     assert failed.value.log
 
 
+def test_a_base_image_of_another_platform_is_named(built):
+    """The image is here, and the exercise names it: only the platform is another one."""
+    with pytest.raises(BuildFailed) as failed:
+        built("FROM --platform=linux/s390x busybox:1.37\n")
+    assert failed.value.saw.startswith("busybox:1.37 is here for linux/")
+    assert failed.value.hint == "leave --platform out of FROM"
+
+
 def test_a_folder_without_a_dockerfile_is_said(engine):
     """Nothing to build: the message says which cell is missing."""
     with pytest.raises(BuildFailed, match="no Dockerfile") as failed:

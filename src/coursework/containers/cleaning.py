@@ -1,5 +1,6 @@
 """One cleaner for all that ended runs have left in an engine."""
 
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,9 +68,32 @@ def _containers(client: DockerClient, labels: list[str]) -> list[Any]:
     return _ended(found, "Labels")
 
 
-def remove_ended_containers(client: DockerClient, module: str) -> None:
-    """Remove containers that earlier checks of a module, in this clone, kept for looking."""
-    remove_containers(_containers(client, label_filters(module)))
+def _name(container: Any) -> str:
+    """Return the name of a container of a sparse list."""
+    return str((container.attrs.get("Names") or [""])[0]).lstrip("/")
+
+
+def remove_ended_containers(
+    client: DockerClient, module: str, kept: Callable[[], Collection[str]]
+) -> None:
+    """Remove containers that ended runs of a module, in this clone, left behind.
+
+    Args:
+        client: of the engine.
+        module: whose runs.
+        kept: gives the names of those that a learner may still look at.
+    """
+    found = _containers(client, label_filters(module))
+    # Asked after it was seen which runs have ended: each notes what it keeps before it ends.
+    names = kept()
+    remove_containers([container for container in found if _name(container) not in names])
+
+
+def remove_named(client: DockerClient, names: Collection[str]) -> None:
+    """Remove containers of runs by name, while others work; one that is gone is fine."""
+    if names:
+        found = client.containers.list(all=True, sparse=True, filters={"label": LABEL_RUN})
+        remove_containers([c for c in found if _name(c) in names], wait=False)
 
 
 def clean(client: DockerClient, module: str | None = None, *, everywhere: bool = False) -> Cleaned:
@@ -86,13 +110,25 @@ def clean(client: DockerClient, module: str | None = None, *, everywhere: bool =
 
 
 def remove_ended(
-    client: DockerClient, module: str | None = None, *, everywhere: bool = False
+    client: DockerClient,
+    module: str | None = None,
+    *,
+    everywhere: bool = False,
+    but: Collection[str] = (),
 ) -> Cleaned:
-    """Remove what ended runs left, but for images: a run that is alive may just have built one."""
+    """Remove what ended runs left, but for images: a run that is alive may just have built one.
+
+    Args:
+        client: of the engine.
+        module: only what this module's runs made; of all modules by default.
+        everywhere: also what other clones of the course have left.
+        but: names of containers and networks that stay.
+    """
     labels = label_filters(module, everywhere=everywhere)
-    containers = _containers(client, labels)
+    containers = [c for c in _containers(client, labels) if _name(c) not in but]
     remove_containers(containers)
     networks = _ended(client.networks.list(filters={"label": labels}), "Labels")
+    networks = [network for network in networks if network.name not in but]
     volumes = _ended(client.volumes.list(filters={"label": labels}), "Labels")
     for item in [*networks, *volumes]:
         item.remove()

@@ -120,6 +120,16 @@ class Container:
         heard = (address.endswith(f":{self._port}") for address in self.listening_addresses())
         return self._sees_process and not any(heard)
 
+    def listens_elsewhere(self) -> bool:
+        """Tell whether it listens, but not where its port is asked; False where nobody can look."""
+        found = self.listening_addresses()
+        asked = {
+            f"0.0.0.0:{self._port}",
+            f":::{self._port}",
+            f"{self.network_address}:{self._port}",
+        }
+        return bool(found) and asked.isdisjoint(found)
+
     def processor_seconds(self) -> float | None:
         """Return the processor time that it has had; in a sandbox, that the whole sandbox has had.
 

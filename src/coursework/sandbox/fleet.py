@@ -51,6 +51,7 @@ class Fleet:
         self._left = wanted
         self._lock = threading.Lock()
         self._made: set[Sandbox] = set()
+        self.kept: set[str] = set()
         self._ready: queue.SimpleQueue[tuple[Sandbox, Engine] | BaseException] = queue.SimpleQueue()
         self._starts = ThreadPoolExecutor(ahead, thread_name_prefix="sandbox")
         self._ends = ThreadPoolExecutor(2, thread_name_prefix="sandbox-end")
@@ -94,6 +95,11 @@ class Fleet:
         """Remove a sandbox while others work."""
         self._made.discard(sandbox)
         self._ends.submit(sandbox.remove)
+
+    def keep(self, sandbox: Sandbox) -> None:
+        """Leave a sandbox running after the end; the next fleet of its module removes it."""
+        self._made.discard(sandbox)
+        self.kept.add(sandbox.name)
 
     def close(self) -> None:
         """Remove all that is left."""

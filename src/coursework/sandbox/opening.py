@@ -44,19 +44,21 @@ def open_fleet(
     require_sandboxes(outer)
     ensure_images(outer, [IMAGE], tell)
     remove_ended(outer.client, module.slug)
-    remove_ended_sockets()
+    remove_ended_sockets(outer)
+    kept: set[str] = set()
     try:
         with open_run(module.slug) as run, _open_proxy(outer, run) as proxy:
             template = prepare_template(outer, run, module, answers, proxy, tell)
             with Fleet(
                 outer, run, template, proxy, ahead=ahead, wanted=wanted, limits=limits
             ) as fleet:
+                kept = fleet.kept
                 yield fleet
     finally:
         # What an engine under load did not remove when it was asked; one that is gone is asked
         # by the next run.
         with suppress(OSError):
-            remove_ended(outer.client, module.slug)
+            remove_ended(outer.client, module.slug, but=kept)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from docker.types import LogConfig
 
 from coursework.containers.runs import Run
 from coursework.engine import Engine, address
-from coursework.sandbox.place import IMAGE, socket_folders, system_calls
+from coursework.sandbox.place import IMAGE, name_of, socket_folders, system_calls
 from coursework.sandbox.proxy import Proxy
 from coursework.trouble import CourseError
 
@@ -75,7 +75,7 @@ class Sandbox:
     ) -> None:
         self._proxy = proxy
         self._outer_host = outer.docker_host
-        self._name = f"course-sandbox-{run.run_id}-{number}"
+        self._name = name_of(run.run_id, number)
         self._folder = socket_folders() / f"{run.run_id}-{number}"
         self._peer: int | None = None
         self._container: Any = None

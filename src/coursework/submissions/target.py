@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
+from coursework.checks.home import Home, work_of
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module, load_catalogue
 from coursework.modules.exercise_notebook import NOTEBOOK, find_exercise
@@ -44,6 +46,15 @@ class Target:
         starter = module_files(self.layout, self.module.slug).starter
         read = read_notebook if self.is_notebook else read_folder
         return read(self.path, starter)
+
+    def home(self) -> Home:
+        """Say where it is, for the commands of a report."""
+        slug = self.module.slug
+        if self.path == find_exercise(self.layout.work(slug)):
+            return work_of(self.layout, slug)
+        again = f"course check {quote(str(self.path))} --module {slug}"
+        # The cells of a notebook elsewhere need not have been run there.
+        return Home(again, None if self.is_notebook else self.path)
 
     def differences(self, submission: Submission) -> tuple[str, ...]:
         """Say which files on disk differ from the notebook's cells, which are what is graded."""

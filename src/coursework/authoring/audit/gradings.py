@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from coursework.authoring.audit.answers import JUNK_IMAGE, Answer
+from coursework.authoring.audit.tries import Reader, laid_out
+from coursework.checks.home import Home
 from coursework.checks.verdict import Report
 from coursework.engine import Engine, start_engine
-from coursework.grading.engine_choice import engine_for
-from coursework.grading.grade import grade
+from coursework.grading.engine_choice import place_for
+from coursework.grading.grade import Watcher, grade
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
@@ -25,12 +27,27 @@ class Task:
         module: of the catalogue.
         answer: its files.
         seed: of the run's random values.
+        only: names of checks, with those that they need; all by default.
+        types: whether the command of a wrong answer's failure is typed.
     """
 
     layout: Layout
     module: Module
     answer: Answer
     seed: int
+    only: tuple[str, ...] = ()
+    types: bool = False
+
+
+@dataclass(frozen=True)
+class Tried(Report):
+    """A report of a wrong answer, whose command was typed while what it shows was there.
+
+    Args:
+        not_shown: what the command does not show of what was seen; empty where it shows it.
+    """
+
+    not_shown: str = ""
 
 
 Outcome = Report | CourseError
@@ -40,16 +57,25 @@ def grade_task(task: Task) -> Outcome:
     """Grade one answer; trouble of ours is an outcome too."""
     module = replace(task.module, images=(*task.module.images, JUNK_IMAGE))
     try:
-        with engine_for(task.layout, module, _engine(), lambda _: None) as engine:
-            return grade(
+        with (
+            place_for(task.layout, module, _engine(), lambda _: None) as place,
+            laid_out(task.layout, module.slug, task.answer) as folder,
+        ):
+            wanted = task.answer.wrong_check if task.types else ""
+            reader = Reader(wanted, place.engine, _engine(), folder)
+            report = grade(
                 module,
                 task.answer.files,
                 layout=task.layout,
-                engine=engine,
+                engine=place.engine,
+                only=task.only,
                 keep=False,
                 seed=task.seed,
                 alone=task.answer.is_alone,
+                home=Home("course check", folder),
+                watcher=Watcher(on_result=reader.read),
             )
+            return Tried(**vars(report), not_shown=reader.not_shown)
     except CourseError as error:
         return error
     except OSError as error:

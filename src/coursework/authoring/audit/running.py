@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from coursework.authoring.audit.answers import JUNK, JUNK_IMAGE, Answer, answers_of
 from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.gradings import Outcome, Task, grade_task, grade_tasks
+from coursework.authoring.audit.gradings import Outcome, Task, Tried, grade_task, grade_tasks
 from coursework.authoring.audit.judging import judge, of_answer, unstable
 from coursework.authoring.audit.subject import Subject, one_line
 from coursework.checks.verdict import Report
@@ -49,6 +49,10 @@ class Graded:
                 check = finding.what.split(": ")[1].split(" ")[0]
                 found.setdefault((finding.rule, check), finding)
         yield from found.values()
+        if unlike := next(
+            (o.not_shown for o in reports if isinstance(o, Tried) and o.not_shown), ""
+        ):
+            yield of_answer(self.subject, self.answer, "try-does-not-reproduce", unlike)
         for error in (o for o in self.outcomes if isinstance(o, CourseError)):
             yield of_answer(self.subject, self.answer, "grader-error", one_line(error))
         yield from unstable(self.subject, self.answer, reports)
