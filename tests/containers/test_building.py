@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coursework.containers.building import BuildFailed, Limits, build_image, write_context
+from coursework.containers.building import BuildFailed, Limits, build_image
 from coursework.containers.cleaning import clean
 from coursework.engine import Engine
 from coursework.images import ensure_images
@@ -148,10 +148,3 @@ def test_ctrl_c_ends_a_build_at_once(engine, built):
         process.communicate(timeout=20)
     if engine.docker_host.startswith("unix:"):
         assert_gone(mark)
-
-
-def test_scripts_become_executable(tmp_path):
-    """A file that begins with #! can be run in the image; others are plain."""
-    write_context({"a/migrate": b"#!/bin/sh\n", "b.txt": b"x"}, tmp_path)
-    assert os.access(tmp_path / "a" / "migrate", os.X_OK)
-    assert (tmp_path / "b.txt").stat().st_mode & 0o777 == 0o644

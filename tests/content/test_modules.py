@@ -10,8 +10,7 @@ import pytest
 
 from coursework.authoring.audit import Subject, audit_places, audit_structure
 from coursework.authoring.audit.answers import BLANK, SOLUTION
-from coursework.authoring.audit.gradings import Task, grade_task
-from coursework.authoring.audit.running import Graded, chosen_answers
+from coursework.authoring.audit.running import Graded, Task, chosen_answers, grade_task
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from tests.conftest import CLUSTER_NAME

@@ -11,8 +11,7 @@ import pytest
 
 from coursework.authoring.audit import Subject
 from coursework.authoring.audit.answers import WRONG
-from coursework.authoring.audit.gradings import Task, Tried, grade_task
-from coursework.authoring.audit.running import chosen_answers
+from coursework.authoring.audit.running import Task, Tried, chosen_answers, grade_task
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError

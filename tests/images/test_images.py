@@ -9,9 +9,9 @@ import time
 
 import pytest
 
+from coursework.files import one_at_a_time
 from coursework.images import ensure_images, known_images, take_inventory
 from coursework.images.inventory import LABEL
-from coursework.images.lock import one_at_a_time
 from coursework.trouble import CourseError
 from tests.clone import own
 

@@ -20,13 +20,12 @@ from coursework.checks.retype import curl_command
 from coursework.checks.run import CheckRun
 from coursework.checks.wire import Address, Connection
 from coursework.cluster import rootless
-from coursework.cluster.api import ApiError
+from coursework.cluster.api import ApiError, Json, is_true, selector, without_ending
 from coursework.cluster.explain import explain
 from coursework.cluster.images import load_images
 from coursework.cluster.kubeconfig import Access
 from coursework.cluster.namespace import create_namespace, remove_ended_namespaces, remove_namespace
 from coursework.cluster.node import API_PORT, DOOR_PORT, Node
-from coursework.cluster.objects import Json, is_true, selector, without_ending
 from coursework.images import ensure_images
 from coursework.trouble import CourseError
 from coursework.words import shortened

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from coursework.cluster.api import Api, ApiError
-from coursework.cluster.objects import Json, is_true, selector, without_ending
+from coursework.cluster.api import Api, ApiError, Json, is_true, selector, without_ending
 from coursework.words import shortened
 
 _LOG_LINES = "8"
@@ -32,7 +31,7 @@ def explain(api: Api, namespace: str, workload: Json) -> Explanation:
 
     Args:
         api: of somebody who may look.
-        namespace: where it stands.
+        namespace: where it is.
         workload: a Deployment, StatefulSet, ReplicaSet, DaemonSet or Job, as the API gives it.
     """
     pods = without_ending(api.list("pods", namespace=namespace, labels=selector(workload)))

@@ -52,8 +52,8 @@ def command(port: int, no_browser: bool, kubeconfig: Path | None) -> int:
                     _images(engine, images, tell)
                     lab.wait_until_usable()
                 _announce(lab, engine, port, browser=not no_browser and has_display())
-                with buildx.fetching_in_background(engine):
-                    return lab.wait()
+                buildx.bring_in_background()
+                return lab.wait()
         except KeyboardInterrupt:
             click.echo("\nJupyterLab, its kernels and its terminals have ended.")
             return 0

@@ -54,10 +54,9 @@ def _remove(container: Any) -> None:
             raise
 
 
-def _ended(items: list[Any], labels_of: str) -> list[Any]:
+def _ended(items: list[Any]) -> list[Any]:
     def run_of(item: Any) -> str:
-        labels = item.attrs.get(labels_of) or {}
-        return str(labels.get(LABEL_RUN, ""))
+        return str((item.attrs.get("Labels") or {}).get(LABEL_RUN, ""))
 
     alive = {run: is_alive(run) for run in {run_of(i) for i in items}}
     return [i for i in items if not alive[run_of(i)]]
@@ -65,7 +64,7 @@ def _ended(items: list[Any], labels_of: str) -> list[Any]:
 
 def _containers(client: DockerClient, labels: list[str]) -> list[Any]:
     found = client.containers.list(all=True, sparse=True, filters={"label": labels})
-    return _ended(found, "Labels")
+    return _ended(found)
 
 
 def _name(container: Any) -> str:
@@ -127,9 +126,9 @@ def remove_ended(
     labels = label_filters(module, everywhere=everywhere)
     containers = [c for c in _containers(client, labels) if _name(c) not in but]
     remove_containers(containers)
-    networks = _ended(client.networks.list(filters={"label": labels}), "Labels")
+    networks = _ended(client.networks.list(filters={"label": labels}))
     networks = [network for network in networks if network.name not in but]
-    volumes = _ended(client.volumes.list(filters={"label": labels}), "Labels")
+    volumes = _ended(client.volumes.list(filters={"label": labels}))
     for item in [*networks, *volumes]:
         item.remove()
     return Cleaned(len(containers), len(networks), len(volumes))

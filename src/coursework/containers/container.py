@@ -49,6 +49,18 @@ class Settings:
     entrypoint: Sequence[str] = ()
 
 
+def address_of(container: Any) -> str:
+    """Return a container's address among those of its engine; empty where it has none."""
+    networks = container.attrs["NetworkSettings"]["Networks"].values()
+    return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
+
+
+def published_port(container: Any, inside: int) -> int | None:
+    """Return the port that leads to one inside a container; None where none does."""
+    bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{inside}/tcp")
+    return int(bindings[0]["HostPort"]) if bindings else None
+
+
 class Container:
     """One container of a run."""
 
@@ -140,8 +152,7 @@ class Container:
     @property
     def network_address(self) -> str:
         """Its address among the engine's containers; empty where it has none."""
-        networks = self._container.attrs["NetworkSettings"]["Networks"].values()
-        return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
+        return address_of(self._container)
 
     def inside_address(self) -> tuple[str, int] | None:
         """Return its own address on the engine's network, where this machine can reach that."""
@@ -153,8 +164,8 @@ class Container:
 
     def published_address(self) -> tuple[str, int] | None:
         """Return the address on this machine that leads to it; None while there is none."""
-        bindings = self._container.attrs["NetworkSettings"]["Ports"].get(f"{self._port}/tcp")
-        return (self._engine.reached_at, int(bindings[0]["HostPort"])) if bindings else None
+        port = published_port(self._container, self._port or 0)
+        return (self._engine.reached_at, port) if port else None
 
     def exit_code(self) -> int | None:
         """Return the exit code; None while it runs."""

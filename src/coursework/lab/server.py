@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from coursework.notebook import SAVES_WHAT_RUNS
@@ -136,12 +135,7 @@ class Lab:
         finally:
             connection.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End it: it ends its kernels and terminals itself; what does not end is killed."""
         self._server.terminate()
         try:

@@ -5,7 +5,6 @@ import importlib.util
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from coursework.engine.private import private_engine
 from coursework.lab.server import FIRST_PORT
 from coursework.layout import Layout, find_layout
 from coursework.modules.catalogue import load_catalogue
+from coursework.programs import run
 from coursework.trouble import CourseError
 
 NEEDED_DISK_GB = 5
@@ -87,14 +87,7 @@ def _commands(engine: Engine) -> Iterator[Part]:
         ("docker compose", ["compose", "version"], "missing", "rm -r .venv && make lab"),
         ("docker buildx", ["buildx", "version"], "warning", "course lab fetches it by itself"),
     ):
-        done = subprocess.run(
-            ["docker", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_ASKED_WITHIN_S,
-            check=False,
-        )
+        done = run(["docker", *arguments], env=environment, timeout=_ASKED_WITHIN_S)
         said = (done.stdout or done.stderr).strip().splitlines() or ["no answer"]
         if done.returncode:
             yield Part(name, state, said[0], fix)
@@ -117,7 +110,7 @@ def _images(engine: Engine, layout: Layout) -> Iterator[Part]:
 
 def _disk(engine: Engine | None) -> Part:
     root = Path(engine.client.info()["DockerRootDir"]) if engine else private_engine().data
-    # Docker Desktop's data root stands in a machine of its own: there this folder is the nearest.
+    # Docker Desktop keeps its data root in a virtual machine: there this folder is the nearest.
     existing = next((p for p in (root, *root.parents) if p.is_dir()), Path.cwd())
     free = shutil.disk_usage(existing).free / _GB
     seen = f"{free:.0f} GB free at {existing}"

@@ -3,8 +3,7 @@
 import pytest
 
 from coursework.authoring.audit.answers import Answer
-from coursework.authoring.audit.gradings import Task, Tried, grade_task
-from coursework.authoring.audit.running import Graded
+from coursework.authoring.audit.running import Graded, Task, Tried, grade_task
 from coursework.authoring.audit.subject import Subject
 from coursework.authoring.audit.tries import Typed, not_shown
 from coursework.containers.cleaning import clean

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 from coursework.authoring.audit.answers import Answer
 from coursework.checks.verdict import CheckResult
-from coursework.containers.building import write_context
 from coursework.engine import Engine
+from coursework.files import lay_files
 from coursework.layout import Layout
 from coursework.modules.module_files import module_files
 from coursework.sandbox.inside import entering
@@ -87,9 +87,8 @@ def laid_out(layout: Layout, slug: str, answer: Answer) -> Iterator[Path]:
     with TemporaryDirectory(prefix="course-answer-") as place:
         folder = Path(place)
         files = answer.files
-        write_context(
-            files if answer.is_alone else module_files(layout, slug).around(files), folder
-        )
+        alone = answer.is_alone
+        lay_files(folder, files if alone else module_files(layout, slug).around(files))
         yield folder
 
 

@@ -1,4 +1,4 @@
-"""course grade after a stop: the same command again, or --resume for the last one."""
+"""course grade after a stop: the same command again."""
 
 import json
 
@@ -33,20 +33,21 @@ def typed(engine, tmp_path, monkeypatch):
 
 
 @pytest.mark.engine
-def test_the_same_command_again_and_resume_carry_on(typed, tmp_path):
+def test_the_same_command_again_carries_on(typed, tmp_path):
     spring, out = tmp_path / "spring", tmp_path / "out"
     words = ("--module", SLUG, "--out", out, "--gradebook", f"sqlite:///{tmp_path / 'g.db'}")
     assert typed(spring, *words) == ["ada"]
     (result,) = out.glob("results/*/ada.json")
-    for again in ((spring, *words), ("--resume",), (spring, "--resume")):
-        result.unlink()
-        assert typed(*again) == ["ada"]
-        assert result.is_file()
-    # A source that cannot be graded is not remembered.
+    result.unlink()
+    assert typed(spring, *words) == ["ada"]
+    assert result.is_file()
     with pytest.raises(CourseError, match="holds no submission"):
         typed(tmp_path / "nowhere", "--module", SLUG)
-    assert typed("--resume") == ["ada"]
+
+
+@pytest.mark.engine
+def test_places_are_the_classroom_s_where_none_were_said(typed, tmp_path):
     assert typed(tmp_path / "autumn", "--module", SLUG) == ["bob"]
-    assert (tmp_path / "clone" / "classroom" / "grades" / "results" / SLUG / "bob.json").is_file()
-    with pytest.raises(CourseError, match="graded something else"):
-        typed(spring, "--resume")
+    room = tmp_path / "clone" / "classroom"
+    assert (room / "grades" / "results" / SLUG / "bob.json").is_file()
+    assert (room / "gradebook.db").is_file()

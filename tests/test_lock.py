@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from coursework.images.lock import one_at_a_time
+from coursework.files import one_at_a_time
 
 
 def test_a_second_one_waits_and_says_so(tmp_path, monkeypatch):
