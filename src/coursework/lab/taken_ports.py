@@ -3,7 +3,10 @@
 import errno
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
+
+from coursework.trouble import CourseError
 
 _PUBLISHED = re.compile(r"(?:--publish|-p)[ =]?(?:[\d.]+:|\[[\d:a-f]*\]:)?(\d{1,5}):\d+")
 _NUMBER = re.compile(r"(?<![\w.])(\d{2,5})(?![\w.])")
@@ -17,11 +20,17 @@ def tell_taken_ports(result: Any) -> None:
         result: of the cell, as IPython hands it to what is called after each.
     """
     cell = str(result.info.raw_cell or "")
-    for port in sorted(_wanted(cell, result.error_in_exec)):
-        from coursework.engine import find_engine  # noqa: PLC0415 - only after a failure
-        from coursework.engine.ports import holder_of  # noqa: PLC0415 - as above
+    ports = sorted(_wanted(cell, result.error_in_exec))
+    if not ports:
+        return
+    from coursework.engine import find_engine  # noqa: PLC0415 - only after a failure
+    from coursework.engine.ports import holder_of  # noqa: PLC0415 - as above
 
-        holder = holder_of(port, find_engine())
+    engine = None
+    with suppress(CourseError):
+        engine = find_engine()
+    for port in ports:
+        holder = holder_of(port, engine)
         # A container that this very cell has started is not in its way.
         if holder and not (holder.name and holder.name in cell):
             print(holder.told)  # noqa: T201 - below the cell
