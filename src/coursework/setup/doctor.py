@@ -22,7 +22,7 @@ from coursework.trouble import CourseError
 
 NEEDED_DISK_GB = 5
 NEEDED_MEMORY_GB = 4
-LESSONS_PORT = 3000
+LESSONS_PORTS = (3000, 8080)
 _GB = 10**9
 _ASKED_WITHIN_S = 30
 
@@ -58,7 +58,8 @@ def examine(layout: Layout) -> Iterator[Part]:
         yield from _images(engine, layout)
     yield _disk(engine)
     yield _memory()
-    yield _port(LESSONS_PORT, "lessons use it; checks pick free ones", engine)
+    for port in LESSONS_PORTS:
+        yield _port(port, "lessons use it; checks pick free ones", engine)
     yield _port(FIRST_PORT, "JupyterLab takes the next free one", engine)
     yield _nbgrader()
     yield _curl()
