@@ -21,9 +21,18 @@ def write_kubeconfig(node: Node) -> Path:
         CourseError: the cluster does not run.
     """
     target = command_line.kubeconfig()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    command_line.write_secret(target, node.access().written())
+    write_whole(target, node.access().written().encode(), mode=0o600)
     return target
+
+
+def bring(engine: Engine, node: Node) -> Path | None:
+    """Bring what a terminal needs to type kubectl commands at a cluster; see `provide`.
+
+    Raises:
+        CourseError: the cluster does not run.
+    """
+    write_kubeconfig(node)
+    return provide(engine, node)
 
 
 def provide(engine: Engine, node: Node) -> Path | None:

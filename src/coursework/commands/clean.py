@@ -2,8 +2,13 @@
 
 import click
 
+from coursework.cluster import Node
+from coursework.cluster.namespace import remove_ended_namespaces
+from coursework.containers.cleaning import clean
+from coursework.engine import find_engine
 from coursework.layout import find_layout
 from coursework.modules.catalogue import load_catalogue
+from coursework.sandbox.place import remove_ended_sockets
 from coursework.trouble import CourseError
 
 
@@ -22,11 +27,6 @@ def command(module: str | None, everywhere: bool, yes: bool) -> None:
       course clean 02-first-server
       course clean --all
     """
-    from coursework.cluster import Node  # noqa: PLC0415 - keeps --help quick
-    from coursework.cluster.namespace import remove_ended_namespaces  # noqa: PLC0415 - as above
-    from coursework.containers.cleaning import clean  # noqa: PLC0415 - as above
-    from coursework.engine import find_engine  # noqa: PLC0415 - as above
-
     engine = find_engine()
     if engine is None:
         raise CourseError(
@@ -36,6 +36,7 @@ def command(module: str | None, everywhere: bool, yes: bool) -> None:
         click.confirm("Remove what checks of every clone on this machine have left?", abort=True)
     slug = load_catalogue(find_layout()).find(module).slug if module else None
     click.echo(f"Removed {clean(engine.client, slug, everywhere=everywhere)}.")
+    remove_ended_sockets(engine)
     for node in (Node(engine), Node(engine, rootless=True)):
         if node.state != "running":
             continue
