@@ -131,6 +131,18 @@ def test_a_server_that_ended_is_told_with_its_exit_code(image):
     assert "exit code 4" in typed(failed.value.command)
 
 
+def test_silent_connections_are_opened_again(image):
+    """A request that many of them hold up would be answered alone."""
+    server = image(health="").start()
+    lines = [server.connect() for _ in range(10)]
+    beside = server.get("/").command
+    assert beside.startswith("(for n in $(seq 10); do sleep 9 | curl -s telnet://localhost:")
+    assert "hello" in typed(beside)
+    for line in lines:
+        line.close()
+    assert server.get("/").command == f"curl -i http://localhost:{server.port}/"
+
+
 def test_a_server_that_does_not_stop_is_shown_to_run_on(image):
     """The command asks again, and lists it."""
     server = image("trap '' TERM; httpd -f -p 3000 -h /tmp/www", health="").start()
