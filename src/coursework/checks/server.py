@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -57,7 +58,7 @@ class Server(Client):
         self._ready_within_s = ready_within_s
         self._trouble: StartFailure | None = None
         self._address: Address | None = None
-        self._connections: WeakSet[Connection] = WeakSet()
+        self._lock = Lock()
         self._start()
 
     @property
@@ -89,7 +90,8 @@ class Server(Client):
         except Failure as failure:
             self._explain(failure)
             raise
-        self._connections.add(connection)
+        with self._lock:
+            self._connections.add(connection)
         return connection
 
     def wait_for_log(self, text: str, *, within_s: float = 5.0) -> None:
@@ -240,11 +242,13 @@ class Server(Client):
             self._start()
 
     def _start(self) -> None:
+        self._connections: WeakSet[Connection] = WeakSet()
         self._startup = Startup(self._run.services, self._settings, self._ready_within_s)
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         command = curl_command(method, path, headers, body, self.port)
-        silent = sum(connection.is_open for connection in set(self._connections))
+        with self._lock:
+            silent = sum(connection.is_open for connection in self._connections)
         if silent >= _CROWD:
             command = beside_command(silent, self.port, command)
         self._run.evidence.note_use(self, command)
