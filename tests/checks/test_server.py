@@ -136,7 +136,7 @@ def test_silent_connections_are_opened_again(image):
     server = image(health="").start()
     lines = [server.connect() for _ in range(10)]
     beside = server.get("/").command
-    assert beside.startswith("(for n in $(seq 10); do sleep 9 | curl -s telnet://localhost:")
+    assert beside.startswith("(for n in $(seq 10); do sleep 9 | curl -s -m 9 telnet://localhost:")
     assert "hello" in typed(beside)
     for line in lines:
         line.close()

@@ -70,7 +70,7 @@ def beside_command(silent: int, port: int, command: str) -> str:
         port: the published port on this machine.
         command: of `curl_command`.
     """
-    opened = f"sleep 9 | curl -s telnet://localhost:{port} > /dev/null"
+    opened = f"sleep 9 | curl -s -m 9 telnet://localhost:{port} > /dev/null"
     asked = command.replace("curl ", "curl -m 5 ", 1)
     return f"(for n in $(seq {silent}); do {opened} & done; sleep 1; {asked})"
 
