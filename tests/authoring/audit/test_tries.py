@@ -63,7 +63,7 @@ def test_what_was_not_seen_is_told(saw, output, what):
 @pytest.fixture(scope="module")
 def graded(engine, tmp_path_factory):
     """Return a function that grades a wrong answer to a tiny module, as the audit does."""
-    ensure_images(engine, ["python:3.13-slim"])
+    ensure_images(engine, ["python:3.13-slim", "busybox:1.37"])
     layout: Layout = tiny_clone(tmp_path_factory.mktemp("tries") / "clone", SLUG)
     module = load_catalogue(layout).find(SLUG)
 
