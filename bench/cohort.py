@@ -42,7 +42,8 @@ from coursework.authoring.audit.subject import Subject
 from coursework.checks.deadline import ProcessorTime, processor_time
 from coursework.cohort.class_report import write_pages
 from coursework.cohort.gradebook import write_gradebook
-from coursework.cohort.grading import Cohort, Progress, grade_cohort
+from coursework.cohort.grading import Progress, grade_cohort
+from coursework.cohort.judge import Judge
 from coursework.cohort.results import Result, Results
 from coursework.cohort.source import HandedIn
 from coursework.engine import Engine, start_engine
@@ -201,15 +202,16 @@ def ours(
         say(f"{mark} {result.learner}: {result.report.points}, {seconds:.1f} s {why}")
 
     start = time.monotonic()
-    cohort = Cohort(find_layout(), module, engine, Results(out / "results" / MODULE))
+    judge, results = Judge(find_layout(), module, engine), Results(out / "results" / MODULE)
     grade_cohort(
-        cohort,
+        judge,
+        results,
         [turn_of(s) for s in handed_in],
         watched(engine, module, jobs, len(handed_in), seen),
         jobs=jobs,
         progress=Progress(on_result),
     )
-    found = cohort.results.all()
+    found = results.all()
     write_pages(out, MODULE, found)
     write_gradebook(f"sqlite:///{out / 'gradebook.db'}", found)
     return time.monotonic() - start, seen

@@ -21,9 +21,9 @@ import requests
 
 from coursework.authoring.source import read_cells, reference_files
 from coursework.checks.verdict import Report
-from coursework.containers.building import write_context
 from coursework.containers.runs import LABEL_RUN
 from coursework.engine import Engine, start_engine
+from coursework.files import lay_files
 from coursework.grading.grade import grade
 from coursework.images import ensure_images
 from coursework.layout import Layout, find_layout
@@ -43,7 +43,7 @@ def folder_of(layout: Layout, files: dict[str, bytes], folder: Path) -> None:
     """Lay the answer with its starter files, as a learner has it."""
     starter = layout.starter(MODULE)
     laid = {p.name: p.read_bytes() for p in starter.iterdir() if p.is_file()}
-    write_context({**laid, **files}, folder)
+    lay_files(folder, {**laid, **files})
 
 
 def floor(engine: Engine, layout: Layout, files: dict[str, bytes]) -> dict[str, float]:

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from coursework.authoring.derive import derive_exercise
-from coursework.cohort.grading import Cohort, Progress, grade_cohort, left_to_grade
+from coursework.cohort.grading import Progress, grade_cohort, left_to_grade
+from coursework.cohort.judge import Judge
 from coursework.cohort.results import Results
 from coursework.cohort.source import find_submissions
 from coursework.containers.building import Limits
@@ -46,19 +47,21 @@ class Class:
 
     def grade(self, source, out, *, force=False, jobs=2, within_s=90.0, progress=None):
         """Grade what has no result yet; give all results by learner, and who was graded."""
-        cohort = Cohort(
-            self.layout, self.module, self.engine, Results(out), within_s, Limits(seconds=20)
+        judge = Judge(
+            self.layout, self.module, self.engine, within_s=within_s, limits=Limits(seconds=20)
         )
+        results = Results(out)
         submissions = find_submissions(source, self.module.slug).submissions
-        left = left_to_grade(cohort, submissions, force=force)
+        left = left_to_grade(judge, results, submissions, force=force)
         if left:
             answers = warming_answers(self.layout, self.module)
             fleet = open_fleet(
                 self.engine, self.module, answers, lambda _: None,
                 ahead=min(jobs, len(left)), wanted=len(left), limits=SMALL,
             )  # fmt: skip
-            grade_cohort(cohort, left, fleet, jobs=jobs, progress=progress or Progress())
-        return {r.learner: r for r in cohort.results.all()}, [s.learner for s in left]
+            told = progress or Progress()
+            grade_cohort(judge, results, left, fleet, jobs=jobs, progress=told)
+        return {r.learner: r for r in results.all()}, [s.learner for s in left]
 
 
 def code_cell(source) -> dict[str, Any]:

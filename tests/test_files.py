@@ -2,11 +2,12 @@
 
 import multiprocessing
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from coursework.files import files_digest, folder_files, locked, write_whole
+from coursework.files import files_digest, folder_files, lay_files, locked, write_whole
 from coursework.trouble import CourseError
 
 
@@ -64,3 +65,16 @@ def test_a_lock_makes_another_process_wait(tmp_path: Path) -> None:
 def _take(path: Path, waits: object, done: object) -> None:
     with locked(path, waits.set):  # type: ignore[attr-defined]
         done.set()  # type: ignore[attr-defined]
+
+
+def test_scripts_become_executable(tmp_path: Path) -> None:
+    """A file that begins with #! can be run in the image; others are plain."""
+    lay_files(tmp_path, {"a/migrate": b"#!/bin/sh\n", "b.txt": b"x"})
+    assert os.access(tmp_path / "a" / "migrate", os.X_OK)
+    assert (tmp_path / "b.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_program_can_be_run_where_it_is_laid(tmp_path: Path) -> None:
+    """Its first line names the interpreter; no mode is kept anywhere."""
+    lay_files(tmp_path, {"bin/hello": b"#!/bin/sh\necho hello\n"})
+    assert subprocess.check_output([tmp_path / "bin/hello"]) == b"hello\n"

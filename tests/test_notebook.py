@@ -74,6 +74,65 @@ def test_what_was_run_but_not_saved_is_checked_with_a_warning(folder):
     assert "server.py on disk differs from its cell in the saved notebook" in shown
 
 
+def saving(*sources):
+    """Return a cell's text that saves the notebook with these cells, as an editor does."""
+    content = new_notebook(cells=[new_code_cell(source) for source in sources])
+    content.metadata["coursework"] = {"module": SLUG}
+    text = nbformat.writes(content)
+    return f"with open('exercise.ipynb', 'w') as file:\n    _ = file.write({text!r})"
+
+
+def test_run_and_not_saved_is_said(folder):
+    """It names what to press."""
+    old = WRITE.replace('b"hello"', 'b"old"')
+    shown = run(folder, WRITE, 'check("greets")', saved=[old])[-1]
+    assert "you ran the cell and did not save" in shown
+    assert "Ctrl-S" in shown
+
+
+def test_changed_and_saved_and_not_run_is_said(folder):
+    """The older text is what was checked; the message says to run the cell."""
+    new = WRITE.replace('b"hello"', 'b"new"')
+    shown = run(folder, WRITE, saving(new), 'check("greets")')[-1]
+    assert "✓ greets" in shown
+    assert "the cell was changed after you ran it" in shown
+    assert "Ctrl-S" not in shown
+
+
+def test_a_file_that_was_changed_outside_of_its_cell_is_said(folder):
+    """Whether the notebook was saved afterwards or not."""
+    edit = "with open('server.py', 'a') as file:\n    _ = file.write('# by hand\\n')"
+    for cells in ((WRITE, edit), (WRITE, edit, saving(WRITE))):
+        shown = run(folder, *cells, 'check("greets")')[-1]
+        assert "something else than the cell wrote the file" in shown
+
+
+def test_a_cell_that_was_deleted_is_said(folder):
+    """Its file is still on the disk, and nobody hands it in."""
+    notes = "%%writefile notes.txt\nold"
+    shown = run(folder, WRITE, notes, saving(WRITE), 'check("greets")')[-1]
+    assert "notes.txt on disk" in shown
+    assert "no saved cell writes it any more" in shown
+
+
+def test_after_a_restart_check_is_known_and_says_what_it_checked(folder):
+    """No cell ran in this kernel, not even the import."""
+    run(folder, WRITE)
+    shown = run(folder, 'check("greets")', saved=[WRITE])[-1]
+    assert "✓ greets" in shown
+    assert "⚠" not in shown
+    changed = WRITE.replace('b"hello"', 'b"new"')
+    shown = run(folder, 'check("greets")', saved=[changed])[-1]
+    assert "the cell did not run in this kernel" in shown
+
+
+def test_a_renamed_notebook_is_found_by_what_it_says_it_is(folder):
+    """Renamed while the kernel runs, or before it began."""
+    rename = "import pathlib; _ = pathlib.Path('exercise.ipynb').rename('my box office.ipynb')"
+    shown = run(folder, WRITE, rename, 'check("greets")')[-1]
+    assert "✓ greets" in shown
+
+
 def test_all_unsaved_files_are_named_in_one_line(folder):
     """Two files that the saved notebook lacks make one warning."""
     other = "%%writefile notes.txt\nsecond thoughts"

@@ -1,8 +1,10 @@
 """The `course` command: each subcommand is a file in coursework.commands, loaded when typed."""
 
+import ast
 import importlib
 import pkgutil
 import sys
+from pathlib import Path
 
 import click
 
@@ -25,6 +27,16 @@ class _CommandsByFile(click.Group):
             return None
         command: click.Command = importlib.import_module(f"coursework.commands.{cmd_name}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List each command by what its file says of itself, without loading it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _words(name)) for name in self.list_commands(ctx)])
+
+
+def _words(name: str) -> str:
+    file = Path(commands.__file__).with_name(f"{name}.py")
+    return (ast.get_docstring(ast.parse(file.read_bytes())) or "").partition(": ")[2]
 
 
 @click.group(cls=_CommandsByFile, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,9 +6,11 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
+from coursework.layout import user_cache
 from coursework.trouble import CourseError
 
 # What tools leave behind.
@@ -38,6 +40,35 @@ def folder_files(folder: Path) -> dict[str, bytes]:
     return files
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds; empty where there is none, or something else."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@contextmanager
+def part_of(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """Yield an empty file beside a file; at the end it takes that one's place, or is removed.
+
+    Args:
+        path: of the file, whose folder is there.
+        mode: who may read it, from the first moment on.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        os.fchmod(descriptor, mode)
+        os.close(descriptor)
+        yield part
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def write_whole(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = False) -> None:
     """Write a file so that nobody ever sees half of it.
 
@@ -48,25 +79,43 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = F
         durable: it is on the disk afterwards, also after a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(descriptor)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with part_of(path, mode) as part, part.open("wb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def lay_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files below a folder; a program that names its interpreter becomes executable."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.chmod(0o755 if data.startswith(b"#!") else 0o644)
 
 
 def files_digest(files: Mapping[str, bytes]) -> str:
     """Return one number, in hexadecimal digits, for files by name."""
     content = sorted((name, hashlib.sha256(data).hexdigest()) for name, data in files.items())
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def is_held(path: Path, *, alone: bool = True) -> bool:
+    """Tell whether a process holds a lock; where there is no such file, none does.
+
+    Args:
+        path: of the lock file.
+        alone: also one that several hold together.
+    """
+    try:
+        with path.open() as lock:
+            fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 @contextmanager
@@ -85,3 +134,17 @@ def locked(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[N
             on_wait()
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def one_at_a_time(
+    tell: Callable[[str], None], what: str = "images", does: str = "prepares images"
+) -> AbstractContextManager[None]:
+    """Let one process make, save or load images; another waits and then finds them.
+
+    Args:
+        tell: is told that somebody else is waited for.
+        what: is made instead of images; a name of its own.
+        does: what another process is said to do.
+    """
+    waiting = f"another course command {does}: waiting for it"
+    return locked(user_cache() / f"{what}.lock", lambda: tell(waiting))

@@ -1,4 +1,4 @@
-"""Where things stand in a clone of the course."""
+"""Where things are in a clone of the course."""
 
 import os
 from dataclasses import dataclass

@@ -2,16 +2,27 @@
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from coursework.submissions.files import SubmissionError
-from coursework.submissions.notebook import written_files
 from coursework.trouble import CourseError
 
+if TYPE_CHECKING:
+    from coursework.layout import Layout
+    from coursework.submissions.files import Submission
+    from coursework.submissions.on_disk import OnDisk
+    from coursework.submissions.target import Target
+
+# The lab sets it: its page saves a notebook whenever one of its cells is run.
+SAVES_WHAT_RUNS = "COURSE_SAVES_WHAT_RUNS"
+_SAVED_WITHIN_S = 2.0
+# It begins to save before the kernel begins to run.
+_SAVED_BEFORE_NS = 500_000_000
+_WRITTEN_WITHIN_S = 1.0
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -61,12 +72,11 @@ def hint(name: str) -> None:
     from coursework.layout import find_layout  # noqa: PLC0415 - loaded when first asked
     from coursework.report.hints import hints_of  # noqa: PLC0415 - as above
     from coursework.report.notebook import hints_html, trouble_html  # noqa: PLC0415 - as above
-    from coursework.submissions.target import find_target  # noqa: PLC0415 - as above
 
     try:
         layout = find_layout()
-        slug = find_target(layout, str(_this_notebook())).module.slug
-        html = hints_html(hints_of(layout, slug, name))
+        target, _ = _answer(layout)
+        html = hints_html(hints_of(layout, target.module.slug, name))
     except CourseError as error:
         html = trouble_html(error)
     display(HTML(html))  # type: ignore[no-untyped-call]
@@ -102,49 +112,109 @@ def review() -> None:
 
 
 def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
-    from coursework.engine import start_engine  # noqa: PLC0415 - loaded at the first check
-    from coursework.grading.engine_choice import engine_for  # noqa: PLC0415
-    from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
+    from coursework.grading.yours import grade_yours  # noqa: PLC0415 - loaded at the first check
     from coursework.layout import find_layout  # noqa: PLC0415
+    from coursework.modules.module_files import module_files  # noqa: PLC0415
     from coursework.modules.progress import record_report  # noqa: PLC0415
-    from coursework.submissions.target import find_target  # noqa: PLC0415
+    from coursework.submissions.on_disk import read_beside, written_by_cells  # noqa: PLC0415
 
+    began = time.time_ns()
     if name is not None and not _NAME.fullmatch(name):
         raise CourseError(
             f"{name!r} is no name of a check.", fix='check("quick_start"), or check()'
         )
     layout = find_layout()
-    notebook = _this_notebook()
-    target = find_target(layout, str(notebook))
-    saved = target.read()
-    files, unsaved = _files_on_disk(notebook.parent, saved.files, _cells_that_ran())
-    with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
-        report = grade(
-            target.module,
-            files,
-            layout=layout,
-            engine=engine,
-            only=(name,) if name else (),
-            watcher=Watcher(on_step),
-        )
+    target, before = _answer(layout)
+    starter = module_files(layout, target.module.slug).starter
+    ran = written_by_cells(_cells_that_ran(), starter)
+    folder = target.path.parent
+    beside = read_beside(folder, [*before.files, *ran])
+    # The notebook's cells have written its files beside it.
+    home = replace(target.home(), folder=folder)
+    chosen = (name,) if name else ()
+    report = grade_yours(layout, target.module, beside.files, home, tell=on_step, only=chosen)
+    # Not earlier: the lab saves the notebook while the check runs.
+    _wait_until_saved(target.path, began)
+    _, saved = _answer(layout)
+    saved_at = target.path.stat().st_mtime_ns
     next_step = "" if name else record_report(layout, report)
-    return replace(report, warnings=(*report.warnings, *saved.warnings, *unsaved)), next_step
+    told = (*report.warnings, *saved.warnings, *_told(saved.files, saved_at, beside, ran))
+    return replace(report, warnings=told), next_step
+
+
+def _answer(layout: "Layout") -> tuple["Target", "Submission"]:
+    """Return the answer that this kernel belongs to, and what its saved notebook says."""
+    from coursework.submissions.target import find_target  # noqa: PLC0415 - as above
+
+    until = time.monotonic() + _WRITTEN_WITHIN_S
+    while True:
+        try:
+            target = find_target(layout, str(_this_notebook()))
+            return target, target.read()
+        except CourseError:
+            # Jupyter empties the file before it writes it: this cell's own save may be under way.
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
+def _wait_until_saved(notebook: Path, began_ns: int) -> None:
+    """Wait a moment for the lab to save the notebook whose cell called us."""
+    if not os.environ.get(SAVES_WHAT_RUNS):
+        return
+    until = time.monotonic() + _SAVED_WITHIN_S
+    while notebook.stat().st_mtime_ns < began_ns - _SAVED_BEFORE_NS and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def _told(
+    saved: Mapping[str, bytes], saved_at: int, beside: "OnDisk", ran: Mapping[str, bytes]
+) -> list[str]:
+    """Say which cells were not run, and which of those that ran are not saved."""
+    from coursework.submissions import on_disk  # noqa: PLC0415 - loaded at the first check
+
+    copy = "if you edited the file itself, copy your change into the cell first"
+    what = {
+        on_disk.NOT_RUN: "the cell was changed after you ran it. What it wrote before was checked:"
+        " run it, then check again.",
+        on_disk.NOT_SAVED: "you ran the cell and did not save. What you ran was checked: save"
+        " (Ctrl-S) before you hand the notebook in.",
+        on_disk.OUTSIDE: "something else than the cell wrote the file. What is on disk was checked:"
+        " copy it into the cell, since you hand in the notebook.",
+        on_disk.GONE: "no saved cell writes it any more. It was checked all the same: delete the"
+        " file, or bring the cell back.",
+        on_disk.OLDER: "the cell did not run in this kernel. What is on disk was checked: run the"
+        f" cell, then check again; {copy}.",
+        on_disk.NEWER: "it was written after the notebook was saved. What is on disk was checked:"
+        f" save (Ctrl-S); {copy}.",
+    }
+    never = [
+        f"The cell of {name} was not run yet: run it to write the file."
+        for name in saved
+        if name not in beside.files
+    ]
+    kinds = beside.differing(saved, saved_at, ran)
+    return [*never, *(f"{on_disk.differs(names)}: {what[kind]}" for kind, names in kinds.items())]
 
 
 def _this_notebook() -> Path:
-    """Find the notebook that this kernel belongs to."""
-    # jupyter_server names it to the kernels that it starts.
+    """Find the exercise that this kernel belongs to."""
+    from coursework.modules.exercise_notebook import find_exercise  # noqa: PLC0415 - as above
+
+    # jupyter_server names it to the kernels that it starts; the name is old once it was renamed.
     named = Path(os.environ.get("JPY_SESSION_NAME", ""))
     here = Path.cwd()
-    candidates = [named, here / named.name, here / "exercise.ipynb"]
-    found = [c for c in candidates if c.suffix == ".ipynb" and c.is_file()]
-    if not found:
+    for path in (named, here / named.name):
+        if path.suffix == ".ipynb" and path.name != "lesson.ipynb" and path.is_file():
+            return path
+    found = find_exercise(here)
+    if found is None:
         raise CourseError(
             "This kernel has no exercise notebook beside it.",
             why=f"there is no exercise.ipynb in {here}",
             fix="open work/NN-name/exercise.ipynb from: make lab",
         )
-    return found[0]
+    return found
 
 
 def _cells_that_ran() -> list[str]:
@@ -152,34 +222,3 @@ def _cells_that_ran() -> list[str]:
 
     shell: Any = get_ipython()
     return list(shell.history_manager.input_hist_raw) if shell else []
-
-
-def _files_on_disk(
-    folder: Path, saved: Mapping[str, bytes], sources: list[str]
-) -> tuple[dict[str, bytes], list[str]]:
-    """Return the files that cells have written, as they are on disk, and warnings."""
-    names = dict.fromkeys([*saved, *_names_written(sources)])
-    files = {n: (folder / n).read_bytes() for n in names if (folder / n).is_file()}
-    warnings = [
-        f"The cell of {name} was not run yet: run it to write the file." for name in saved
-        if name not in files
-    ]  # fmt: skip
-    unsaved = [name for name, data in files.items() if saved.get(name) != data]
-    if unsaved:
-        differs = "differs from its cell" if len(unsaved) == 1 else "differ from their cells"
-        warnings.append(
-            f"{', '.join(unsaved)} on disk {differs} in the saved notebook:"
-            " what is on disk was checked. Save (Ctrl-S) before you hand the notebook in."
-        )
-    return files, warnings
-
-
-def _names_written(sources: list[str]) -> list[str]:
-    """Name the files that executed cells wrote; a refused one was another exercise's or a slip."""
-    names: list[str] = []
-    for source in sources:
-        try:
-            names += written_files([source])
-        except SubmissionError:
-            continue
-    return names

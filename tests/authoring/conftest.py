@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coursework.authoring.build import compare, write
+from coursework.authoring.derive import compare, write
 from coursework.authoring.new import new_module
 from coursework.layout import Layout
 

@@ -1,6 +1,6 @@
 """exercises/ is brought up to date, file by file."""
 
-from coursework.authoring.build import compare
+from coursework.authoring.derive import compare
 from tests.authoring.conftest import ALPHA, build, edit, tree
 
 

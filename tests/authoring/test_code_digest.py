@@ -2,7 +2,7 @@
 
 import pytest
 
-from coursework.authoring.code_digest import code_digest
+from coursework.authoring.proof import code_digest
 
 CHECK = '''
 """Checks of a module."""

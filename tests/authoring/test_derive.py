@@ -178,7 +178,7 @@ def test_a_file_in_starter_and_given_is_refused(clone):
     """Nobody would ever see the one in starter/."""
     clone.given(ALPHA).mkdir()
     (clone.given(ALPHA) / "Dockerfile").write_text("FROM scratch\n", "utf-8")
-    with pytest.raises(SourceError, match="Dockerfile stands in starter/ and in given/"):
+    with pytest.raises(SourceError, match="Dockerfile is in starter/ and in given/"):
         derive_exercise(clone, ALPHA)
 
 
@@ -186,7 +186,7 @@ def test_a_cell_that_writes_a_given_file_is_refused(clone):
     """The given file would be laid over what the learner wrote."""
     clone.given(ALPHA).mkdir()
     (clone.given(ALPHA) / "server.py").write_text("", "utf-8")
-    with pytest.raises(SourceError, match=r"a cell writes server.py, which stands in given/"):
+    with pytest.raises(SourceError, match=r"a cell writes server.py, which is in given/"):
         derive_exercise(clone, ALPHA)
 
 

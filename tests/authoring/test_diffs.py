@@ -1,10 +1,9 @@
 """A diff says exactly what differs, and is laid over files without looking anywhere else."""
 
-import subprocess
-
 import pytest
 
-from coursework.authoring.diffs import DiffError, apply_diff, apply_what_fits, diff_of, lay_files
+from coursework.authoring.diffs import DiffError, apply_diff, apply_what_fits, diff_of
+from coursework.files import lay_files
 
 LINES = "".join(f"line {number}\n" for number in range(1, 31)).encode()
 BEFORE = {
@@ -82,9 +81,3 @@ def test_what_still_fits_of_a_stale_diff_is_laid(tmp_path):
     assert apply_what_fits(tmp_path, diff) == ["a.rej"]
     assert b"wrong\n" in (tmp_path / "a").read_bytes()
     assert "worse" in (tmp_path / "a.rej").read_text("utf-8")
-
-
-def test_a_program_can_be_run_where_it_is_laid(tmp_path):
-    """Its first line names the interpreter; no mode is kept anywhere."""
-    lay_files(tmp_path, {"bin/hello": b"#!/bin/sh\necho hello\n"})
-    assert subprocess.check_output([tmp_path / "bin/hello"]) == b"hello\n"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from coursework.checks.builder import Builder
+from coursework.checks.home import Home
 from coursework.checks.run import CheckRun, Task
 from coursework.checks.services import Services
 from coursework.containers.building import Limits
@@ -48,7 +49,9 @@ def opened_runs(engine, folder):
             told = {name: text.encode() for name, text in files.items()}
             submission = Submission(told, MODULE.slug)
             nobody = lambda _: None  # noqa: E731 - nobody listens
-            task = Task(MODULE, submission, folder, 7, Limits(), nobody, nobody)
+            task = Task(
+                MODULE, submission, Home("course check", folder), 7, Limits(), nobody, nobody
+            )
             opened.append(CheckRun(task, Services(engine, run)))
             return opened[-1]
 

@@ -47,9 +47,10 @@ def test_an_answer_is_applied_waited_for_and_asked_by_name(namespace, notes):
     )
 
 
-def test_a_kustomization_is_applied_as_one(namespace):
+@pytest.mark.parametrize("name", ["kustomization.yaml", "kustomization.yml"])
+def test_a_kustomization_is_applied_as_one(namespace, name):
     kustomization = b"resources: [web.yaml]\nnamePrefix: new-\n"
-    files = {**answer(WEB, "web.yaml"), "k8s/kustomization.yaml": kustomization}
+    files = {**answer(WEB, "web.yaml"), f"k8s/{name}": kustomization}
     namespace.apply(files)
     assert namespace.get("deployments", "new-web")
 
@@ -61,6 +62,38 @@ def test_what_the_cluster_refuses_is_told_in_its_words(namespace):
     assert "/tmp" not in refused.value.saw
     with pytest.raises(Failure, match="there is none"):
         namespace.apply({"notes.txt": b""})
+
+
+@pytest.mark.parametrize("name", ["default", "lantern"])
+def test_a_namespace_that_a_manifest_names_is_the_mistake(namespace, name):
+    """Not the long refusal that comes of it; that is in the log."""
+    named = WEB.replace(
+        "metadata: {name: web}\nspec:\n", f"metadata: {{name: web, namespace: {name}}}\nspec:\n", 1
+    )
+    files = {
+        **answer("apiVersion: v1\nkind: Namespace\nmetadata: {name: lantern}\n", "00.yaml"),
+        **answer(named),
+    }
+    with pytest.raises(Failure) as refused:
+        namespace.apply(files)
+    assert refused.value.saw == f"k8s/all.yaml names the namespace {name}"
+    assert "take the namespace out" in refused.value.hint
+    assert len(refused.value.__notes__[0]) > 20
+
+
+@pytest.mark.parametrize("path", ["base/all.yaml", "overlays/dev/kustomization.yaml"])
+def test_folders_below_are_not_what_kubectl_applies(namespace, path):
+    with pytest.raises(Failure) as refused:
+        namespace.apply(answer(WEB, path))
+    assert refused.value.saw == f"only folders: {path.split('/')[0]}"
+    assert "reads no folders below" in refused.value.hint
+
+
+def test_what_an_object_does_not_let_change_is_told_as_its_mistake(namespace):
+    settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\nimmutable: true\n"
+    namespace.apply(answer(settings + "data: {banner: old}\n"))
+    with pytest.raises(Failure, match=r"configmap settings that can be changed, saw .*immutable"):
+        namespace.change("configmaps", "settings", {"data": {"banner": "new"}})
 
 
 def test_what_is_not_there_is_told(namespace):

@@ -6,6 +6,7 @@ import pytest
 
 from coursework.checks.builder import Builder
 from coursework.checks.failure import Failure
+from coursework.checks.home import Home
 from coursework.checks.run import CheckRun, Task
 from coursework.checks.sandbox import Sandbox
 from coursework.checks.services import Services
@@ -43,7 +44,8 @@ def run(engine, tmp_path_factory):
     with open_fleet(engine, MODULE, (), nobody, ahead=1, wanted=1) as fleet:
         _, inner = fleet.take()
         task = Task(
-            MODULE, Submission(FILES, MODULE.slug), tmp_path_factory.mktemp("folder"), 7,
+            MODULE, Submission(FILES, MODULE.slug),
+            Home("course check", tmp_path_factory.mktemp("folder")), 7,
             Limits(), nobody, nobody,
         )  # fmt: skip
         with open_run(MODULE.slug) as owner:
@@ -66,7 +68,10 @@ def test_a_script_has_arguments_variables_and_input(run, sandbox):
     assert (ran.exit_code, ran.output) == (3, b"\0\xff" * 100_000)
     assert ran.stderr == "it's a  b ops.sh\n"
     assert run.evidence.log(None) == "it's a  b ops.sh"
-    assert run.evidence.command(None) == """BANNER='a  b' sh ops.sh tell 'it'"'"'s' < FILE"""
+    assert (
+        run.evidence.command(None)
+        == """BANNER='a  b' sh ops.sh tell 'it'"'"'s' < /tmp/answer/input"""
+    )
 
 
 def test_further_files_lie_beside_a_script(sandbox):

@@ -1,5 +1,8 @@
 """Servers with a HEALTHCHECK, frozen ones, and ones that may do little."""
 
+import subprocess
+import time
+
 import pytest
 
 from coursework.checks.failure import Failure
@@ -72,3 +75,65 @@ def test_a_confined_server_writes_to_tmp_alone(image):
     built.start(confined=True).get("/").expect(200)
     with pytest.raises(Failure, match="exit code 1"):
         built.start(confined=True, env={"WRITES": "/beside-the-code"}).get("/")
+
+
+def typed(command):
+    """Type a command of a report; return what a terminal shows."""
+    ended = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=30
+    )
+    return ended.stdout + ended.stderr
+
+
+@pytest.fixture(autouse=True)
+def terminal(engine, monkeypatch):
+    """Type commands with the engine's programs."""
+    for name, value in engine.environment().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("command", "saw", "shown", "within_s"),
+    [
+        ("exec httpd -f -p 3001 -h /tmp/www", "not on port 3000", ":::3001", 4),
+        ("exec httpd -f -p 127.0.0.1:3000 -h /tmp/www", "on 127.0.0.1:3000 only",
+         "127.0.0.1:3000", 4),
+        # A busy machine is no excuse for the others; here it is, up to four times as long.
+        ("exec sleep 60", "listens nowhere", "Foreign Address", 13),
+    ],
+)  # fmt: skip
+def test_what_was_late_before_anybody_looked_is_told_at_once(image, command, saw, shown, within_s):
+    """Its time began when it started: the first use does not wait as long again."""
+    server = image(command, health="").start(ready_within_s=4)
+    server.container.wait(4.5)
+    start = time.monotonic()
+    with pytest.raises(Failure, match=saw) as failed:
+        server.get("/")
+    assert time.monotonic() - start < within_s
+    assert shown in typed(failed.value.command)
+
+
+def test_a_server_that_ends_at_once_is_told_with_its_exit_code(image):
+    """The command shows the log and the code."""
+    server = image("echo no port; exit 3", health="").start()
+    with pytest.raises(Failure, match="ended with exit code 3") as failed:
+        server.get("/")
+    assert typed(failed.value.command).split() == ["no", "port", "exit", "code", "3"]
+
+
+def test_a_server_that_ended_is_told_with_its_exit_code(image):
+    """To ask it again would only be refused: the command shows how it ended."""
+    server = image("httpd -p 3000 -h /tmp/www; sleep 3; exit 4", health="").start()
+    server.get("/").expect(200)
+    server.container.wait(10)
+    with pytest.raises(Failure, match="ended with exit code 4") as failed:
+        server.get("/")
+    assert "exit code 4" in typed(failed.value.command)
+
+
+def test_a_server_that_does_not_stop_is_shown_to_run_on(image):
+    """The command asks again, and lists it."""
+    server = image("trap '' TERM; httpd -f -p 3000 -h /tmp/www", health="").start()
+    with pytest.raises(Failure, match="it still runs") as failed:
+        server.stop(within_s=1)
+    assert "Up" in typed(failed.value.command)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.home import Home
 from coursework.checks.run import CheckRun, Task
 from coursework.checks.services import Services
 from coursework.checks.stack import Stack
@@ -74,7 +75,9 @@ def run_of(engine, tmp_path_factory):
                 module = dataclasses.replace(MODULE, slug=f"94-stack-{next(numbers)}")
                 told = {name: text.encode() for name, text in files.items()}
                 submission = Submission(told, module.slug)
-                task = Task(module, submission, folder, 7, Limits(), nobody, nobody)
+                task = Task(
+                    module, submission, Home("course check", folder), 7, Limits(), nobody, nobody
+                )
                 return CheckRun(task, Services(inner, owner))
 
             yield open_on
@@ -95,8 +98,8 @@ def stack_of(run_of):
 
 
 @pytest.fixture(scope="module")
-def services(run_of):
-    """Return a stack that is up, with a file that a check wrote over the answer's."""
+def brought_up(run_of):
+    """Return a stack that is up, one file written over by a check, and its containers then."""
     run = run_of(
         {"compose.yaml": SERVICES, "web/Dockerfile": WEB, "page/index.html": "welcome\n",
          "key.txt": "handed in\n"}
@@ -106,16 +109,24 @@ def services(run_of):
     stack.build()
     stack.up()
     assert run.evidence.command(None) == "docker compose up --wait"
-    yield stack
+    yield stack, {c.service: c for c in stack.containers()}
     stack.down("--timeout", "0")
     assert stack.containers() == []
 
 
-def test_a_stack_is_up_when_each_service_is_ready(services):
+@pytest.fixture
+def services(brought_up):
+    """Return the stack alone."""
+    return brought_up[0]
+
+
+def test_a_stack_is_up_when_each_service_is_ready(brought_up):
     """It serves at its published port, what runs once has ended, and a profile has not begun."""
+    services, at_first = brought_up
     reply = services.server(8080).get("/").expect(200, body="welcome\n")
     assert reply.command == "docker compose up --wait && curl -i http://localhost:8080/"
-    first, web = services.container("first"), services.container("web")
+    # Another test's `up` runs once more what runs once.
+    first, web = at_first["first"], at_first["web"]
     assert (first.exit_code, first.restarts, first.is_well) == (0, 0, True)
     assert first.ended_at < web.started_at
     assert (web.exit_code, web.status, web.is_well) == (None, "running, healthy", True)
@@ -249,7 +260,7 @@ services:
   a:
     image: busybox:1.37
     volumes: ["/:/all", "/socket:/socket"]
-    command: sh -c 'ls /all/tmp/stack; yes "$$(seq 3000 | tr -d "\\\\n")" | head -n 3000; exit 7'
+    command: sh -c 'ls /all/tmp/answer; yes "$$(seq 3000 | tr -d "\\\\n")" | head -n 3000; exit 7'
   b:
     image: busybox:1.37
     command: sleep 60

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coursework.cluster.objects import selector
+from coursework.cluster.api import selector
 
 IN = {"key": "tier", "operator": "In", "values": ["web", "front"]}
 NOT_IN = {"key": "tier", "operator": "NotIn", "values": ["db"]}

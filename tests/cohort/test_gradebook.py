@@ -146,12 +146,14 @@ def test_two_writers_at_once_do_no_harm(url):
 def test_a_server_that_does_not_answer_is_told_with_what_to_type(url, server):
     server.signal("SIGSTOP")
     try:
-        with pytest.raises(CourseError, match="course grade --resume") as refused:
+        with pytest.raises(
+            CourseError, match="type the command again, with --gradebook URL"
+        ) as refused:
             write_gradebook(f"{url}?connect_timeout=2", [RESULT])
     finally:
         server.signal("SIGCONT")
     assert "timeout" in refused.value.why
-    assert "results stand in their files" in refused.value.why
+    assert "results are in their files" in refused.value.why
     assert "connect_timeout=10" in whole_address(url)
 
 
@@ -166,7 +168,9 @@ def test_a_server_that_does_not_answer_is_told_with_what_to_type(url, server):
 )
 def test_a_wrong_address_is_told_without_its_password(url, change, told):
     wrong = make_url(url).set(**change).render_as_string(hide_password=False)
-    with pytest.raises(CourseError, match="course grade --resume") as refused:
+    with pytest.raises(
+        CourseError, match="type the command again, with --gradebook URL"
+    ) as refused:
         write_gradebook(wrong, [RESULT])
     assert told in refused.value.why
     assert PASSWORD not in str(refused.value)

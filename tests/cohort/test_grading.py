@@ -143,11 +143,11 @@ def test_a_run_that_is_killed_is_resumed_where_it_stood(cohort, term, tmp_path):
         cohort.hand_in(tmp_path / "in", learner, cohort.notebook(server_py=server))
     out = tmp_path / "out"
     command = [sys.executable, "-c", "from coursework.cli import main; main()", "grade"]
-    more = ["--gradebook", f"sqlite:///{tmp_path / 'gradebook.db'}"]
+    book = f"sqlite:///{tmp_path / 'gradebook.db'}"
+    command += [str(tmp_path / "in"), "--module", SLUG, "--out", str(out), "--gradebook", book]
     variables = {**os.environ, "DOCKER_HOST": cohort.engine.docker_host}
     first = subprocess.Popen(
-        [*command, str(tmp_path / "in"), "--module", SLUG, "--jobs", "1", "--out", str(out), *more],
-        cwd=cohort.layout.root, env=variables, start_new_session=True,
+        [*command, "--jobs", "1"], cwd=cohort.layout.root, env=variables, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     results = Results(out / "results" / SLUG)
@@ -159,7 +159,7 @@ def test_a_run_that_is_killed_is_resumed_where_it_stood(cohort, term, tmp_path):
     before = {r.learner: r for r in results.all()}
     assert len(before) < 4
     again = subprocess.run(
-        [*command, "--resume"], cwd=cohort.layout.root, env=variables, timeout=170,
+        command, cwd=cohort.layout.root, env=variables, timeout=170,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr

@@ -58,7 +58,7 @@ def test_a_result_that_cannot_be_written_leaves_the_earlier_one(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told_with_the_way_on(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(CourseError, match="course grade --resume"):
+    with pytest.raises(CourseError, match="then type the command again"):
         Results(tmp_path / "file").write(RESULT)
 
 

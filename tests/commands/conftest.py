@@ -28,11 +28,14 @@ def clone(engine, tmp_path):
     clean(engine.client, SLUG, everywhere=True)
 
 
-def save(layout, server):
-    """Save the learner's notebook with this server in its cell."""
-    cell = {"cell_type": "code", "source": f"%%writefile server.py\n{server}", "metadata": {}}
-    content = {"nbformat": 4, "cells": [cell], "metadata": {"coursework": {"module": SLUG}}}
-    path = layout.work(SLUG) / "exercise.ipynb"
+def save(layout, server, module=SLUG, **files):
+    """Save the learner's notebook with this server in its cell, and further files in others."""
+    cells = [
+        {"cell_type": "code", "source": f"%%writefile {name}\n{text}", "metadata": {}}
+        for name, text in {"server.py": server, **files}.items()
+    ]
+    content = {"nbformat": 4, "cells": cells, "metadata": {"coursework": {"module": module}}}
+    path = layout.work(module) / "exercise.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content), "utf-8")
 

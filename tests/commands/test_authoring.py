@@ -77,7 +77,9 @@ def test_a_quick_audit_tells_all_findings_and_counts_them(author):
     assert "✗ course/notes.txt  unknown-file" in out
     assert f"✗ exercises/{SLUG}/exercise.ipynb  stale-derivation" in out
     assert f"    → course build {SLUG}" in out
-    assert out.splitlines()[-1] == "2 findings in 1 module"
+    assert f"✗ graders/{SLUG}/proof.json  missing-proof" in out
+    assert f"    → course audit {SLUG} --record" in out
+    assert out.splitlines()[-1] == "4 findings in 1 module"
 
 
 @pytest.mark.engine

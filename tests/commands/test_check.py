@@ -40,6 +40,26 @@ def test_a_wrong_answer_ends_with_1(finished, clone):
     assert finished("clean", SLUG)[0] == 0
 
 
+def test_a_folder_elsewhere_is_named_as_it_is(finished, tmp_path):
+    """The command of a failed build builds the folder that was checked; checks are asked again."""
+    answer = tmp_path / "an answer"
+    answer.mkdir()
+    (answer / "Dockerfile").write_text("FROM python:3.13-slim\nRUN exit 7\n", "utf-8")
+    code, out, _ = finished("check", str(answer), "--module", "90")
+    assert code == 1
+    assert f"  try         docker build '{answer}'\n" in out
+
+
+def test_a_notebook_elsewhere_is_checked_again(finished, clone, tmp_path):
+    """Its cells need not have been run there, so there is no folder to build."""
+    save(clone, RIGHT, Dockerfile="FROM python:3.13-slim\nRUN exit 7\n")
+    moved = clone.work(SLUG) / "exercise.ipynb"
+    moved = moved.rename(tmp_path / "mine.ipynb")
+    code, out, _ = finished("check", str(moved), "--only", "greets")
+    assert code == 1
+    assert f"  try         course check {moved} --module {SLUG} --only greets\n" in out
+
+
 def test_a_report_that_is_kept_has_no_spinner_in_it(finished, monkeypatch):
     """A notebook's kernel asks for colours, and its cells keep whatever is printed."""
     monkeypatch.setenv("FORCE_COLOR", "1")

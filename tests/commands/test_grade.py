@@ -19,8 +19,12 @@ def typed(cohort, monkeypatch):
     return lambda *words: CliRunner().invoke(grade.command, words)
 
 
-def test_without_a_source_the_way_is_shown(typed):
-    refused = typed().exception
+@pytest.mark.parametrize("words", [(), ("--module", SLUG), (".",)])
+def test_without_a_source_and_a_module_the_way_is_shown(typed, tmp_path, words):
+    if words == (".",):
+        words = (str(tmp_path),)
+        (tmp_path / "ada.ipynb").write_text("{", "utf-8")
+    refused = typed(*words).exception
     assert isinstance(refused, CourseError)
     assert refused.fix == "course grade classroom/submitted --module 02"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from coursework.containers.runs import open_run
 from coursework.engine import processes
 from coursework.lab.server import free_port
 from tests.commands.conftest import SLUG
@@ -75,6 +76,22 @@ def test_another_clusters_kubeconfig_reaches_terminals_and_kernels(lab, tmp_path
         given = [v for words, v in below if any(w.endswith(program) for w in words)]
         assert given, program
         assert {variables.get("KUBECONFIG") for variables in given} == {str(theirs)}
+
+
+def test_the_end_of_a_lab_removes_what_failed_checks_left(lab, clone, engine, monkeypatch):
+    """Nobody looks at it any more; what a check under way has made stays."""
+    monkeypatch.chdir(clone.root)
+    image, words = "python:3.13-slim", ["sleep", "600"]
+    with open_run(SLUG) as ended:
+        left = engine.client.containers.run(image, words, labels=ended.labels, detach=True)
+    with open_run(SLUG) as run:
+        used = engine.client.containers.run(image, words, labels=run.labels, detach=True)
+        process, _ = lab()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        found = {c.id for c in engine.client.containers.list(all=True, ignore_removed=True)}
+    assert left.id not in found
+    assert used.id in found
 
 
 def test_a_kubeconfig_that_is_not_there_is_told(finished):

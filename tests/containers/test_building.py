@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coursework.containers.building import BuildFailed, Limits, build_image, write_context
+from coursework.containers.building import BuildFailed, Limits, build_image
 from coursework.containers.cleaning import clean
 from coursework.engine import Engine
 from coursework.images import ensure_images
@@ -60,6 +60,14 @@ def test_a_failure_names_its_reason(built, dockerfile, saw):
         built(dockerfile)
     assert saw in failed.value.saw
     assert failed.value.log
+
+
+def test_a_base_image_of_another_platform_is_named(built):
+    """The image is here, and the exercise names it: only the platform is another one."""
+    with pytest.raises(BuildFailed) as failed:
+        built("FROM --platform=linux/s390x busybox:1.37\n")
+    assert failed.value.saw.startswith("busybox:1.37 is here for linux/")
+    assert failed.value.hint == "leave --platform out of FROM"
 
 
 def test_a_folder_without_a_dockerfile_is_said(engine):
@@ -140,10 +148,3 @@ def test_ctrl_c_ends_a_build_at_once(engine, built):
         process.communicate(timeout=20)
     if engine.docker_host.startswith("unix:"):
         assert_gone(mark)
-
-
-def test_scripts_become_executable(tmp_path):
-    """A file that begins with #! can be run in the image; others are plain."""
-    write_context({"a/migrate": b"#!/bin/sh\n", "b.txt": b"x"}, tmp_path)
-    assert os.access(tmp_path / "a" / "migrate", os.X_OK)
-    assert (tmp_path / "b.txt").stat().st_mode & 0o777 == 0o644

@@ -47,7 +47,7 @@ def test_what_a_living_run_uses_stays(client):
     with open_run(MODULE) as run:
         container, network, volume = leave(client, run)
         assert clean(client, MODULE) == Cleaned()
-        remove_ended_containers(client, MODULE)
+        remove_ended_containers(client, MODULE, set)
         assert {container.name, network.name, volume.name} <= names(client)
     clean(client, MODULE)
 
@@ -77,3 +77,16 @@ def test_what_another_clone_left_goes_only_where_all_is_asked_for(client):
     assert clean(client, MODULE) == Cleaned()
     assert volume.name in names(client)
     assert clean(client, MODULE, everywhere=True) == Cleaned(volumes=1)
+
+
+def test_what_is_kept_to_be_looked_at_stays(client):
+    """The names are asked for after it was seen which runs have ended."""
+    with open_run(MODULE) as run:
+        kept, _, _ = leave(client, run)
+    with open_run(MODULE) as run:
+        other, _, _ = leave(client, run)
+    remove_ended_containers(client, MODULE, lambda: {kept.name})
+    found = {container.name for container in client.containers.list(ignore_removed=True)}
+    assert kept.name in found
+    assert other.name not in found
+    clean(client, MODULE)

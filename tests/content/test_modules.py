@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from coursework.authoring.audit import Subject, audit_places
+from coursework.authoring.audit import Subject, audit_places, audit_structure
 from coursework.authoring.audit.answers import BLANK, SOLUTION
-from coursework.authoring.audit.gradings import Task, grade_task
-from coursework.authoring.audit.running import Graded, chosen_answers
+from coursework.authoring.audit.running import Graded, Task, chosen_answers, grade_task
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from tests.conftest import CLUSTER_NAME
@@ -49,6 +48,14 @@ def told(findings):
 def test_nothing_stands_beside_the_modules():
     """Each folder and file belongs to a module of the catalogue."""
     assert told(audit_places(LAYOUT)) == ""
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.slug)
+def test_a_module_is_sound_and_its_proof_is_as_new_as_what_it_proves(module):
+    """A stale diff, a lesson newer than its outputs or an edited proof is named."""
+    findings, can_run = audit_structure(Subject(LAYOUT, module), recorded=True)
+    assert told(findings) == ""
+    assert can_run
 
 
 @pytest.mark.engine

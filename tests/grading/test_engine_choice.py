@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from coursework.engine import Engine
-from coursework.grading.engine_choice import engine_for
+from coursework.grading.engine_choice import place_for
 from coursework.grading.grade import grade
 from coursework.trouble import CourseError
 from tests.grading.test_grade import MODULE, TINY, answer
@@ -26,15 +26,15 @@ def test_others_are_graded_where_they_are():
     """Neither a plain module nor one that has a sandbox already gets another one."""
     outer, inner = Engine("host", "unix:///nowhere"), Engine("sandbox", "unix:///nowhere")
     for module, engine in ((MODULE, outer), (WANTS_ONE, inner)):
-        with engine_for(TINY, module, engine, nobody) as given:
-            assert given is engine
+        with place_for(TINY, module, engine, nobody) as given:
+            assert given.engine is engine
 
 
 def test_where_no_sandbox_can_run_the_module_is_named():
     """The way out is not the one of those who grade a class."""
     with (
         pytest.raises(CourseError, match="checks of 90-tiny need an engine") as error,
-        engine_for(TINY, WANTS_ONE, Engine("host", "tcp://elsewhere:1"), nobody),
+        place_for(TINY, WANTS_ONE, Engine("host", "tcp://elsewhere:1"), nobody),
     ):
         pass
     assert "--trusted" not in str(error.value)
@@ -43,7 +43,8 @@ def test_where_no_sandbox_can_run_the_module_is_named():
 @pytest.mark.engine
 def test_an_answer_is_graded_in_an_engine_that_is_gone_afterwards(engine):
     """The verdicts are those of any engine; nothing is left in the outer one."""
-    with engine_for(TINY, WANTS_ONE, engine, nobody) as inner:
+    with place_for(TINY, WANTS_ONE, engine, nobody) as place:
+        inner = place.engine
         report = grade(WANTS_ONE, answer("right"), layout=TINY, engine=inner)
         names = names_in(engine)
         assert inner.container in names

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
+from coursework.files import one_at_a_time
 from coursework.images import ensure_images, known_images, take_inventory
 from coursework.images.inventory import LABEL
-from coursework.images.lock import one_at_a_time
 from coursework.trouble import CourseError
 from tests.clone import own
 
@@ -129,7 +129,7 @@ def test_an_image_with_an_older_recipe_is_out_of_date(engine, own_image, tmp_pat
     assert take_inventory(engine, known_images())[own_image].state == "out of date"
     assert ensure_images(engine, [own_image]) == [own_image]
     assert engine.client.images.get(own_image).labels[LABEL] == old.labels[LABEL]
-    labels = [i.labels.get(LABEL) for i in engine.client.images.list()]
+    labels = [(i["Labels"] or {}).get(LABEL) for i in engine.client.api.images()]
     assert "0123456789abcdef" not in labels
 
 
@@ -183,4 +183,5 @@ def test_an_interrupted_build_leaves_no_tag(made, tmp_path):
         started = time.monotonic()
         process.communicate(timeout=20)
     assert time.monotonic() - started < 15
-    assert "course/test-interrupted:1" not in {t for i in made.client.images.list() for t in i.tags}
+    tags = {tag for image in made.client.api.images() for tag in image["RepoTags"] or ()}
+    assert "course/test-interrupted:1" not in tags

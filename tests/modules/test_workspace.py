@@ -85,6 +85,19 @@ def test_a_removed_file_comes_back(clone):
     assert states(start_modules(clone))["exercise.ipynb"] == "new"
 
 
+def test_a_renamed_exercise_is_not_laid_a_second_time(clone):
+    """An empty one beside it would be taken for the answer; other files still come back."""
+    text = '{"metadata": {"coursework": {"module": "90-tiny"}}}'
+    clone.exercise("90-tiny").write_text(text, "utf-8")
+    start_modules(clone)
+    work = clone.work("90-tiny")
+    (work / "exercise.ipynb").rename(work / "mine.ipynb")
+    (work / "Dockerfile").unlink()
+    assert "new" not in {x.state for x in start_modules(clone) if x.path.suffix == ".ipynb"}
+    assert not (work / "exercise.ipynb").exists()
+    assert (work / "Dockerfile").exists()
+
+
 def test_without_its_record_everything_is_the_learners(clone):
     """A damaged record makes the start careful, not destructive."""
     start_modules(clone)

@@ -1,4 +1,4 @@
-"""Debian's Chromium as a phone shows pages, with a list of all it asked the network for."""
+"""Debian's Chromium, as on a phone or on a desk, with a list of all it asked the network for."""
 
 import json
 import os
@@ -29,15 +29,30 @@ def require_chromium() -> None:
 @contextmanager
 def phone() -> Iterator[WebDriver]:
     """Return a browser with a window of 390 by 844 CSS pixels."""
-    require_chromium()
+    metrics = {"width": 390, "height": 844, "pixelRatio": 2.0, "mobile": True, "touch": True}
     options = webdriver.ChromeOptions()
+    options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+    with _chromium(options) as driver:
+        yield driver
+
+
+@contextmanager
+def desk() -> Iterator[WebDriver]:
+    """Return a browser with a window of 1366 by 900 CSS pixels."""
+    options = webdriver.ChromeOptions()
+    options.add_argument("--window-size=1366,900")
+    with _chromium(options) as driver:
+        yield driver
+
+
+@contextmanager
+def _chromium(options: webdriver.ChromeOptions) -> Iterator[WebDriver]:
+    require_chromium()
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
                      "--disable-dev-shm-usage", "--disable-background-networking",
                      "--disable-component-update", "--disable-sync"):  # fmt: skip
         options.add_argument(argument)
-    metrics = {"width": 390, "height": 844, "pixelRatio": 2.0, "mobile": True, "touch": True}
-    options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
     try:

@@ -71,6 +71,25 @@ def test_a_reader_clicks_the_map_a_module_and_the_search(address):
         assert complaints(browser) == []
 
 
+@pytest.mark.timeout(600)  # where Chromium is installed first
+def test_a_drawing_fits_a_phone_and_a_button_enlarges_it(address):
+    with phone() as browser:
+        wait = WebDriverWait(browser, WITHIN_S)
+        browser.get(f"{address}/{ALPHA}/")
+        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".drawing div.mermaid"))
+        drawing = browser.find_element(By.CSS_SELECTOR, ".drawing")
+        picture = drawing.find_element(By.CSS_SELECTOR, "div.mermaid")
+        assert 20 < picture.rect["width"] <= drawing.rect["width"] <= 390
+        small = picture.rect["width"]
+        drawing.find_element(By.CSS_SELECTOR, "button").click()
+        wait.until(lambda b: b.find_element(By.CSS_SELECTOR, "dialog.enlarged").is_displayed())
+        assert browser.find_element(By.CSS_SELECTOR, "dialog.enlarged div.mermaid") == picture
+        assert picture.rect["width"] > 2 * small
+        browser.find_element(By.CSS_SELECTOR, "dialog.enlarged button").click()
+        wait.until(lambda _: drawing.find_elements(By.CSS_SELECTOR, "div.mermaid") == [picture])
+        assert picture.rect["width"] == small
+
+
 def test_no_line_of_a_solution_reaches_the_site(published):
     for slug in (ALPHA, BETA):
         taught = published.lesson(slug).read_text("utf-8")

@@ -56,6 +56,41 @@ def test_a_command_is_never_folded():
     assert f"  try         {command}\n" in terminal(report(result("failed", command=command)))
 
 
+def test_a_terminal_breaks_no_word_in_two():
+    """Whatever its width: every word of a report is found whole, also one longer than a line."""
+    sentence = "the connection was closed after 12,345 bytes: application/octet-stream"
+    long = "sha256:" + "0123456789abcdef" * 6
+    failed = result("failed", looked_for=sentence, saw=f"{sentence} {long}", log=sentence,
+                    hint=sentence, command=f"echo {sentence}", next_hint="x")  # fmt: skip
+    told = report(failed, warnings=(sentence,), timings={"total_s": 5.0})
+    for width in (24, 40, 61, 80, 132):
+        written = io.StringIO()
+        console = Console(file=written, width=width, color_system=None, force_terminal=True)
+        print_result(console, failed)
+        print_ending(console, told, sentence)
+        words = written.getvalue().split()
+        assert words.count("application/octet-stream") == 7
+        assert long in words
+        assert f"echo {sentence}\n" in written.getvalue()
+        folded = [line for line in written.getvalue().splitlines() if long not in line]
+        # In one that is narrower than a label and a word, the word sticks out.
+        assert all(len(line) <= max(width, 60) or "echo" in line for line in folded), folded
+
+
+def test_a_notebook_breaks_no_word_in_two():
+    """What is longer than a line is scrolled to."""
+    html = report_html(report(result("failed", saw="a" * 300, command="curl x")))
+    assert "anywhere" not in html
+    assert "break-word" not in html
+
+
+def test_the_sum_counts_the_start_of_an_engine():
+    """Where one was made for the answer; where one was there it is not worth a word."""
+    told = summary(report(timings={"total_s": 31.2, "build_s": 9.04, "engine_s": 6.3}))
+    assert told == "0 of 0 points · 31.2 s, 9.0 s of it the build and 6.3 s its engine"
+    assert "engine" not in summary(report(timings={"total_s": 3.0, "engine_s": 0.02}))
+
+
 @pytest.mark.parametrize("field", ["saw", "looked_for", "log", "command", "hint"])
 def test_control_characters_are_taken_out(field):
     """Escape sequences reach no terminal, markup reaches no page, brackets mean nothing."""

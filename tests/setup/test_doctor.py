@@ -37,7 +37,8 @@ def test_a_taken_port_is_a_warning_with_a_fix(engine: Engine) -> None:
         other.listen()
         found = next(p for p in examine(find_layout()) if p.name == "port 3000")
     assert found.state == "warning"
-    assert "3000" in found.fix
+    assert "port 3000 is taken" in found.fix
+    assert f"process {os.getpid()}" in found.fix
 
 
 def test_without_an_engine_it_exits_1_and_names_the_fix(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a person points `course check` at is understood, or asked back."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -32,6 +33,23 @@ def test_a_notebook_is_found_by_all_its_names(clone, text):
     assert target.path.resolve() == clone.work("90-tiny") / "exercise.ipynb"
     assert target.module.slug == "90-tiny"
     assert target.read().files == {"server.py": b"serve()\n"}
+
+
+@pytest.mark.parametrize("text", ["90-tiny", "work/90-tiny"])
+def test_a_renamed_notebook_is_found(clone, text):
+    """By what it says it is, also from inside its folder."""
+    work = clone.work("90-tiny")
+    (work / "exercise.ipynb").rename(work / "mine.ipynb")
+    assert find_target(clone, text).path == work / "mine.ipynb"
+
+
+def test_a_folder_of_files_stays_one_where_a_notebook_lies_in_it(clone, tmp_path):
+    """Outside of work/ only exercise.ipynb makes a folder a notebook."""
+    folder = tmp_path / "answer"
+    folder.mkdir()
+    (folder / "server.py").write_text("x", "utf-8")
+    shutil.copy(clone.work("90-tiny") / "exercise.ipynb", folder / "old.ipynb")
+    assert not find_target(clone, str(folder), "90").is_notebook
 
 
 def test_without_a_name_the_current_folder_is_meant(clone, monkeypatch):
@@ -74,3 +92,17 @@ def test_files_that_differ_from_their_cells_are_named(clone):
     assert target.differences(target.read()) == ()
     file.write_text("other()\n", "utf-8")
     assert "server.py on disk differs" in target.differences(target.read())[0]
+
+
+def test_a_difference_says_which_is_newer(clone):
+    """The file, or the saved cell; the cell is what was checked."""
+    target = find_target(clone, "90")
+    file = clone.work("90-tiny") / "server.py"
+    file.write_text("other()\n", "utf-8")
+    saved_at = target.path.stat().st_mtime_ns
+    os.utime(file, ns=(saved_at + 1, saved_at + 1))
+    (newer,) = target.differences(target.read())
+    assert "the file is newer. Save the notebook" in newer
+    os.utime(file, ns=(saved_at - 1, saved_at - 1))
+    (older,) = target.differences(target.read())
+    assert "Run it to write the file" in older

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from coursework.files import folder_files
+from coursework.files import folder_files, lay_files
 from coursework.trouble import CourseError
 
 REJECTED = ".rej"
@@ -76,15 +76,6 @@ def diff_of(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> bytes:
             fix="remove it from the folder, then type the command again",
         )
     return _INDEX.sub(b"", text)
-
-
-def lay_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files below a folder; a program that names its interpreter becomes executable."""
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        path.chmod(0o755 if data.startswith(b"#!") else 0o644)
 
 
 @contextmanager

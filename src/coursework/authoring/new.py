@@ -1,17 +1,13 @@
 """Beginning a module: everything it needs, laid out whole or not at all."""
 
+import itertools
 import json
 import re
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from coursework.authoring.build import compare, write
-from coursework.authoring.catalogue_text import with_entry
+from coursework.authoring.derive import compare, write
+from coursework.files import write_whole
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
@@ -21,7 +17,9 @@ _SLUG = re.compile(r"\d\d-[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LIMIT_SLUG_CHARACTERS = 40
 _ENDING = ".in"
 _FIRST_PART = "Part one"
-_CATALOGUE_ENTRY = "catalogue_entry.toml.in"
+_TEMPLATES = Path(__file__).with_name("templates")
+_ENTRY = re.compile(r"^\[\[module\]\]", re.MULTILINE)
+_NUMBER = re.compile(r'^slug = "(\d\d)-', re.MULTILINE)
 
 
 def new_module(layout: Layout, slug: str, title: str | None = None) -> list[Path]:
@@ -40,18 +38,20 @@ def new_module(layout: Layout, slug: str, title: str | None = None) -> list[Path
     """
     _refuse_name(layout, slug)
     words = _words(layout, slug, title)
-    old = layout.catalogue.read_bytes()
-    entry = _filled((files(__package__) / "templates" / _CATALOGUE_ENTRY).read_text("utf-8"), words)
-    catalogue = with_entry(old.decode("utf-8"), entry, slug[:2])
-    with _stage(layout) as stage:
-        _lay_templates(stage.root, slug, words)
-        stage.catalogue.write_text(catalogue, "utf-8", newline="\n")
-        for difference in compare(stage, slug):
+    entry = _filled((_TEMPLATES / "catalogue_entry.toml.in").read_text("utf-8"), words)
+    catalogue = _with_entry(layout.catalogue.read_text("utf-8"), entry, slug[:2])
+    try:
+        _lay_templates(layout, slug, words)
+        for difference in compare(layout, slug):
             write(difference)
-        laid = [p for p in sorted(stage.root.rglob("*")) if p.is_file()]
-        names = [p.relative_to(stage.root) for p in laid if p != stage.catalogue]
-        _move(stage, layout, slug)
-    return [layout.root / n for n in names if n.parts[0] != "exercises"]
+        # Last: a module counts from the moment that the catalogue lists it.
+        write_whole(layout.catalogue, catalogue.encode())
+    except BaseException:
+        for room in ROOMS:
+            shutil.rmtree(layout.root / room / slug, ignore_errors=True)
+        raise
+    written = [p for room in ROOMS[:-1] for p in (layout.root / room / slug).rglob("*")]
+    return sorted(path for path in written if path.is_file())
 
 
 def _refuse_name(layout: Layout, slug: str) -> None:
@@ -105,49 +105,36 @@ def _filled(text: str, words: dict[str, str]) -> str:
     return text
 
 
-@contextmanager
-def _stage(layout: Layout) -> Iterator[Layout]:
-    """Make a clone to lay the module in; it is gone afterwards."""
-    layout.state.mkdir(exist_ok=True)
-    stage = Layout(Path(tempfile.mkdtemp(prefix="new-", dir=layout.state)))
-    try:
-        for room in ROOMS:
-            (stage.root / room).mkdir()
-        yield stage
-    finally:
-        shutil.rmtree(stage.root, ignore_errors=True)
+def _lay_templates(layout: Layout, slug: str, words: dict[str, str]) -> None:
+    for template in _TEMPLATES.rglob(f"*/*{_ENDING}"):
+        room, *names = template.relative_to(_TEMPLATES).with_suffix("").parts
+        target = layout.root.joinpath(room, slug, *names)
+        write_whole(target, _filled(template.read_text("utf-8"), words).encode())
 
 
-def _lay_templates(root: Path, slug: str, words: dict[str, str]) -> None:
-    for room in (files(__package__) / "templates").iterdir():
-        if room.is_dir():
-            _lay_folder(room, root / room.name / slug, words)
+def _with_entry(text: str, entry: str, number: str) -> str:
+    """Return the catalogue's text with an entry before the first one of a greater number.
+
+    Args:
+        text: of the catalogue.
+        entry: begins with [[module]].
+        number: two digits.
+    """
+    text = text.rstrip("\n") + "\n"
+    starts = [match.start() for match in _ENTRY.finditer(text)]
+    for start, end in itertools.pairwise([*starts, len(text)]):
+        found = _NUMBER.search(text, start, end)
+        if found and found[1] > number:
+            place = _with_comments_above(text, start)
+            return f"{text[:place]}{entry.strip()}\n\n{text[place:]}"
+    return f"{text}\n{entry.strip()}\n"
 
 
-def _lay_folder(source: Traversable, target: Path, words: dict[str, str]) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    for item in source.iterdir():
-        if item.is_dir():
-            _lay_folder(item, target / item.name, words)
-        elif item.name.endswith(_ENDING):
-            text = _filled(item.read_text("utf-8"), words)
-            (target / item.name.removesuffix(_ENDING)).write_text(text, "utf-8", newline="\n")
-
-
-def _move(stage: Layout, layout: Layout, slug: str) -> None:
-    try:
-        for room in ROOMS:
-            (layout.root / room).mkdir(exist_ok=True)
-            (stage.root / room / slug).rename(layout.root / room / slug)
-        # Last: a module counts from the moment that the catalogue lists it.
-        stage.catalogue.replace(layout.catalogue)
-    except BaseException:
-        if stage.catalogue.exists():
-            _take_back(stage, layout, slug)
-        raise
-
-
-def _take_back(stage: Layout, layout: Layout, slug: str) -> None:
-    for room in ROOMS:
-        if not (stage.root / room / slug).exists():
-            shutil.rmtree(layout.root / room / slug, ignore_errors=True)
+def _with_comments_above(text: str, start: int) -> int:
+    """Return where the comment lines right above an entry begin."""
+    while start > 0:
+        previous = text.rfind("\n", 0, start - 1) + 1
+        if not text[previous:start].startswith("#"):
+            break
+        start = previous
+    return start

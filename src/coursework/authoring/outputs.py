@@ -1,6 +1,6 @@
 """A lesson's committed outputs: what its cells printed when its code was last run.
 
-They stand in course/NN-slug/outputs.json, one entry a code cell, in order. What differs from run
+They are in course/NN-slug/outputs.json, one entry a code cell, in order. What differs from run
 to run stays as it was printed: the file changes when the lesson's code does.
 """
 
@@ -18,7 +18,7 @@ from coursework.layout import Layout
 from coursework.report.lines import printable
 
 OUTPUTS = "outputs.json"
-# Larger pictures would make the file unreadable; they stand beside it.
+# Larger pictures would make the file unreadable; they are files beside it.
 _INLINE_BYTES = 100_000
 _SHOWN_CHARACTERS = 60
 _PICTURE = re.compile(r"output-\d+-\d+\.png")
@@ -30,7 +30,7 @@ class Picture:
 
     Args:
         data: its bytes.
-        file: its name beside outputs.json; empty where it stands in there.
+        file: its name beside outputs.json; empty where it is in there.
     """
 
     data: bytes
@@ -74,11 +74,11 @@ def _shown(outputs: Sequence[Mapping[str, Any]]) -> Iterator[str | Picture]:
             if printed:
                 yield _plain(printed)
                 printed = ""
-            yield Picture(base64.b64decode(_joined(data["image/png"])))
+            yield Picture(base64.b64decode(joined(data["image/png"])))
         elif output["output_type"] == "error":
             printed += f"{output['ename']}: {output['evalue']}\n"
         else:
-            printed += _joined(output.get("text", data.get("text/plain", "")))
+            printed += joined(output.get("text", data.get("text/plain", "")))
     if printed:
         yield _plain(printed)
 
@@ -88,7 +88,8 @@ def _plain(text: str) -> str:
     return "\n".join(printable(x.rstrip("\r").rpartition("\r")[2]) for x in text.split("\n"))
 
 
-def _joined(text: Any) -> str:
+def joined(text: Any) -> str:
+    """Return a text that a notebook keeps whole or in lines."""
     return text if isinstance(text, str) else "".join(text)
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import pytest
 
-from coursework.checks.failure import StartFailure
+from coursework.checks.failure import BuildFailure
 from coursework.checks.image import Image
 from coursework.checks.retype import build_command
 from coursework.checks.run import CheckRun
@@ -154,7 +154,9 @@ class Builder:
                 enough=lambda: until(log.steps()),
             )  # fmt: skip
         except BuildFailed as failed:
-            raise _told(failed, build_command(task.folder, secrets, args)) from failed
+            folder = task.home.folder
+            command = build_command(folder, secrets, args) if folder else ""
+            raise _told(failed, command) from failed
         except CourseError as trouble:
             run.build_trouble = trouble
             raise
@@ -199,8 +201,8 @@ class _Log:
         return read_steps(list(self._lines))
 
 
-def _told(failed: BuildFailed, command: str) -> StartFailure:
-    failure = StartFailure(
+def _told(failed: BuildFailed, command: str) -> BuildFailure:
+    failure = BuildFailure(
         "an image that builds",
         failed.saw,
         command=command,

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from shlex import quote
 
 import pytest
 import yaml
@@ -18,15 +20,15 @@ from coursework.checks.retype import curl_command
 from coursework.checks.run import CheckRun
 from coursework.checks.wire import Address, Connection
 from coursework.cluster import rootless
-from coursework.cluster.api import ApiError
+from coursework.cluster.api import ApiError, Json, is_true, selector, without_ending
 from coursework.cluster.explain import explain
 from coursework.cluster.images import load_images
 from coursework.cluster.kubeconfig import Access
 from coursework.cluster.namespace import create_namespace, remove_ended_namespaces, remove_namespace
 from coursework.cluster.node import API_PORT, DOOR_PORT, Node
-from coursework.cluster.objects import Json, is_true, selector, without_ending
 from coursework.images import ensure_images
 from coursework.trouble import CourseError
+from coursework.words import shortened
 
 _POLL_S = 0.05
 # Pods change without their workload; and somebody must look at the clock.
@@ -40,6 +42,8 @@ _INSIDE = f"https://localhost:{API_PORT}"
 _TYPED_PORT = 8080
 # How kubectl ends the line of what it did, and begins those around a reason.
 _PLAIN = "--filename"
+# HTTP's Not Found, and Unprocessable Content: by it the API server names an invalid object.
+_OF_THE_OBJECT = (404, 422)
 _DONE = (" created", " configured", " unchanged")
 _AROUND_A_REASON = ("Warning:", "{", "to:", "Resource:", "Name:")
 
@@ -53,6 +57,7 @@ class Cluster:
         prefix: of the namespaces' names.
         labels: of the namespaces.
         files: that are applied by default: the answer's, by path.
+        home: the folder in which a learner has them, for the commands of a report.
 
     Example:
         >>> shop = cluster.create_namespace()
@@ -70,10 +75,12 @@ class Cluster:
         prefix: str,
         labels: Mapping[str, str],
         files: Mapping[str, bytes],
+        home: Path | None = None,
     ) -> None:
         self.node = node
         self.evidence = evidence
         self.files = files
+        self.home = home
         self.api = node.api()
         self._prefix = prefix
         self._labels = labels
@@ -113,11 +120,14 @@ class Namespace:
         """
         laid = self._cluster.files if files is None else files
         option = _option(laid, folder)
-        command = f"kubectl --namespace {self.name} apply {option} {folder}/"
+        place = f"{self._cluster.home / folder if self._cluster.home else folder}/"
+        command = self.kubectl_command("apply", option, place)
         self.note(command)
         below = [path for path in laid if path.startswith(f"{folder}/")]
         if not below:
-            raise StartFailure(f"manifests in {folder}/", "there is none", command=f"ls {folder}/")
+            raise StartFailure(
+                f"manifests in {folder}/", "there is none", command=f"ls {quote(place)}"
+            )
         if option == _PLAIN and all(path.count("/") > 1 for path in below):
             raise StartFailure(
                 f"manifests in {folder}/ itself",
@@ -128,12 +138,15 @@ class Namespace:
         code, output = self._run_as_user(laid, folder, "apply", option, f"{folder}/")
         if code:
             named = _namespaces(laid, folder)
-            raise StartFailure(
+            failure = StartFailure(
                 "manifests that the cluster accepts",
-                " · ".join(filter(None, [named, _refusals(output)])),
+                named or _refusals(output),
                 command=command,
                 hint="take the namespace out: the one who applies decides it" if named else "",
             )
+            if named:
+                failure.add_note(_refusals(output))
+            raise failure
 
     def rendered(self, *, folder: str = "k8s") -> list[Json]:
         """Return the answer's objects as kubectl would send them, and send none.
@@ -225,15 +238,36 @@ class Namespace:
         return without_ending(self.all_of("pods", selector(workload)))
 
     def change(self, kind: str, name: str, change: Json) -> None:
-        """Change an object by a merge patch, as somebody who may."""
-        self.api.patch(kind, name, change, namespace=self.name)
+        """Change an object by a merge patch, as somebody who may.
+
+        Raises:
+            Failure: the object itself does not let it, such as an immutable ConfigMap.
+        """
+        resource = f"{_singular(kind)} {name}"
+        try:
+            self.api.patch(kind, name, change, namespace=self.name)
+        except ApiError as error:
+            if error.code not in _OF_THE_OBJECT:
+                raise
+            words = (
+                "patch",
+                _singular(kind),
+                name,
+                "--type=merge",
+                f"--patch={json.dumps(change)}",
+            )
+            raise Failure(
+                f"{resource} that can be changed",
+                shortened(error.message, 600),
+                command=self.kubectl_command(*words),
+            ) from error
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object, as somebody who may."""
         self.api.delete(kind, name, namespace=self.name)
 
     def restart(self, kind: str, name: str) -> None:
-        """Type `kubectl rollout restart`: new pods of the same template take over."""
+        """Type `kubectl rollout restart`: new pods of the same template take over; see `change`."""
         mark = {"kubectl.kubernetes.io/restartedAt": str(time.time())}
         self.change(kind, name, {"spec": {"template": {"metadata": {"annotations": mark}}}})
 
@@ -388,6 +422,7 @@ def _option(files: Mapping[str, bytes], folder: str) -> str:
 
 def _namespaces(files: Mapping[str, bytes], folder: str) -> str:
     """Say which manifest names a namespace; empty where none does, or where it is no YAML."""
+    makes = ""
     for path, data in sorted(files.items()):
         if not path.startswith(f"{folder}/") or not path.endswith((".yaml", ".yml", ".json")):
             continue
@@ -397,8 +432,8 @@ def _namespaces(files: Mapping[str, bytes], folder: str) -> str:
                 if isinstance(meta, dict) and (name := meta.get("namespace")):
                     return f"{path} names the namespace {str(name)[:60]}"
                 if isinstance(found, dict) and found.get("kind") == "Namespace":
-                    return f"{path} makes a namespace of its own"
-    return ""
+                    makes = makes or f"{path} makes a namespace of its own"
+    return makes
 
 
 def _refusals(output: str) -> str:
@@ -407,7 +442,7 @@ def _refusals(output: str) -> str:
     wrong = [
         line for line in lines if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)
     ]
-    return " · ".join(wrong or lines)[:600]
+    return shortened(" · ".join(wrong or lines), 600)
 
 
 def _decoded(text: str) -> Iterator[Json]:
@@ -449,7 +484,7 @@ def start_cluster(run: CheckRun) -> Cluster:
     remove_ended_namespaces(node.api(), owner.module)
     return Cluster(
         node, run.evidence, prefix=f"check-{owner.run_id}", labels=owner.labels,
-        files=task.submission.files,
+        files=task.submission.files, home=task.home.folder,
     )  # fmt: skip
 
 

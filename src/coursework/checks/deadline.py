@@ -67,11 +67,15 @@ class Deadline:
         self._start = time.monotonic()
         self._before = read()
 
+    def is_reached(self) -> bool:
+        """Tell whether its seconds are over, however busy the machine was."""
+        return time.monotonic() - self._start > self._seconds
+
     def has_passed(self) -> bool:
         """Tell whether it is over."""
-        waited = time.monotonic() - self._start
-        if waited <= self._seconds:
+        if not self.is_reached():
             return False
+        waited = time.monotonic() - self._start
         if waited > _AT_MOST * self._seconds or self._was_served():
             return True
         return not self._machine_was_busy()

@@ -25,6 +25,10 @@ class StartFailure(Failure):
     """A server or image that the check needs never came up."""
 
 
+class BuildFailure(StartFailure):
+    """The answer does not build; its command builds the learner's own folder, in any engine."""
+
+
 class Blocked(Exception):  # noqa: N818 - not an error: the check has nothing to look at
     """The check cannot look: what it needs has failed before, and said so there."""
 

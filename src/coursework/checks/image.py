@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from coursework.checks.deadline import Deadline
-from coursework.checks.failure import Failure
+from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.finished import Finished
 from coursework.checks.in_turn import Start, execute_each
+from coursework.checks.retype import ended_command, running_command
 from coursework.checks.run import CheckRun
 from coursework.checks.server import Server
 from coursework.containers.archive import Link
@@ -116,19 +117,25 @@ class Image:
             within_s: seconds until it must have ended.
 
         Raises:
-            Failure: it still runs then; what it listens on is said.
+            Failure: it still runs then, and what it listens on is said; or it does not start.
 
         Example:
             >>> assert image.run(args=["--version"]).exit_code == 0
 
         """
         settings = Settings(self._image_id, dict(env or {}), dict(files or {}), tuple(args))
-        container = self._run.services.start_container(settings).result()
+        try:
+            container = self._run.services.start_container(settings).result()
+        except StartFailure as failure:
+            # Whoever words it in another way has the command all the same.
+            self._run.evidence.note_command(failure.command)
+            raise
         deadline = Deadline(within_s, container.processor_seconds)
         while not container.has_ended() and not deadline.has_passed():
             time.sleep(_POLL_S)
         code = container.exit_code()
-        command = f"docker logs {container.name}"
+        shown = running_command if code is None else ended_command
+        command = shown(container.name)
         finished = Finished(
             -1 if code is None else code,
             container.log(stderr=False).encode(),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from coursework.checks.again import again
 from coursework.checks.failure import Blocked, Failure, StartFailure
 from coursework.checks.points import Check, describe
 from coursework.checks.run import CheckRun
@@ -61,8 +62,9 @@ class CheckPlugin:
         if missing:
             raise Blocked(f"it needs {' and '.join(missing)}")
 
-    def pytest_runtest_call(self) -> None:
-        """Take the time of the check itself."""
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        """Take the time of the check itself, and say that it runs."""
+        self._run.task.on_line(f"checking {_check(item).name}")
         self._started_at = time.monotonic()
 
     # --- verdicts -----------------------------------------------------------------------------
@@ -104,11 +106,12 @@ class CheckPlugin:
         shown = verdict in ("failed", "error")
         hint, next_hint = _hints(check, error) if failed else ("", "")
         evidence = self._run.evidence
+        is_last = item is item.session.items[-1]
         result = check.result(
             verdict,
             looked_for=(failure.looked_for if failure else check.title) if failed else "",
             saw=saw if shown else "",
-            command=evidence.command(failure) if failed else "",
+            command=again(self._run, check.name, failure, is_last=is_last) if failed else "",
             log=evidence.log(failure) if shown else "",
             hint=hint,
             next_hint=next_hint,
@@ -118,7 +121,7 @@ class CheckPlugin:
             duration_s=round(duration, 3),
         )
         self.results.append(result)
-        evidence.end_check(passed=verdict == "passed")
+        evidence.end_check(check.name, passed=verdict == "passed")
         try:
             self._run.task.on_result(result)
         except BaseException as escaped:  # noqa: BLE001 - the view's own trouble, raised by grade()

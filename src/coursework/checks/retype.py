@@ -58,8 +58,36 @@ def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes
 
 def wire_command(sent: bytes, port: int) -> str:
     """Return the command that sends the same bytes to the published port and prints what comes."""
-    listen = f"curl -s -m 2 telnet://localhost:{port}"
+    listen = f"curl -sS -m 2 telnet://localhost:{port}"
     return f"{_printf(sent)} | {listen}" if sent else f"{listen} </dev/null"
+
+
+def ended_command(container: str) -> str:
+    """Return the command that shows what a container printed, and how it ended."""
+    ended = "--format 'exit code {{.State.ExitCode}}'"
+    return f"docker logs {container}; docker inspect {ended} {container}"
+
+
+def running_command(container: str) -> str:
+    """Return the command that shows what a container printed, and that it runs."""
+    return f"docker logs {container}; docker ps --filter name={container}"
+
+
+def listening_command(container: str, helper: str) -> str:
+    """Return the command that shows what a container printed, and where it listens.
+
+    Args:
+        container: its name.
+        helper: an image with netstat.
+    """
+    listening = f"docker run --rm --network=container:{container} {helper} netstat -ltn"
+    return f"docker logs {container}; {listening}"
+
+
+def stop_command(container: str, within_s: float) -> str:
+    """Return the command that asks a container to end, and shows whether it has."""
+    shown = f"docker ps --filter name={container}"
+    return f"docker kill --signal=SIGTERM {container}; sleep {within_s:g}; {shown}"
 
 
 def _is_plain(body: bytes) -> bool:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from coursework.checks.evidence import Evidence
+from coursework.checks.home import Home
 from coursework.checks.services import Services
 from coursework.checks.verdict import CheckResult
 from coursework.containers.building import Limits
@@ -20,7 +20,7 @@ class Task:
     Args:
         module: of the catalogue.
         submission: the files that are checked.
-        folder: where the learner works on the module.
+        home: where the learner has it.
         seed: of the run's random values.
         limits: of a build.
         on_line: is called with each line of a build's log.
@@ -30,7 +30,7 @@ class Task:
 
     module: Module
     submission: Submission
-    folder: Path
+    home: Home
     seed: int
     limits: Limits
     on_line: Callable[[str], None]
@@ -58,8 +58,15 @@ class CheckRun:
     build_s: float = 0.0
     build_trouble: CourseError | None = None
 
+    def kept(self) -> dict[str, set[str]]:
+        """Return the containers that stay for each failed check, with what they talk to."""
+        if not self.keeps_failed or self.services.engine.is_sandbox:
+            return {}
+        ours = self.services.ours
+        return {name: kept | ours for name, kept in self.evidence.kept.items() if kept}
+
     def close(self) -> None:
         """Remove the run's containers; those of failed checks may stay for the learner."""
-        keep = self.evidence.kept if self.keeps_failed else ()
+        keep = {name for names in self.kept().values() for name in names}
         # A learner waits for the verdict, not for the engine to put things away.
         self.services.close(keep, wait=not self.keeps_failed)

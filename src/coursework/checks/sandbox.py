@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +31,7 @@ from coursework.containers.archive import pack
 from coursework.containers.cleaning import remove_containers
 from coursework.containers.runs import LABEL_RUN
 from coursework.engine import Engine
+from coursework.words import shortened
 
 LIMIT_SCRIPT_BYTES = 90_000
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -37,6 +39,8 @@ _NO_FILES: Mapping[str, str | bytes] = MappingProxyType({})
 _DOCKER_WITHIN_S = 30.0
 # How `timeout` ends: by its first signal, or by its second.
 _TOO_LATE = (124, 137)
+# Where a learner finds what the last script read.
+_INPUT = "/tmp/answer/input"  # noqa: S108 - inside
 # Its input begins with an archive of the files. Outputs go to files: what a script leaves in the
 # background cannot hold them open.
 _RUN = f"""set -e
@@ -81,6 +85,7 @@ class Sandbox:
         self._engine, self._services = run.services.engine, run.services
         self._evidence = run.evidence
         self._files = run.task.submission.files
+        self._keeps_failed = run.keeps_failed
 
     def empty(self) -> None:
         """Remove containers, volumes and networks; images stay, and what other fixtures made.
@@ -147,18 +152,23 @@ class Sandbox:
 
         """
         command = _typed(script, args, env, reads=bool(stdin))
-        self._evidence.note_command(command)
+        self._evidence.note_command(command, is_fleeting=True)
         archive = pack({**files, script: self._script(script)})
         words = ["sh", "-c", _RUN, f"{within_s:g}", str(len(archive)), script, *args]
         start = time.monotonic()
         ran = self._shell.finish(words, within_s, env=env, stdin=archive + stdin)
-        self._evidence.note_use(Finished(ran.exit_code, b"", ran.stderr), command)
+        self._evidence.note_use(_ScriptRun(self, ran.stderr, stdin), command, is_fleeting=True)
         if ran.exit_code in _TOO_LATE and time.monotonic() - start >= within_s:
             raise Failure(f"an end within {within_s:g} s", "it still runs", command=command)
         if len(ran.output) >= LIMIT_OUTPUT_BYTES:
             limit = f"{LIMIT_OUTPUT_BYTES // 1024**2} MiB"
             raise Failure(f"less than {limit} of output", f"{limit} or more", command=command)
         return ran
+
+    def lay_input(self, stdin: bytes) -> None:
+        """Lay what a script read where its command in a report takes it from."""
+        if self._keeps_failed:
+            self._shell.lay({_INPUT: stdin}, "/")
 
     def _script(self, name: str) -> bytes:
         text = self._files.get(name)
@@ -184,7 +194,7 @@ class Sandbox:
 
         """
         command = shlex.join(("docker", *arguments))
-        self._evidence.note_command(command)
+        self._evidence.note_command(command, is_fleeting=True)
         try:
             return self._checked(*arguments, within_s=within_s)
         except Failure as failure:
@@ -198,7 +208,7 @@ class Sandbox:
         if ran.exit_code:
             last = ran.stderr.strip().splitlines()[-1:] or ["nothing on standard error"]
             what = f"docker {arguments[0]} ends with exit code 0"
-            raise Failure(what, f"exit code {ran.exit_code}: {last[0][:300]}")
+            raise Failure(what, f"exit code {ran.exit_code}: {shortened(last[0], 300)}")
         return ran.stdout
 
     def server(self, port: int) -> "SandboxClient":
@@ -230,7 +240,7 @@ class SandboxClient(Client):
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         command = self._before + curl_command(method, path, headers, body, self._port)
-        self._evidence.note_command(command)
+        self._evidence.note_command(command, is_fleeting=True)
         return command
 
     def _host(self) -> str:
@@ -246,7 +256,25 @@ class SandboxClient(Client):
 
 def _typed(script: str, args: tuple[str, ...], env: Mapping[str, str], *, reads: bool) -> str:
     variables = [f"{name}={shlex.quote(text)}" for name, text in env.items()]
-    return " ".join([*variables, shlex.join(["sh", script, *args])]) + (" < FILE" if reads else "")
+    read = f" < {_INPUT}" if reads else ""
+    return " ".join([*variables, shlex.join(["sh", script, *args])]) + read
+
+
+@dataclass(frozen=True)
+class _ScriptRun:
+    """What a check looked at: a script that ran, with what it said and what it read."""
+
+    sandbox: Sandbox
+    said: str
+    stdin: bytes
+    container_name: str = ""
+
+    def log(self) -> str:
+        return self.said
+
+    def end_check(self, *, passed: bool) -> None:
+        if self.stdin and not passed:
+            self.sandbox.lay_input(self.stdin)
 
 
 @pytest.fixture(scope="session")

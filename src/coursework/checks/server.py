@@ -11,18 +11,18 @@ from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
 from coursework.checks.log import Record, having, records_in
-from coursework.checks.retype import curl_command
+from coursework.checks.retype import curl_command, ended_command, stop_command
 from coursework.checks.run import CheckRun
 from coursework.checks.services import Services
+from coursework.checks.startup import HELPER_IMAGE, Startup, ending
 from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Settings
+from coursework.words import shortened
 
 if TYPE_CHECKING:
     from coursework.checks.image import Image
 
 _POLL_S = 0.01
-_KILLED = 128 + 9
-_HELPER_IMAGE = "busybox:1.37"
 # From inside the process namespace. What the engine runs there, such as a probe of HEALTHCHECK,
 # descends from nobody: the engine waits ten seconds for a probe that is stopped.
 _STOP_DESCENDANTS = """
@@ -54,13 +54,12 @@ class Server(Client):
         self._ready_within_s = ready_within_s
         self._trouble: StartFailure | None = None
         self._address: Address | None = None
-        self._inside_is_reachable = True
-        self._starting = run.services.start_container(settings)
+        self._start()
 
     @property
     def container(self) -> Container:
         """The container behind the server, once the engine has started it."""
-        return self._starting.result()
+        return self._startup.container
 
     @property
     def port(self) -> int:
@@ -100,7 +99,7 @@ class Server(Client):
         while text not in self.logs():
             if deadline.has_passed():
                 last = self.logs().strip().splitlines()[-1:] or ["nothing"]
-                raise Failure(f"the log line {text!r}", f"{last[0][:200]}", command=command)
+                raise Failure(f"the log line {text!r}", shortened(last[0], 200), command=command)
             time.sleep(_POLL_S)
 
     def logs(self) -> str:
@@ -146,7 +145,7 @@ class Server(Client):
                 raise Failure(
                     f"{at_least} JSON line{'s'[: at_least > 1]} on standard output"
                     + (f" with {what}" if what else ""),
-                    f"{len(found)} among {len(records)}; the last line: {last[0][:200]}",
+                    f"{len(found)} among {len(records)}; the last line: {shortened(last[0], 200)}",
                     command=command,
                 )
             time.sleep(2 * _POLL_S)
@@ -202,14 +201,17 @@ class Server(Client):
         self._ready()
         self.container.signal("SIGTERM")
         code = self.container.wait(within_s)
+        name = self.container.name
         if code is None:
-            raise Failure(f"the server ends within {within_s:g} s of SIGTERM", "it still runs")
+            what = f"the server ends within {within_s:g} s of SIGTERM"
+            raise Failure(what, "it still runs", command=stop_command(name, within_s))
+        self._run.evidence.note_use(self, ended_command(name))
         return code
 
     @property
     def never_started(self) -> bool:
         """Whether the engine could not even start its container, or has not yet."""
-        return not self._starting.done() or self._starting.exception() is not None
+        return self._startup.has_not_come
 
     @property
     def container_name(self) -> str:
@@ -229,7 +231,10 @@ class Server(Client):
             return
         if self._trouble is None and (not passed or ended):
             self._address = None
-            self._starting = self._run.services.start_container(self._settings)
+            self._start()
+
+    def _start(self) -> None:
+        self._startup = Startup(self._run.services, self._settings, self._ready_within_s)
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         command = curl_command(method, path, headers, body, self.port)
@@ -247,7 +252,9 @@ class Server(Client):
         hung_up = "closed" in failure.saw or "refused" in failure.saw or "reset" in failure.saw
         code = self.container.wait(0.3 if hung_up else 0.0)
         if code is not None:
-            failure.saw += f"; {_ending(self.container, code)}"
+            failure.saw += f"; {ending(self.container, code)}"
+            # It would only be refused by now.
+            failure.command = ended_command(self.container.name)
 
     def _connection(self, address: Address, timeout_s: float = 5.0) -> Connection:
         inside = address.host == self.container.network_address
@@ -262,7 +269,7 @@ class Server(Client):
         if self._address is None:
             self._run.evidence.note_use(self)
             try:
-                self._address = self._wait_until_it_accepts()
+                self._address = self._startup.wait()
             except StartFailure as failure:
                 said, files = f"{failure.saw}\n{self.log()}", self._run.task.submission.files
                 failure.hint = line_ending_hint(said, files) or failure.hint
@@ -270,90 +277,14 @@ class Server(Client):
                 raise
         return self._address
 
-    def _wait_until_it_accepts(self) -> Address:
-        try:
-            container = self.container
-        except StartFailure as failure:
-            self._trouble = failure
-            raise
-        deadline = Deadline(self._ready_within_s, container.processor_seconds)
-        next_look = time.monotonic()
-        while True:
-            address = self._accepting_address(container)
-            if address is not None:
-                return address
-            if time.monotonic() >= next_look:
-                code = container.exit_code()
-                if code is not None:
-                    raise self._start_failure(_ending(container, code), "the log says why")
-                next_look = time.monotonic() + 0.1
-            if deadline.has_passed():
-                raise self._start_failure(*self._why_not_reached(container))
-            time.sleep(_POLL_S)
-
-    def _accepting_address(self, container: Container) -> Address | None:
-        published = container.published_address()
-        if published is None:
-            return None
-        inside = container.inside_address() if self._inside_is_reachable else None
-        if inside is not None:
-            try:
-                Connection(Address(*inside, published[1]), timeout_s=0.5).close()
-            except Failure as failure:
-                if "refused" in failure.saw:
-                    return None
-                self._inside_is_reachable = False
-            else:
-                return Address(*inside, published[1])
-        if container.nothing_listens():
-            return None
-        try:
-            with Connection(Address(*published, published[1]), timeout_s=0.5) as connection:
-                # A port forwarder accepts for a server that is not there yet, then hangs up.
-                accepted = connection.stays_open(0.05)
-        except Failure:
-            return None
-        return Address(*published, published[1]) if accepted else None
-
-    def _start_failure(self, saw: str, hint: str) -> StartFailure:
-        port = self._settings.port
-        return StartFailure(
-            f"a server that listens on port {port} within {self._ready_within_s:g} s",
-            saw,
-            command=f"docker logs {self.container.name}",
-            hint=hint,
-        )
-
-    def _why_not_reached(self, container: Container) -> tuple[str, str]:
-        listening = container.listening_addresses()
-        port = self._settings.port
-        if not {f"127.0.0.1:{port}", f"::1:{port}"}.isdisjoint(listening):
-            return (
-                f"it listens on 127.0.0.1:{port} only, where nobody outside its container gets",
-                "listen on 0.0.0.0, which means every address of the container",
-            )
-        if listening:
-            return (
-                f"it listens on {', '.join(listening)}, not on port {port}",
-                "the port is a variable: read it from the environment",
-            )
-        return "it runs, but listens nowhere", "the log says how far it came"
-
 
 def _freeze(services: Services, container: Container) -> None:
     """Send SIGSTOP to process 1 of a container and to all that descend from it."""
     container.signal("SIGSTOP")
     if container.process_count() > 1:
         command = ("sh", "-c", _STOP_DESCENDANTS)
-        settings = Settings(_HELPER_IMAGE, args=command, processes_of=container.name)
+        settings = Settings(HELPER_IMAGE, args=command, processes_of=container.name)
         services.run_program("freezer", settings)
-
-
-def _ending(container: Container, code: int) -> str:
-    # The engine may note an end by lack of memory late, or not at all: the number tells as well.
-    if code == _KILLED or container.was_out_of_memory():
-        return "it was killed, most likely since it used more memory than it may"
-    return f"it ended with exit code {code}"
 
 
 @pytest.fixture(scope="module")

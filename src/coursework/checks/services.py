@@ -14,6 +14,7 @@ from coursework.containers.container import Container, Settings
 from coursework.containers.runs import Run
 from coursework.engine import Engine
 from coursework.trouble import CourseError
+from coursework.words import shortened
 
 Result = TypeVar("Result")
 
@@ -36,7 +37,7 @@ class Services:
         self._lock = threading.Lock()
         self._number = 0
         self._made: list[Container] = []
-        self._ours: set[str] = set()
+        self.ours: set[str] = set()
         self._starting: set[Future[Any]] = set()
 
     def begin(self, function: Callable[[], Result]) -> "Future[Result]":
@@ -55,7 +56,7 @@ class Services:
 
     def start_service(self, name: str, settings: Settings) -> "Future[Container]":
         """Begin to start a container of ours; it is labelled, and removed with the run."""
-        self._ours.add(self._name(name))
+        self.ours.add(self._name(name))
         return self._begin_start(self._name(name), settings)
 
     def run_program(self, name: str, settings: Settings) -> Finished:
@@ -91,7 +92,7 @@ class Services:
         if reason:
             raise StartFailure(
                 "a container that starts",
-                reason[:300],
+                shortened(reason, 300),
                 command=f"docker start -a {name}",
                 hint="CMD or ENTRYPOINT in the Dockerfile names a program that is not there",
             )
@@ -101,13 +102,12 @@ class Services:
         """Remove the run's containers.
 
         Args:
-            keep: names of those that a learner may look at; what they talk to stays with them.
+            keep: names of those that a learner may look at.
             wait: until they are gone; else they go while others work.
         """
         self._pool.shutdown(wait=True, cancel_futures=True)
         if self.engine.is_sandbox:
             # It is thrown away with all that is in it.
             return
-        kept = {*keep, *self._ours} if keep else set()
-        done = [c.removable for c in self._made if c.name not in kept]
+        done = [c.removable for c in self._made if c.name not in keep]
         remove_containers(done, wait=wait)

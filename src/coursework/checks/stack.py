@@ -16,10 +16,11 @@ from coursework.checks.finished import Finished
 from coursework.checks.run import CheckRun
 from coursework.checks.sandbox import SandboxClient
 from coursework.checks.shell import Shell, no_answer, require_engine
+from coursework.sandbox.inside import answer_folder
+from coursework.words import shortened
 
 COMPOSE_FILE = "compose.yaml"
 _HELPER_IMAGE = "busybox:1.37"
-_PLACE = "/tmp/stack"  # noqa: S108 - inside the sandbox
 _BUILT_WITHIN_S = 300.0
 _POLL_S = 0.05
 _LOG_LINES = "12"
@@ -64,7 +65,7 @@ class Stack:
         files = run.task.submission.files
         if COMPOSE_FILE not in files:
             raise Failure(f"a file {COMPOSE_FILE}", "there is none")
-        self._folder = f"{_PLACE}/{run.task.module.slug}"
+        self._folder = answer_folder(run.task.module.slug)
         self._helper = self._image_id(_HELPER_IMAGE)
         self._shell.lay(files, self._folder)
 
@@ -149,7 +150,7 @@ class Stack:
             CourseError: the sandbox does not answer.
         """
         command = _typed(words)
-        self._evidence.note_command(command)
+        self._evidence.note_command(command, is_fleeting=True)
         deadline = Deadline(within_s)
         # The outer end of all waits; the deadline comes first.
         limit = f"{within_s * 4 + 5:g}"
@@ -264,7 +265,9 @@ class Stack:
     def _unready(self) -> str:
         """Say of what still runs how each service is."""
         states = [f"{c.service} {c.status}" for c in self.containers() if not c.is_well]
-        return "it still runs" + (f": {', '.join(states)}"[:_SAW_CHARACTERS] if states else "")
+        return "it still runs" + (
+            shortened(f": {', '.join(states)}", _SAW_CHARACTERS) if states else ""
+        )
 
     def _log(self, reason: str = "") -> str:
         """Return the last lines of the containers that a reason names, else of those not well."""
@@ -294,7 +297,7 @@ def _typed(words: tuple[str, ...]) -> str:
 def _reason(ran: Finished) -> str:
     """Return the line that says why Compose gave up: the last one that is no step."""
     lines = [line.strip() for line in ran.stderr.splitlines() if line.strip()]
-    return (lines[-1] if lines else "nothing on standard error")[:_SAW_CHARACTERS]
+    return shortened(lines[-1] if lines else "nothing on standard error", _SAW_CHARACTERS)
 
 
 @pytest.fixture(scope="session")

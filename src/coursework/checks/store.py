@@ -13,6 +13,7 @@ from coursework.checks.failure import Failure
 from coursework.checks.run import CheckRun
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
+from coursework.words import shortened
 
 if TYPE_CHECKING:
     import redis
@@ -85,7 +86,7 @@ class Store:
         except redis.ConnectionError as error:
             saw = f"it was there before, and is gone: {error}"
             logs = f"docker logs {self.container.name}"
-            raise Failure("a Redis that answers", saw[:300], command=logs) from error
+            raise Failure("a Redis that answers", shortened(saw, 300), command=logs) from error
 
     def keys(self, pattern: str = "*") -> list[str]:
         """Return the keys that match a pattern of Redis, in alphabetical order.

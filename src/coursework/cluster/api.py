@@ -12,11 +12,10 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from coursework.cluster.kubeconfig import Access
-from coursework.cluster.objects import Json
 from coursework.trouble import CourseError
 
 _CALL_WITHIN_S = 30.0
-# Kinds by the path below which their objects stand: the API's own word, in the plural.
+# Kinds by the path below which their objects are: the API's own word, in the plural.
 _GROUPS = {
     "configmaps": "api/v1", "endpoints": "api/v1", "events": "api/v1", "limitranges": "api/v1",
     "namespaces": "api/v1", "nodes": "api/v1", "persistentvolumeclaims": "api/v1",
@@ -32,6 +31,7 @@ _GROUPS = {
     "roles": "apis/rbac.authorization.k8s.io/v1",
 }  # fmt: skip
 _WITHOUT_NAMESPACE = ("namespaces", "nodes", "persistentvolumes")
+Json = dict[str, Any]
 
 
 class ApiError(Exception):
@@ -72,7 +72,7 @@ class Api:
         Args:
             kind: in the plural, such as `deployments`.
             name: of the object.
-            namespace: where it stands; none for a kind without namespaces.
+            namespace: where it is; none for a kind without namespaces.
 
         Raises:
             ApiError: 404 where there is none.
@@ -84,7 +84,7 @@ class Api:
 
         Args:
             kind: in the plural, such as `pods`.
-            namespace: where they stand; all namespaces by default.
+            namespace: where they are; all namespaces by default.
             labels: a selector such as `app=web`.
         """
         query = {"labelSelector": labels} if labels else {}
@@ -113,7 +113,7 @@ class Api:
                 params=query, stream=True, timeout=(_CALL_WITHIN_S, within_s),
             ) as answer:  # fmt: skip
                 if answer.ok:
-                    # What has changed, who asks again sees for himself.
+                    # The caller asks again, and sees what has changed.
                     next(answer.iter_content(chunk_size=None), b"")
                 elif answer.status_code != requests.codes.gone:
                     # Refused, as by a server that has too much to do: nobody asks again at once.
@@ -214,3 +214,33 @@ def path_of(kind: str, namespace: str = "") -> str:
     if not namespace or kind in _WITHOUT_NAMESPACE:
         return f"{_GROUPS[kind]}/{kind}"
     return f"{_GROUPS[kind]}/namespaces/{namespace}/{kind}"
+
+
+def is_true(value: Json, condition: str) -> bool:
+    """Tell whether an object says of itself that a condition, such as `Ready`, holds."""
+    found = (value.get("status") or {}).get("conditions") or []
+    return any(c["type"] == condition and c["status"] == "True" for c in found)
+
+
+def selector(workload: Json) -> str:
+    """Return the labels by which a workload finds its pods, in the syntax of an API query."""
+    wanted = workload["spec"].get("selector") or {}
+    labels = [f"{name}={value}" for name, value in (wanted.get("matchLabels") or {}).items()]
+    return ",".join([*labels, *map(_requirement, wanted.get("matchExpressions") or [])])
+
+
+def _requirement(expression: Json) -> str:
+    """Return one of a selector's matchExpressions in the syntax of an API query."""
+    key = str(expression["key"])
+    values = ",".join(expression.get("values") or [])
+    return {
+        "In": f"{key} in ({values})",
+        "NotIn": f"{key} notin ({values})",
+        "Exists": key,
+        "DoesNotExist": f"!{key}",
+    }[expression["operator"]]
+
+
+def without_ending(pods: list[Json]) -> list[Json]:
+    """Leave out the pods that are on their way out."""
+    return [p for p in pods if not p["metadata"].get("deletionTimestamp")]

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from coursework.cluster.api import Api, ApiError
-from coursework.cluster.objects import Json, is_true, selector, without_ending
+from coursework.cluster.api import Api, ApiError, Json, is_true, selector, without_ending
+from coursework.words import shortened
 
 _LOG_LINES = "8"
 _NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
@@ -31,7 +31,7 @@ def explain(api: Api, namespace: str, workload: Json) -> Explanation:
 
     Args:
         api: of somebody who may look.
-        namespace: where it stands.
+        namespace: where it is.
         workload: a Deployment, StatefulSet, ReplicaSet, DaemonSet or Job, as the API gives it.
     """
     pods = without_ending(api.list("pods", namespace=namespace, labels=selector(workload)))
@@ -51,7 +51,7 @@ def explain(api: Api, namespace: str, workload: Json) -> Explanation:
 def _of_pod(api: Api, namespace: str, pod: Json) -> Explanation:
     name = pod["metadata"]["name"]
     events = _events(api, namespace, name)
-    words = tuple(f"{e['reason']}: {e.get('message', '')}"[:200] for e in events[-2:])
+    words = tuple(shortened(f"{e['reason']}: {e.get('message', '')}", 200) for e in events[-2:])
     return Explanation(f"pod {name} {_why(pod, events)}", name, words, _log(api, namespace, pod))
 
 
@@ -61,15 +61,15 @@ def _why(pod: Json, events: list[Json]) -> str:
         (c for c in status.get("conditions", []) if c["type"] == "PodScheduled"), {"status": "True"}
     )
     if scheduled["status"] == "False":
-        return f"finds no node: {scheduled.get('message', '')[:200]}"
+        return f"finds no node: {shortened(scheduled.get('message', ''), 200)}"
     initial = status.get("initContainerStatuses", [])
     for container in [*initial, *status.get("containerStatuses", [])]:
         if found := _why_container(container, is_initial=container in initial):
             return found
     if failing := next((e for e in reversed(events) if e["reason"] == "Unhealthy"), None):
-        return f"runs, but is not ready: {failing['message'].strip()[:200]}"
+        return f"runs, but is not ready: {shortened(failing['message'].strip(), 200)}"
     if stuck := next((e for e in reversed(events) if e["type"] == "Warning"), None):
-        return f"does not start: {stuck['reason']}: {stuck['message'][:200]}"
+        return f"does not start: {stuck['reason']}: {shortened(stuck['message'], 200)}"
     return f"is {status.get('phase', 'Unknown').lower()} and not ready"
 
 
@@ -77,7 +77,7 @@ def _why_container(container: Json, *, is_initial: bool) -> str:
     name = f"init container {container['name']}" if is_initial else container["name"]
     state = container.get("state", {})
     waiting = state.get("waiting", {})
-    reason, message = waiting.get("reason", ""), waiting.get("message", "")[:200]
+    reason, message = waiting.get("reason", ""), shortened(waiting.get("message", ""), 200)
     if reason in _NO_IMAGE:
         return f"has no image {container['image']} ({reason}): {message}"
     ended = state.get("terminated") or container.get("lastState", {}).get("terminated")
@@ -98,10 +98,10 @@ def _refused(api: Api, namespace: str, workload: Json) -> str:
     conditions = workload["status"].get("conditions", [])
     failure = next((c for c in conditions if c["type"] == "ReplicaFailure"), None)
     if failure and failure["status"] == "True":
-        return f"no pod, since it is refused: {failure.get('message', '')[:300]}"
+        return f"no pod, since it is refused: {shortened(failure.get('message', ''), 300)}"
     events = _events(api, namespace, workload["metadata"]["name"])
     failed = next((e for e in reversed(events) if e["reason"].startswith("Failed")), None)
-    return f"no pod, since it is refused: {failed['message'][:300]}" if failed else ""
+    return f"no pod, since it is refused: {shortened(failed['message'], 300)}" if failed else ""
 
 
 def _events(api: Api, namespace: str, name: str) -> list[Json]:

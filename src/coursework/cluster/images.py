@@ -1,12 +1,12 @@
 """Images of the engine that the node must have: what is built here is never pulled by a cluster."""
 
-import subprocess
 from collections.abc import Iterable, Mapping
 
 from docker.errors import ImageNotFound
 
 from coursework.cluster.node import Node
 from coursework.engine import Engine
+from coursework.images.transfer import load_blocks, saved_blocks
 from coursework.trouble import CourseError
 
 _LABEL = "course.id"
@@ -57,21 +57,10 @@ def _present(node: Node) -> dict[str, str]:
 
 def _copy(engine: Engine, node: Node, names: list[str]) -> None:
     """Copy images at once: a layer that several have goes through once."""
-    environment = engine.environment()
-    ctr = [*node.inside("0"), *_CTR, "import", "--all-platforms", "-"]
-    into = ["docker", "exec", "--interactive", node.name, *ctr]
-    with subprocess.Popen(
-        ["docker", "save", *names], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as save:
-        load = subprocess.run(
-            into, env=environment, stdin=save.stdout, capture_output=True, check=False
-        )
-    if save.returncode or load.returncode:
-        raise CourseError(
-            f"{', '.join(names)} cannot be copied into the cluster.",
-            why=load.stderr.decode(errors="replace")[-300:],
-            fix="course cluster status",
-        )
+    ctr = (*node.inside("0"), *_CTR, "import", "--all-platforms", "-")
+    into = ("docker", "exec", "--interactive", node.name, *ctr)
+    refusal = f"{', '.join(names)} cannot be copied into the cluster."
+    load_blocks(engine, saved_blocks(engine, names), into, refusal)
 
 
 def _label(node: Node, ids: Mapping[str, str]) -> None:

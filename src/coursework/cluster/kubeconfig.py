@@ -34,7 +34,7 @@ class Access:
         """Read the current context of a kubeconfig that holds its certificates itself.
 
         Raises:
-            CourseError: it is none, or its certificates stand elsewhere.
+            CourseError: it is none, or its certificates are elsewhere.
         """
         try:
             config = yaml.safe_load(text)

@@ -21,8 +21,7 @@ def write_kubeconfig(node: Node) -> Path:
         CourseError: the cluster does not run.
     """
     target = command_line.kubeconfig()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    command_line.write_secret(target, node.access().written())
+    write_whole(target, node.access().written().encode(), mode=0o600)
     return target
 
 

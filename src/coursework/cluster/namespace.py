@@ -1,6 +1,6 @@
 """A namespace for somebody whom nobody trusts: all rights in it, none elsewhere, and limits.
 
-What holds whoever applies manifests here is, from outside to inside: the token's role, which ends
+Three things confine a user who applies manifests here: the token's role, which ends
 at the namespace; Pod Security `baseline`, which the API server enforces in all namespaces but
 kube-system; the quota and the limits below.
 """

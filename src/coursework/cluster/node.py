@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
-from docker.errors import APIError, NotFound
+from docker.errors import NotFound
 
 from coursework.cluster import rootless
-from coursework.cluster.api import Api, ApiError
+from coursework.cluster.api import Api, ApiError, is_true
 from coursework.cluster.kubeconfig import Access
-from coursework.cluster.objects import is_true
 from coursework.containers.archive import pack, read_file
+from coursework.containers.container import address_of, published_port
 from coursework.engine import Engine
+from coursework.files import one_at_a_time
 from coursework.images import ensure_images
-from coursework.images.lock import one_at_a_time
 from coursework.modules.catalogue import CLUSTER_IMAGE
 from coursework.sandbox.place import IMAGE as SANDBOX_IMAGE
-from coursework.trouble import CourseError
+from coursework.trouble import CourseError, engine_trouble
 
 NAME = "course-cluster"
 ROOTLESS_NAME = "course-cluster-rootless"
@@ -133,14 +133,8 @@ class Node:
         container = self._find() or self._create(memory)
         if container.status == "running":
             return
-        try:
+        with engine_trouble("The engine cannot start a Kubernetes node."):
             container.start()
-        except APIError as error:
-            raise CourseError(
-                "The engine cannot start a Kubernetes node.",
-                why=str(error.explanation or error)[:300],
-                fix="course doctor",
-            ) from error
 
     def stop(self) -> bool:
         """End it; what it holds stays. False where it did not run."""
@@ -182,8 +176,7 @@ class Node:
     @property
     def address(self) -> str:
         """Its address among the engine's containers, at which NodePorts answer."""
-        networks = self._required().attrs["NetworkSettings"]["Networks"].values()
-        return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
+        return address_of(self._required())
 
     @property
     def ingress(self) -> str:
@@ -194,9 +187,7 @@ class Node:
     def published_port(self, inside: int) -> int | None:
         """Return the port of this machine's loopback address that leads to one of the node's."""
         container = self._find()
-        ports = container.attrs["NetworkSettings"]["Ports"] if container else {}
-        bindings = ports.get(f"{inside}/tcp")
-        return int(bindings[0]["HostPort"]) if bindings else None
+        return published_port(container, inside) if container else None
 
     def memory_bytes(self) -> int:
         """Return the memory that all of it uses, without the kernel's file cache."""

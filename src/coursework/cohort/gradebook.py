@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coursework.cohort.results import Result
-from coursework.images.lock import one_at_a_time
+from coursework.files import one_at_a_time
 from coursework.submissions.notebook import check_cell_id
 from coursework.trouble import CourseError
 
@@ -25,7 +25,8 @@ Tell = Callable[[str], None]
 
 
 def default_address(room: Path) -> str:
-    """Return the address of the gradebook in a clone's classroom."""
+    """Return the address of the gradebook in a clone's classroom, which is made."""
+    room.mkdir(exist_ok=True)
     # A browser on Formgrader beside a running autograde: wait for SQLite's lock.
     return f"sqlite:///{room / 'gradebook.db'}?timeout=60"
 
@@ -68,7 +69,7 @@ def write_gradebook(url: str, results: Iterable[Result], tell: Tell = lambda _: 
     Args:
         url: such as sqlite:///gradebook.db or postgresql://grader@db.example/grades.
         results: of one or several modules.
-        tell: is told how it goes on.
+        tell: is told each step.
 
     Returns:
         How many were written.
@@ -97,8 +98,8 @@ def write_gradebook(url: str, results: Iterable[Result], tell: Tell = lambda _: 
     except (SQLAlchemyError, ValueError) as error:
         raise CourseError(
             "The gradebook cannot be written.",
-            why=f"{str(error).splitlines()[0][:300]}; the results stand in their files",
-            fix="course grade --resume, with --gradebook URL where its address was wrong",
+            why=f"{str(error).splitlines()[0][:300]}; the results are in their files",
+            fix="type the command again, with --gradebook URL where its address was wrong",
         ) from error
     return written
 

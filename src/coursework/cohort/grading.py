@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from coursework.cohort.judge import GRADED_WITHIN_S, Judge
+from coursework.cohort.judge import Judge
 from coursework.cohort.results import Result, Results, key_of
 from coursework.cohort.source import HandedIn
 from coursework.cohort.worker import Worker
-from coursework.containers.building import Limits
-from coursework.engine import Engine
 from coursework.files import files_digest
 from coursework.images import known_images
 from coursework.layout import Layout
@@ -21,27 +19,6 @@ from coursework.modules.module_files import module_files
 from coursework.sandbox import Fleet
 from coursework.submissions.files import SubmissionError
 from coursework.trouble import CourseError
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """What is graded, and where the results go.
-
-    Args:
-        layout: the clone.
-        module: that is answered.
-        outer: the engine of this machine.
-        results: the folder of results.
-        within_s: seconds that one grading may take.
-        limits: of each build.
-    """
-
-    layout: Layout
-    module: Module
-    outer: Engine
-    results: Results
-    within_s: float = GRADED_WITHIN_S
-    limits: Limits = field(default_factory=lambda: Limits(seconds=120))
 
 
 @dataclass
@@ -74,15 +51,15 @@ def graded_by(layout: Layout, module: Module) -> str:
 
 
 def left_to_grade(
-    cohort: Cohort, submissions: Sequence[HandedIn], *, force: bool
+    judge: Judge, results: Results, submissions: Sequence[HandedIn], *, force: bool
 ) -> list[HandedIn]:
     """Return the submissions without a final result for what they hold now."""
     if force:
         return list(submissions)
-    by = graded_by(cohort.layout, cohort.module)
+    by = graded_by(judge.layout, judge.module)
 
     def is_done(submission: HandedIn) -> bool:
-        result = cohort.results.read(submission.learner)
+        result = results.read(submission.learner)
         return result is not None and result.is_final and result.key == _key(submission, by)
 
     return [s for s in submissions if not is_done(s)]
@@ -96,7 +73,8 @@ def _key(submission: HandedIn, by: str) -> str:
 
 
 def grade_cohort(
-    cohort: Cohort,
+    judge: Judge,
+    results: Results,
     submissions: Sequence[HandedIn],
     sandboxes: AbstractContextManager[Fleet | None],
     *,
@@ -106,19 +84,20 @@ def grade_cohort(
     """Grade submissions and write a result for each.
 
     Args:
-        cohort: what is graded, and where results go.
+        judge: of all of them.
+        results: the folder of results.
         submissions: those to grade.
         sandboxes: opens the fleet; None inside grades all in the outer engine.
         jobs: gradings at a time.
-        progress: is told how it goes on.
+        progress: is told of each result and of trouble.
 
     Raises:
         CourseError: the engine or the disk is gone; results that are written stay.
     """
     workers = [Worker() for _ in range(min(jobs, len(submissions)))]
     try:
-        with sandboxes as fleet:
-            _Queue(cohort, submissions, fleet, progress).work(workers)
+        with sandboxes as judge.fleet:
+            _Queue(judge, results, submissions, progress).work(workers)
     finally:
         for worker in workers:
             worker.stop()
@@ -128,19 +107,11 @@ class _Queue:
     """Submissions that wait, and threads that take them, one worker process each."""
 
     def __init__(
-        self,
-        cohort: Cohort,
-        submissions: Sequence[HandedIn],
-        fleet: Fleet | None,
-        progress: Progress,
+        self, judge: Judge, results: Results, submissions: Sequence[HandedIn], progress: Progress
     ) -> None:
-        self._cohort, self._progress = cohort, progress
-        self._judge = Judge(
-            cohort.layout, cohort.module, cohort.outer, fleet,
-            within_s=cohort.within_s, limits=cohort.limits,
-        )  # fmt: skip
+        self._judge, self._results, self._progress = judge, results, progress
         self._waiting = deque(submissions)
-        self._graded_by = graded_by(cohort.layout, cohort.module)
+        self._graded_by = graded_by(judge.layout, judge.module)
         self._trouble: BaseException | None = None
 
     def work(self, workers: Sequence[Worker]) -> None:
@@ -169,7 +140,7 @@ class _Queue:
 
     def _finish(self, result: Result) -> None:
         with self._progress.lock:
-            self._cohort.results.write(result)
+            self._results.write(result)
             self._progress.on_result(result)
 
     def _grade(self, submission: HandedIn, worker: Worker) -> Result:

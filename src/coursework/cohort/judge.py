@@ -37,14 +37,14 @@ def open_sandboxes(
     wanted: int,
     trusted: bool,
 ) -> AbstractContextManager[Fleet | None]:
-    """Open what submissions to a module are judged in; None inside stands for the outer engine.
+    """Open what submissions to a module are judged in; None inside means the outer engine.
 
     Args:
         layout: the clone.
         module: that is answered.
         outer: the engine of this machine.
         tell: is told each step.
-        ahead: how many sandboxes stand ready.
+        ahead: how many sandboxes wait ready.
         wanted: how many will be taken in all.
         trusted: use none, where the module itself wants none.
 
@@ -69,7 +69,6 @@ class Judge:
         module: that is answered.
         outer: the engine of this machine.
         fleet: of sandboxes; None judges all in the outer engine.
-        again: the command that goes on when the engine is there again.
         within_s: seconds that one attempt may take.
         limits: of each build.
     """
@@ -77,8 +76,7 @@ class Judge:
     layout: Layout
     module: Module
     outer: Engine
-    fleet: Fleet | None
-    again: str = "course grade --resume"
+    fleet: Fleet | None = None
     within_s: float = GRADED_WITHIN_S
     limits: Limits = field(default_factory=lambda: Limits(seconds=120))
 
@@ -151,7 +149,7 @@ class Judge:
             raise CourseError(
                 "The container engine is gone.",
                 why=answer.reason,
-                fix=f"course engine start, then: {self.again}",
+                fix="course engine start, then type the command again",
             )
 
 

@@ -96,8 +96,8 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         raise CourseError(
             f"{path.name} cannot be written.",
-            why=f"{error.strerror}; results that stand there are whole",
-            fix="make room (df -h), then: course grade --resume",
+            why=f"{error.strerror}; results that are there are whole",
+            fix="make room (df -h), then type the command again",
         ) from error
 
 

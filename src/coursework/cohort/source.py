@@ -134,13 +134,18 @@ def _that_counts(
 
 
 def _fitness(handed_in: Piece, slug: str) -> int:
-    try:
-        named = parse_notebook(handed_in.member.read()).module
-    except SubmissionError:
-        return 0
-    if named is None:
+    named = _module_of(handed_in)
+    if named == "":
         return 2 if handed_in.file.lower().startswith("exercise") else 1
     return 3 if named == slug else 0
+
+
+def _module_of(handed_in: Piece) -> str | None:
+    """Return the module that a notebook names; None where it cannot be read."""
+    try:
+        return parse_notebook(handed_in.member.read()).module or ""
+    except SubmissionError:
+        return None
 
 
 def _without(pieces: Sequence[Piece]) -> Callable[[], bytes]:
@@ -203,13 +208,6 @@ def answered_module(source: Path, slugs: Sequence[str], pattern: str = "") -> st
             fix=f"course grade {source} --module {found[0]}",
         )
     return found[0] if found else ""
-
-
-def _module_of(handed_in: Piece) -> str | None:
-    try:
-        return parse_notebook(handed_in.member.read()).module
-    except SubmissionError:
-        return None
 
 
 def learner_name(text: str) -> str:

@@ -19,7 +19,7 @@ from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
 
-# What an engine of a submission's says could be made endless by whoever took it over.
+# An answer that took over its engine could make it talk without end.
 _LIMIT_MEMORY_BYTES = 6 * 1024**3
 
 

@@ -4,15 +4,21 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from rich.console import Console
 
+from coursework.authoring.audit import Finding, Subject, audit_places, audit_structure
+from coursework.authoring.audit.lessons import NAME, audit_lesson
+from coursework.authoring.audit.recording import Recorder
+from coursework.authoring.audit.running import chosen_answers, grade_answers
+from coursework.checks.verdict import Report
+from coursework.engine import start_engine
 from coursework.layout import find_layout
 from coursework.modules.catalogue import load_catalogue
-
-if TYPE_CHECKING:
-    from coursework.authoring.audit import Finding, Subject
+from coursework.progress_line import steps
+from coursework.report.terminal import print_ending, print_result
 
 Tell = Callable[[str], None]
 
@@ -36,7 +42,11 @@ _SLOWEST = 5
     show_default=True,
     help="Grade each answer that often; a verdict that changes is a finding.",
 )
-@click.option("--quick", is_flag=True, help="Only the rules that need no container engine.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Only the rules that need no container engine, and whether each proof is up to date.",
+)
 @click.option(
     "--record",
     is_flag=True,
@@ -71,9 +81,6 @@ def command(modules: tuple[str, ...], **options: Any) -> int:
       course audit 02 --only wrong --repeat 5
       course audit 02 --record
     """
-    from coursework.authoring.audit import Subject, audit_places  # noqa: PLC0415 - quick --help
-    from coursework.progress_line import steps  # noqa: PLC0415 - as above
-
     jobs = options.pop("jobs") or _default_jobs(options["repeat"])
     chosen = _Chosen(jobs, **options)
     _refuse_together(chosen)
@@ -96,7 +103,7 @@ def command(modules: tuple[str, ...], **options: Any) -> int:
     return 0
 
 
-def _tell_slowest(took: "dict[str, float]") -> None:
+def _tell_slowest(took: dict[str, float]) -> None:
     """Say what took long, where there was more than one thing to wait for."""
     slowest = sorted(took.items(), key=lambda item: -item[1])[:_SLOWEST]
     if len(took) > 1:
@@ -129,15 +136,14 @@ def _refuse_together(chosen: _Chosen) -> None:
 
 
 def _all(
-    found: "Iterator[Finding]", subjects: "list[Subject]", chosen: _Chosen, tell: Tell
-) -> "Iterator[Finding]":
-    from coursework.authoring.audit import audit_structure  # noqa: PLC0415 - quick --help
-
+    found: Iterator[Finding], subjects: list[Subject], chosen: _Chosen, tell: Tell
+) -> Iterator[Finding]:
     yield from found
     sound = []
     for subject in subjects:
         tell(f"{subject.slug} structure")
-        findings, can_run = audit_structure(subject)
+        # A proof is asked for where nothing is proved now.
+        findings, can_run = audit_structure(subject, recorded=chosen.quick)
         # With --only a person looks at one answer; what keeps it from running is told all the same.
         hidden = chosen.only and can_run
         yield from (f for f in findings if not hidden or f.rule == "stale-mistake")
@@ -153,10 +159,7 @@ def _all(
         yield from _lessons(sound, chosen, tell)
 
 
-def _recorded(subject: "Subject", chosen: _Chosen, tell: Tell) -> "Iterator[Finding]":
-    from coursework.authoring.audit.recording import Recorder  # noqa: PLC0415 - loads the engine
-    from coursework.engine import start_engine  # noqa: PLC0415 - as above
-
+def _recorded(subject: Subject, chosen: _Chosen, tell: Tell) -> Iterator[Finding]:
     recorder = Recorder(subject, everything=chosen.everything)
     if recorder.is_whole():
         return
@@ -169,13 +172,7 @@ def _recorded(subject: "Subject", chosen: _Chosen, tell: Tell) -> "Iterator[Find
         click.echo(f"✓ graders/{subject.slug}/proof.json, course/{subject.slug}/outputs.json")
 
 
-def _answers(subjects: "list[Subject]", chosen: _Chosen, tell: Tell) -> "Iterator[Finding]":
-    from coursework.authoring.audit.running import (  # noqa: PLC0415 - loads the engine's client
-        chosen_answers,
-        grade_answers,
-    )
-    from coursework.engine import start_engine  # noqa: PLC0415 - as above
-
+def _answers(subjects: list[Subject], chosen: _Chosen, tell: Tell) -> Iterator[Finding]:
     only = chosen.only
     if only:
         known = [a.name for s in subjects for a in chosen_answers(s, ())]
@@ -200,11 +197,6 @@ def _refuse_unknown(only: tuple[str, ...], names: list[str]) -> None:
 
 
 def _show(slug: str, name: str, outcomes: tuple[object, ...]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - quick --help
-
-    from coursework.checks.verdict import Report  # noqa: PLC0415 - as above
-    from coursework.report.terminal import print_ending, print_result  # noqa: PLC0415 - as above
-
     console = Console(highlight=False)
     for report in (o for o in outcomes if isinstance(o, Report)):
         console.print(f"\n{slug} {name}, seed {report.seed}", soft_wrap=True, markup=False)
@@ -213,10 +205,7 @@ def _show(slug: str, name: str, outcomes: tuple[object, ...]) -> None:
         print_ending(console, report)
 
 
-def _lessons(subjects: "list[Subject]", chosen: _Chosen, tell: Tell) -> "Iterator[Finding]":
-    from coursework.authoring.audit.lessons import NAME, audit_lesson  # noqa: PLC0415 - as above
-    from coursework.engine import start_engine  # noqa: PLC0415 - as above
-
+def _lessons(subjects: list[Subject], chosen: _Chosen, tell: Tell) -> Iterator[Finding]:
     if chosen.only and NAME not in chosen.only:
         return
     for subject in subjects:

@@ -19,7 +19,7 @@ def command(modules: tuple[str, ...], only_look: bool) -> int:
       course build 02-first-server
       course build --check
     """
-    from coursework.authoring.build import compare, write  # noqa: PLC0415 - keeps --help quick
+    from coursework.authoring.derive import compare, write  # noqa: PLC0415 - keeps --help quick
     from coursework.progress_line import steps  # noqa: PLC0415 - as above
 
     layout = find_layout()

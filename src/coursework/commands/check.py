@@ -54,9 +54,7 @@ def _check(
     # Loaded here, so that a typing mistake is answered at once.
     from rich.console import Console  # noqa: PLC0415
 
-    from coursework.engine import start_engine  # noqa: PLC0415
-    from coursework.grading.engine_choice import engine_for  # noqa: PLC0415
-    from coursework.grading.grade import Watcher, grade  # noqa: PLC0415
+    from coursework.grading.yours import grade_yours  # noqa: PLC0415
     from coursework.modules.progress import record_report  # noqa: PLC0415
     from coursework.report.terminal import print_ending, print_result  # noqa: PLC0415
 
@@ -73,16 +71,10 @@ def _check(
             if not as_json:
                 print_result(console, result)
 
-        with engine_for(layout, target.module, start_engine(on_step), on_step) as engine:
-            report = grade(
-                target.module,
-                submission.files,
-                layout=layout,
-                engine=engine,
-                only=only,
-                seed=seed,
-                watcher=Watcher(on_step, on_result),
-            )
+        report = grade_yours(
+            layout, target.module, submission.files, target.home(),
+            tell=on_step, only=only, seed=seed, on_result=on_result,
+        )  # fmt: skip
     told = (*report.warnings, *submission.warnings, *target.differences(submission))
     report = replace(report, warnings=told)
     next_step = "" if only else record_report(layout, report)

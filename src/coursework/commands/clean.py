@@ -2,6 +2,10 @@
 
 import click
 
+from coursework.cluster import Node
+from coursework.cluster.namespace import remove_ended_namespaces
+from coursework.containers.cleaning import clean
+from coursework.engine import find_engine
 from coursework.layout import find_layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
@@ -22,11 +26,6 @@ def command(module: str | None, everywhere: bool, yes: bool) -> None:
       course clean 02-first-server
       course clean --all
     """
-    from coursework.cluster import Node  # noqa: PLC0415 - keeps --help quick
-    from coursework.cluster.namespace import remove_ended_namespaces  # noqa: PLC0415 - as above
-    from coursework.containers.cleaning import clean  # noqa: PLC0415 - as above
-    from coursework.engine import find_engine  # noqa: PLC0415 - as above
-
     engine = find_engine()
     if engine is None:
         raise CourseError(

@@ -5,7 +5,9 @@ import sys
 
 import click
 
+from coursework.cluster import Node, kubectl, load_images
 from coursework.engine import find_engine, start_engine
+from coursework.images import ensure_images, known_images
 from coursework.progress_line import steps
 from coursework.trouble import CourseError
 
@@ -32,8 +34,6 @@ def command() -> None:
 )
 def start(memory: str) -> None:
     """Make it run and wait until it is ready; what it held before is there again."""
-    from coursework.cluster import Node, kubectl  # noqa: PLC0415 - quick --help
-
     with steps() as tell:
         engine = start_engine(tell)
         node = Node(engine)
@@ -49,8 +49,6 @@ def start(memory: str) -> None:
 @click.option("--delete", is_flag=True, help="Forget what it holds, too.")
 def stop(delete: bool) -> None:
     """End it, and the one for graded submissions; what it holds stays until it is deleted."""
-    from coursework.cluster import Node  # noqa: PLC0415 - quick --help
-
     engine = find_engine()
     if engine is None:
         click.echo("No container engine runs, so no Kubernetes does.")
@@ -74,9 +72,6 @@ def load(names: tuple[str, ...]) -> None:
     Example:
       course cluster load busybox:1.37 my-image
     """
-    from coursework.cluster import Node, load_images  # noqa: PLC0415 - quick --help
-    from coursework.images import ensure_images, known_images  # noqa: PLC0415 - as above
-
     with steps() as tell:
         engine = start_engine(tell)
         ensure_images(engine, [n for n in names if n in known_images()], tell)
@@ -90,8 +85,6 @@ def load(names: tuple[str, ...]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def status(as_json: bool) -> None:
     """Show how it is; exit 1 where it is not ready."""
-    from coursework.cluster import Node  # noqa: PLC0415 - quick --help
-
     engine = find_engine()
     node = Node(engine) if engine else None
     state = node.state if node else "absent"
@@ -123,8 +116,6 @@ def status(as_json: bool) -> None:
 @command.command()
 def kubeconfig() -> None:
     """Print the file with which any kubectl reaches it; it opens everything in the cluster."""
-    from coursework.cluster import Node  # noqa: PLC0415 - quick --help
-
     engine = find_engine()
     if engine is None:
         raise CourseError("No Kubernetes runs.", fix="course cluster start")

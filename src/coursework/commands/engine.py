@@ -2,14 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable
 
 import click
 
 from coursework.engine import address, buildx, find_engine, start_engine, use
 from coursework.engine.private import private_engine
 from coursework.progress_line import steps
-from coursework.trouble import CourseError
 
 
 @click.group(name="engine")
@@ -27,22 +25,10 @@ def start() -> None:
     """Find the user's own Docker, or start the course's private engine."""
     with steps() as tell:
         engine = start_engine(tell)
-        trouble = _buildx(tell)
+        trouble = buildx.bring(tell)
     click.echo(f"✓ {engine.kind} engine at {engine.docker_host}")
     if trouble:
         click.echo(f"! {trouble}", err=True)
-
-
-def _buildx(tell: Callable[[str], None]) -> CourseError | None:
-    """Fetch buildx where it is wanted; the course runs without it as well."""
-    if not buildx.is_wanted():
-        return None
-    tell("fetching docker's buildx plugin")
-    try:
-        buildx.fetch()
-    except CourseError as error:
-        return error
-    return None
 
 
 @command.command()
@@ -51,7 +37,7 @@ def stop(if_unused: bool) -> None:
     """End the private engine with its containers; images stay, your own Docker too."""
     private = private_engine()
     if if_unused and use.is_used(private.folder):
-        click.echo("The private engine is in use and goes on.")
+        click.echo("The private engine is in use and keeps running.")
         return
     with steps() as tell:
         stopped = private.stop(tell)

@@ -3,22 +3,25 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from rich import progress
+from rich.console import Console
 
+from coursework.cohort.class_report import summarise, write_pages
+from coursework.cohort.gradebook import default_address, whole_address, write_gradebook
+from coursework.cohort.grading import Progress, grade_cohort, left_to_grade
+from coursework.cohort.judge import Judge, open_sandboxes
+from coursework.cohort.results import Result, Results
+from coursework.cohort.source import Found, HandedIn, answered_module, find_submissions
+from coursework.engine import start_engine
 from coursework.layout import Layout, find_layout
+from coursework.modules.catalogue import Module, load_catalogue
 from coursework.report.lines import printable
 from coursework.trouble import CourseError
-
-if TYPE_CHECKING:
-    from coursework.cohort.asked import Asked
-    from coursework.cohort.grading import Cohort
-    from coursework.cohort.results import Result
-    from coursework.cohort.source import Found, HandedIn
-    from coursework.modules.catalogue import Module
 
 _MOST_AHEAD = 4
 _MOST_NAMED = 20
@@ -30,7 +33,6 @@ _MOST_SHOWN = 5
 @click.option("--module", metavar="MODULE", help="The module; as SOURCE says by default.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time; one a processor.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
-@click.option("--resume", is_flag=True, help="What you leave out is as in the last run.")
 @click.option("--force", is_flag=True, help="Grade again what has not changed.")
 @click.option("--trusted", is_flag=True, help="No sandboxes: only for answers that you trust.")
 @click.option("--gradebook", metavar="URL", help="nbgrader's; default: classroom/gradebook.db.")
@@ -43,7 +45,6 @@ def command(
     module: str | None,
     jobs: int | None,
     out: Path | None,
-    resume: bool,
     force: bool,
     trusted: bool,
     gradebook: str | None,
@@ -56,10 +57,9 @@ def command(
     by --name-pattern, a regular expression of its paths, where the learner's name is.
 
     Each submission gets an engine of its own, which is thrown away. What has a result and has not
-    changed is not graded again. Results stand in OUT, each in a file, as soon as they are there.
+    changed is not graded again. Results are in OUT, each in a file, as soon as there are any.
 
-    To carry on after a stop, type the same command again. --resume is short for the last run's:
-    it takes SOURCE, --module, --out and --gradebook from there where you leave them out.
+    To carry on after a stop, type the same command again.
 
     Exit code 0: all were judged; 2: some could not be, a file is nobody's, or trouble on our side.
 
@@ -68,92 +68,69 @@ def command(
       course grade classroom/submitted --module 02
       course grade ~/Downloads/submissions.zip --module 02 --jobs 4
       course grade ~/repos --module 02 --name-pattern 'lab-(?P<learner>[^/]+)/.*[.]ipynb'
-      course grade --resume
     """
-    from coursework.cohort.asked import from_options, remember, resumed, with_defaults  # noqa: PLC0415
-    from coursework.cohort.source import answered_module  # noqa: PLC0415
-    from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415
-
     layout = find_layout()
     catalogue = load_catalogue(layout)
-    asked = from_options(source, catalogue.find(module).slug if module else "", out, gradebook)
-    asked = replace(asked, name_pattern=name_pattern)
-    if resume:
-        asked = resumed(layout, asked)
-    if asked.source and not asked.module:
-        slugs = [m.slug for m in catalogue.modules]
-        asked = replace(
-            asked, module=answered_module(Path(asked.source), slugs, asked.name_pattern)
+    slug = catalogue.find(module).slug if module else ""
+    if source and not slug:
+        slug = answered_module(source, [m.slug for m in catalogue.modules], name_pattern)
+    if not source or not slug:
+        raise CourseError(
+            "There is nothing to grade.",
+            why="a source is needed, and a module where what was handed in names none",
+            fix="course grade classroom/submitted --module 02",
         )
-    asked = with_defaults(layout, asked)
-    run = _Run(layout, asked)
-    remember(layout, asked)
+    room = layout.root / "classroom"
+    address = whole_address(gradebook) if gradebook else default_address(room)
+    found = find_submissions(source, slug, name_pattern)
+    run = _Run(layout, catalogue.find(slug), out or room / "grades", address, found)
     return run.grade(jobs or os.cpu_count() or 2, force=force, trusted=trusted, as_json=as_json)
 
 
+@dataclass(frozen=True)
 class _Run:
-    """One call of the command."""
+    """One call of the command; see the help of its options."""
 
-    def __init__(self, layout: Layout, asked: "Asked") -> None:
-        from coursework.cohort.source import find_submissions  # noqa: PLC0415
-        from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415
+    layout: Layout
+    module: Module
+    out: Path
+    gradebook: str
+    found: Found
 
-        self._layout, self._out, self._gradebook = layout, Path(asked.out), asked.gradebook
-        self._module: Module = load_catalogue(layout).find(asked.module)
-        self._found: Found = find_submissions(Path(asked.source), asked.module, asked.name_pattern)
-        self._submissions = self._found.submissions
+    @property
+    def results(self) -> Results:
+        return Results(self.out / "results" / self.module.slug)
 
     def grade(self, jobs: int, *, force: bool, trusted: bool, as_json: bool) -> int:
-        from rich.console import Console  # noqa: PLC0415
-
-        from coursework.cohort.class_report import write_pages  # noqa: PLC0415
-        from coursework.cohort.gradebook import write_gradebook  # noqa: PLC0415
-        from coursework.cohort.grading import Cohort, left_to_grade  # noqa: PLC0415
-        from coursework.cohort.results import Results  # noqa: PLC0415
-        from coursework.engine import start_engine  # noqa: PLC0415
-
         console = Console(stderr=True, highlight=False)
-        slug = self._module.slug
+        slug = self.module.slug
         with console.status("looking for the engine …") as status:
             engine = start_engine(status.update)
-        results = Results(self._out / "results" / slug)
-        cohort = Cohort(self._layout, self._module, engine, results)
-        left = left_to_grade(cohort, self._submissions, force=force)
-        _print(console, self._found.matches[:_MOST_SHOWN])
-        told = f"{slug}: {len(self._submissions)} submissions, {len(left)} to grade"
+        judge = Judge(self.layout, self.module, engine)
+        left = left_to_grade(judge, self.results, self.found.submissions, force=force)
+        _print(console, self.found.matches[:_MOST_SHOWN])
+        told = f"{slug}: {len(self.found.submissions)} submissions, {len(left)} to grade"
         console.print(f"{told}, {min(jobs, max(len(left), 1))} at a time")
         if left:
-            self._grade_left(console, cohort, left, jobs, trusted=trusted)
-        found = [r for s in self._submissions if (r := results.read(s.learner))]
-        write_pages(self._out, slug, found)
+            self._grade_left(console, judge, left, jobs, trusted=trusted)
+        found = [r for s in self.found.submissions if (r := self.results.read(s.learner))]
+        write_pages(self.out, slug, found)
         with console.status("writing the gradebook …") as status:
-            write_gradebook(self._gradebook, found, status.update)
+            write_gradebook(self.gradebook, found, status.update)
         self._tell(console, found, as_json=as_json)
         self._tell_left(console)
-        return 0 if all(r.is_final for r in found) and not self._found.not_taken else 2
+        return 0 if all(r.is_final for r in found) and not self.found.not_taken else 2
 
     def _grade_left(
-        self, console: Any, cohort: "Cohort", left: "list[HandedIn]", jobs: int, *, trusted: bool
+        self, console: Any, judge: Judge, left: list[HandedIn], jobs: int, *, trusted: bool
     ) -> None:
-        from rich.progress import (  # noqa: PLC0415
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        kinds = (progress.BarColumn, progress.MofNCompleteColumn, progress.TimeElapsedColumn,
+                 progress.TimeRemainingColumn)  # fmt: skip
+        columns = [progress.TextColumn("{task.description}"), *(kind() for kind in kinds)]
+        with progress.Progress(*columns, console=console) as bar:
+            task = bar.add_task(self.module.slug, total=len(left))
 
-        from coursework.cohort.grading import Progress as Told  # noqa: PLC0415
-        from coursework.cohort.grading import grade_cohort  # noqa: PLC0415
-        from coursework.cohort.judge import open_sandboxes  # noqa: PLC0415
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                   TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
-        with Progress(*columns, console=console) as bar:
-            task = bar.add_task(cohort.module.slug, total=len(left))
-
-            def on_result(result: "Result") -> None:
+            def on_result(result: Result) -> None:
                 bar.advance(task)
                 mark = "✓" if result.is_final else "!"
                 report = result.report
@@ -168,14 +145,13 @@ class _Run:
                 bar.print(f"· {text}", markup=False)
 
             sandboxes = open_sandboxes(
-                self._layout, cohort.module, cohort.outer, tell,
+                self.layout, self.module, judge.outer, tell,
                 ahead=min(jobs, len(left), _MOST_AHEAD), wanted=len(left), trusted=trusted,
             )  # fmt: skip
-            grade_cohort(cohort, left, sandboxes, jobs=jobs, progress=Told(on_result, on_trouble))
+            told = Progress(on_result, on_trouble)
+            grade_cohort(judge, self.results, left, sandboxes, jobs=jobs, progress=told)
 
-    def _tell(self, console: Any, found: "Sequence[Result]", *, as_json: bool) -> None:
-        from coursework.cohort.class_report import summarise  # noqa: PLC0415
-
+    def _tell(self, console: Any, found: Sequence[Result], *, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([
                 {"learner": r.learner, "points": r.report.points, "is_final": r.is_final,
@@ -190,21 +166,21 @@ class _Run:
         unjudged = [r.learner for r in found if not r.is_final]
         if unjudged:
             console.print(f"! not judged, for you to look at: {', '.join(unjudged)}", markup=False)
-        slug = self._module.slug
-        console.print(f"✓ {self._out / slug}.csv, .html, feedback/{slug}/, and the gradebook",
+        slug = self.module.slug
+        console.print(f"✓ {self.out / slug}.csv, .html, feedback/{slug}/, and the gradebook",
                       markup=False, soft_wrap=True)  # fmt: skip
 
     def _tell_left(self, console: Any) -> None:
         """Name what was not graded: no file of a download goes without a word."""
-        lines = [f"· {line}" for line in self._found.told]
-        if paths := self._found.not_taken:
+        lines = [f"· {line}" for line in self.found.told]
+        if paths := self.found.not_taken:
             lines.append(f"! not taken: {len(paths)} files whose names don't say whose they are")
             lines += [f"    {path}" for path in paths[:_MOST_NAMED]]
         _print(console, lines)
 
 
-def _print(console: Any, lines: "Sequence[str]") -> None:
-    """Print lines in which learners' names for files stand."""
+def _print(console: Any, lines: Sequence[str]) -> None:
+    """Print lines that hold learners' names for files."""
     for line in lines:
         shown = printable(line.encode(errors="replace").decode()).replace("\n", " ")
         console.print(shown, markup=False, soft_wrap=True)

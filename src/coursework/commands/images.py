@@ -1,23 +1,25 @@
 """course images: the base images that everything else is built on."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from coursework.engine import Engine, find_engine, start_engine
+from coursework.engine import find_engine, start_engine
+from coursework.images import ensure_images, known_images, take_inventory
+from coursework.images.bundle import load_bundle, write_bundle
+from coursework.layout import find_layout
+from coursework.modules.catalogue import load_catalogue
 from coursework.progress_line import steps
 from coursework.trouble import CourseError
-
-Tell = Callable[[str], None]
 
 
 @click.group(name="images", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="List them as JSON for programs.")
 @click.pass_context
 def command(context: click.Context, as_json: bool) -> None:
-    """List, pull, build, make, bundle and load the base images.
+    """List, make, build, bundle and load the base images.
 
     \b
     Example:
@@ -38,8 +40,6 @@ def list_images(as_json: bool = False) -> None:
     Example:
       course images list --json
     """
-    from coursework.images import known_images, take_inventory  # noqa: PLC0415
-
     engine = find_engine()
     if engine is None:
         raise CourseError("No container engine runs.", fix="course engine start")
@@ -62,39 +62,11 @@ def list_images(as_json: bool = False) -> None:
 
 
 def _users() -> dict[str, list[str]]:
-    from coursework.layout import find_layout  # noqa: PLC0415
-    from coursework.modules.catalogue import load_catalogue  # noqa: PLC0415
-
     users: dict[str, list[str]] = {}
     for module in load_catalogue(find_layout()).modules:
         for name in module.all_images:
             users.setdefault(name, []).append(module.slug)
     return users
-
-
-@command.command(name="pull")
-@click.argument("names", nargs=-1)
-def pull_images(names: tuple[str, ...]) -> None:
-    """Pull absent images from the registry that the engine knows; all by default.
-
-    \b
-    Example:
-      course images pull node:24-slim
-    """
-    from coursework.images import known_images  # noqa: PLC0415
-    from coursework.images.pulling import registry_answers  # noqa: PLC0415
-
-    with steps() as tell:
-        engine = start_engine(tell)
-        asked = next(r.name for r in known_images().values() if r.is_official)
-        if not registry_answers(engine, asked):
-            raise CourseError(
-                "No image registry answers within 2 s.",
-                why=f"the engine cannot look up {asked}",
-                fix="course images build",
-            )
-        made = _ensure(engine, names, tell, may_pull=True)
-    _show(engine, made)
 
 
 @command.command(name="build")
@@ -106,38 +78,26 @@ def build_images(names: tuple[str, ...]) -> None:
     Example:
       course images build python:3.13-slim
     """
-    with steps() as tell:
-        engine = start_engine(tell)
-        made = _ensure(engine, names, tell, may_pull=False)
-    _show(engine, made)
+    _make(names or known_images(), may_pull=False)
 
 
 @command.command(name="make")
+@click.argument("names", nargs=-1)
 @click.option("--except", "left_out", multiple=True, metavar="NAME", help="Leave this one out.")
-def make_images(left_out: tuple[str, ...]) -> None:
-    """Pull what is absent where a registry answers, and build the rest.
+def make_images(names: tuple[str, ...], left_out: tuple[str, ...]) -> None:
+    """Pull what is absent where a registry answers, and build the rest; all by default.
 
     \b
     Example:
       course images make --except course/kubernetes:1
     """
-    from coursework.images import ensure_images, known_images  # noqa: PLC0415
+    _make([name for name in names or known_images() if name not in left_out])
 
+
+def _make(names: Iterable[str], *, may_pull: bool = True) -> None:
     with steps() as tell:
         engine = start_engine(tell)
-        made = ensure_images(engine, [n for n in known_images() if n not in left_out], tell)
-    _show(engine, made)
-
-
-def _ensure(engine: Engine, names: tuple[str, ...], tell: Tell, *, may_pull: bool) -> list[str]:
-    from coursework.images import ensure_images, known_images  # noqa: PLC0415
-
-    return ensure_images(engine, names or known_images(), tell, may_pull=may_pull)
-
-
-def _show(engine: Engine, made: list[str]) -> None:
-    from coursework.images import known_images, take_inventory  # noqa: PLC0415
-
+        made = ensure_images(engine, names, tell, may_pull=may_pull)
     inventory = take_inventory(engine, known_images())
     for name in made:
         click.echo(f"✓ {name}  {inventory[name].state}  {inventory[name].size_bytes / 1e6:.0f} MB")
@@ -154,9 +114,6 @@ def bundle_images(file: Path) -> None:
     Example:
       course images bundle class.zip
     """
-    from coursework.images import ensure_images, known_images, take_inventory  # noqa: PLC0415
-    from coursework.images.bundle import write_bundle  # noqa: PLC0415
-
     with steps() as tell:
         engine = start_engine(tell)
         ensure_images(engine, known_images(), tell)
@@ -174,9 +131,6 @@ def load_images(file: Path) -> None:
     Example:
       course images load class.zip
     """
-    from coursework.images import known_images, take_inventory  # noqa: PLC0415
-    from coursework.images.bundle import load_bundle  # noqa: PLC0415
-
     with steps() as tell:
         engine = start_engine(tell)
         loaded = load_bundle(engine, file, take_inventory(engine, known_images()), tell)

@@ -2,6 +2,7 @@
 
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -38,6 +39,7 @@ def command(port: int, no_browser: bool, kubeconfig: Path | None) -> int:
     first = left_off(layout, catalogue)
     images = opened_images(catalogue, first)
     private = private_engine()
+    engine: Engine | None = None
     with interrupted_by_any_end():
         try:
             with steps() as tell:
@@ -50,14 +52,14 @@ def command(port: int, no_browser: bool, kubeconfig: Path | None) -> int:
                     _images(engine, images, tell)
                     lab.wait_until_usable()
                 _announce(lab, engine, port, browser=not no_browser and has_display())
-                with buildx.fetching_in_background(engine):
-                    return lab.wait()
+                buildx.bring_in_background()
+                return lab.wait()
         except KeyboardInterrupt:
             click.echo("\nJupyterLab, its kernels and its terminals have ended.")
             return 0
         finally:
             use.let_go(private.folder)
-            finish(_end_engine)
+            finish(lambda: _end(engine))
 
 
 def _engine(tell: _Tell) -> Engine:
@@ -102,6 +104,17 @@ def _announce(lab: Lab, engine: Engine, wanted: int, *, browser: bool) -> None:
     click.echo(f"✓ JupyterLab is ready:\n\n    {lab.url}\n\n  Ctrl-C ends it.")
     if browser:
         webbrowser.open(lab.url)
+
+
+def _end(engine: Engine | None) -> None:
+    """Remove what failed checks have left to be looked at, and end an engine that was ours."""
+    if engine:
+        from coursework.containers.cleaning import remove_ended  # noqa: PLC0415 - loads the client
+
+        # What is not removed now the next check removes.
+        with suppress(OSError):
+            remove_ended(engine.client)
+    _end_engine()
 
 
 def _end_engine() -> None:

@@ -1,16 +1,21 @@
 """course wrong: wrong answers as diffs against the reference solution."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from coursework.authoring.diffs import DiffError, apply_what_fits
+from coursework.authoring.mistakes import (
+    Mistake,
+    Solution,
+    find_mistakes,
+    mistake_named,
+    read_mutated,
+)
+from coursework.files import lay_files
 from coursework.layout import Layout, find_layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
-
-if TYPE_CHECKING:
-    from coursework.authoring.mistakes import Mistake, Solution
 
 
 @click.command(name="wrong")
@@ -53,12 +58,6 @@ def command(
       course wrong 02 quick_start/json_as_text --save /tmp/mistake --why "The JSON is sent as text."
       course wrong 02 --refresh
     """
-    from coursework.authoring.mistakes import (  # noqa: PLC0415 - keeps --help quick
-        Solution,
-        find_mistakes,
-        mistake_named,
-    )
-
     layout = find_layout()
     solution = Solution(layout, load_catalogue(layout).find(module).slug)
     if sum((into is not None, save is not None, refresh)) > 1:
@@ -77,13 +76,7 @@ def command(
     return _refresh(layout, solution, chosen) if refresh else _list(solution, chosen)
 
 
-def _lay_out(mistake: "Mistake", folder: Path) -> int:
-    from coursework.authoring.diffs import (  # noqa: PLC0415 - keeps --help quick
-        DiffError,
-        apply_what_fits,
-        lay_files,
-    )
-
+def _lay_out(mistake: Mistake, folder: Path) -> int:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CourseError(
             f"{folder} is there already.", why="nothing is overwritten", fix=f"rm -r {folder}"
@@ -107,9 +100,7 @@ def _lay_out(mistake: "Mistake", folder: Path) -> int:
     return 0
 
 
-def _save(layout: Layout, mistake: "Mistake", folder: Path, why: str | None) -> int:
-    from coursework.authoring.mistakes import read_mutated  # noqa: PLC0415 - keeps --help quick
-
+def _save(layout: Layout, mistake: Mistake, folder: Path, why: str | None) -> int:
     old = mistake.why if mistake.path.exists() else ""
     mistake.write(read_mutated(folder), (old if why is None else why).strip())
     lines = mistake.path.read_text("utf-8").split("\n")
@@ -121,9 +112,7 @@ def _save(layout: Layout, mistake: "Mistake", folder: Path, why: str | None) -> 
     return 0
 
 
-def _refresh(layout: Layout, solution: "Solution", mistakes: "list[Mistake]") -> int:
-    from coursework.authoring.diffs import DiffError  # noqa: PLC0415 - keeps --help quick
-
+def _refresh(layout: Layout, solution: Solution, mistakes: list[Mistake]) -> int:
     changed = stale = 0
     for mistake in mistakes:
         name = mistake.path.relative_to(layout.root)
@@ -140,7 +129,7 @@ def _refresh(layout: Layout, solution: "Solution", mistakes: "list[Mistake]") ->
     return 1 if stale else 0
 
 
-def _list(solution: "Solution", mistakes: "list[Mistake]") -> int:
+def _list(solution: Solution, mistakes: list[Mistake]) -> int:
     for mistake in mistakes:
         click.echo(f"{mistake.name}\n    {mistake.why}")
     if not mistakes:

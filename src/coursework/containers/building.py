@@ -1,5 +1,6 @@
 """Building a submission's image with BuildKit, within limits of time and disk."""
 
+import math
 import os
 import re
 import shutil
@@ -9,12 +10,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
 from coursework.containers.runs import LABEL_CLONE, LABEL_MODULE, this_clone
 from coursework.engine import Engine
+from coursework.files import lay_files
 from coursework.trouble import CourseError
 
 LIMIT_BUILD_S = 300.0
@@ -64,7 +68,7 @@ class BuildFailed(Exception):  # noqa: N818 - a result, not trouble of ours
 
 
 class BuildStopped(Exception):  # noqa: N818 - as it was asked
-    """The build was stopped, since whoever looked at it has seen enough."""
+    """The build was stopped, as the caller has seen enough of it."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +82,6 @@ class Limits:
 
     seconds: float = LIMIT_BUILD_S
     disk_bytes: int = LIMIT_BUILD_BYTES
-
-
-def write_context(files: Mapping[str, bytes], folder: Path) -> None:
-    """Lay files into a folder; a script that begins with #! becomes executable."""
-    for name, data in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        path.chmod(0o755 if data.startswith(b"#!") else 0o644)
 
 
 def build_image(
@@ -126,7 +121,7 @@ def build_image(
         context = Path(temporary) / "context"
         context.mkdir()
         try:
-            write_context(files, context)
+            lay_files(context, files)
         except OSError as error:
             raise CourseError(
                 "The files cannot be laid out for the build.", why=str(error), fix="df -h /tmp"
@@ -151,6 +146,7 @@ def build_image(
         return made
 
 
+@dataclass
 class Build:
     """One docker build that runs, is watched, and can be stopped.
 
@@ -163,24 +159,13 @@ class Build:
         enough: is asked again and again; the build is stopped when it says so.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        context: Path,
-        options: list[str],
-        limits: Limits,
-        on_line: Callable[[str], None],
-        enough: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._command = ["docker", "build", "--progress=plain", *options, str(context)]
-        self._engine = engine
-        self._environment = engine.environment()
-        self._is_sandbox = engine.is_sandbox
-        self._limits = limits
-        self._on_line = on_line
-        self._enough = enough
-        self._lines: list[str] = []
-        self._disk = _Disk(engine)
+    engine: Engine
+    context: Path
+    options: list[str]
+    limits: Limits
+    on_line: Callable[[str], None]
+    enough: Callable[[], bool] = lambda: False
+    _lines: list[str] = field(default_factory=list)
 
     def run(self) -> None:
         """Build; a Ctrl-C or a limit stops it and leaves no tag.
@@ -191,8 +176,8 @@ class Build:
             CourseError: the engine or its disk is in trouble.
         """
         process = subprocess.Popen(
-            self._command,
-            env=self._environment,
+            ["docker", "build", "--progress=plain", *self.options, str(self.context)],
+            env=self.engine.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -215,39 +200,35 @@ class Build:
                 line = raw[:2000].decode(errors="replace").rstrip()
                 self._lines.append(line)
                 del self._lines[:-400]
-                self._on_line(line)
+                self.on_line(line)
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
-        deadline = time.monotonic() + self._limits.seconds
+        deadline = time.monotonic() + self.limits.seconds
+        least: float | None = None
         while True:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL_S)
-            except subprocess.TimeoutExpired:
-                pass
-            else:
                 return
-            if self._enough():
+            if self.enough():
                 raise BuildStopped
+            free = _free_bytes(self.engine)
+            least = free - self.limits.disk_bytes if least is None else least
             if time.monotonic() > deadline:
-                raise BuildFailed(
-                    f"the build did not end in {self._limits.seconds:g} s and was stopped",
-                    self._log(),
-                    "look for a command in the Dockerfile that waits or never ends",
-                )
-            if self._disk.lost_bytes() > self._limits.disk_bytes:
-                raise BuildFailed(
-                    f"the build wrote more than {self._limits.disk_bytes / 1e9:.1f} GB"
-                    " and was stopped",
-                    self._log(),
-                    "look for a command in the Dockerfile that writes without end",
-                )
-            if self._disk.is_nearly_full():
+                saw, does = f"did not end in {self.limits.seconds:g} s", "waits or never ends"
+            elif free < least:
+                saw = f"wrote more than {self.limits.disk_bytes / 1e9:.1f} GB"
+                does = "writes without end"
+            elif free < _LEAST_FREE_BYTES:
                 raise _disk_full("less than 1 GB was left while the image was built")
+            else:
+                continue
+            hint = f"look for a command in the Dockerfile that {does}"
+            raise BuildFailed(f"the build {saw} and was stopped", self._log(), hint)
 
     def _failed(self) -> Exception:
         log = self._log()
         if "no space left on device" in log.lower():
-            if self._is_sandbox:
+            if self.engine.is_sandbox:
                 return BuildFailed(
                     "the build wrote more than its engine's disk holds", log,
                     "look for a command in the Dockerfile that writes without end",
@@ -283,7 +264,7 @@ class Build:
     def _platform_here(self, name: str) -> str:
         """Return the platform for which the engine has an image; empty where it has none."""
         try:
-            facts = self._engine.client.images.get(name).attrs
+            facts = self.engine.client.images.get(name).attrs
         except OSError:
             return ""
         return f"{facts['Os']}/{facts['Architecture']}"
@@ -306,35 +287,18 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         return
 
 
-class _Disk:
-    """The disk on which an engine of this machine keeps its images."""
+@cache
+def _data_root(engine: Engine) -> str:
+    """Return the folder in which an engine keeps its images; a sandbox's disk has its own size."""
+    return "" if engine.is_sandbox else str(engine.client.info().get("DockerRootDir", ""))
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._root: str | None = None
-        self._free_before: int | None = None
 
-    def _free(self) -> int | None:
-        if self._engine.is_sandbox:
-            # Its disk has a size of its own.
-            return None
-        if self._root is None:
-            self._root = str(self._engine.client.info().get("DockerRootDir", ""))
-        try:
-            # An engine in another machine has no such folder here: then its disk is not watched.
-            return shutil.disk_usage(self._root).free
-        except OSError:
-            return None
-
-    def lost_bytes(self) -> int:
-        free = self._free()
-        if self._free_before is None:
-            self._free_before = free
-        return (self._free_before or 0) - (free or 0) if free is not None else 0
-
-    def is_nearly_full(self) -> bool:
-        free = self._free()
-        return free is not None and free < _LEAST_FREE_BYTES
+def _free_bytes(engine: Engine) -> float:
+    """Return what is free on an engine's disk; infinity where this machine has no such folder."""
+    try:
+        return shutil.disk_usage(_data_root(engine)).free
+    except OSError:
+        return math.inf
 
 
 def _disk_full(why: str) -> CourseError:

@@ -1,5 +1,6 @@
 """One cleaner for all that ended runs have left in an engine."""
 
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,10 +54,9 @@ def _remove(container: Any) -> None:
             raise
 
 
-def _ended(items: list[Any], labels_of: str) -> list[Any]:
+def _ended(items: list[Any]) -> list[Any]:
     def run_of(item: Any) -> str:
-        labels = item.attrs.get(labels_of) or {}
-        return str(labels.get(LABEL_RUN, ""))
+        return str((item.attrs.get("Labels") or {}).get(LABEL_RUN, ""))
 
     alive = {run: is_alive(run) for run in {run_of(i) for i in items}}
     return [i for i in items if not alive[run_of(i)]]
@@ -64,12 +64,35 @@ def _ended(items: list[Any], labels_of: str) -> list[Any]:
 
 def _containers(client: DockerClient, labels: list[str]) -> list[Any]:
     found = client.containers.list(all=True, sparse=True, filters={"label": labels})
-    return _ended(found, "Labels")
+    return _ended(found)
 
 
-def remove_ended_containers(client: DockerClient, module: str) -> None:
-    """Remove containers that earlier checks of a module, in this clone, kept for looking."""
-    remove_containers(_containers(client, label_filters(module)))
+def _name(container: Any) -> str:
+    """Return the name of a container of a sparse list."""
+    return str((container.attrs.get("Names") or [""])[0]).lstrip("/")
+
+
+def remove_ended_containers(
+    client: DockerClient, module: str, kept: Callable[[], Collection[str]]
+) -> None:
+    """Remove containers that ended runs of a module, in this clone, left behind.
+
+    Args:
+        client: of the engine.
+        module: whose runs.
+        kept: gives the names of those that a learner may still look at.
+    """
+    found = _containers(client, label_filters(module))
+    # Asked after it was seen which runs have ended: each notes what it keeps before it ends.
+    names = kept()
+    remove_containers([container for container in found if _name(container) not in names])
+
+
+def remove_named(client: DockerClient, names: Collection[str]) -> None:
+    """Remove containers of runs by name, while others work; one that is gone is fine."""
+    if names:
+        found = client.containers.list(all=True, sparse=True, filters={"label": LABEL_RUN})
+        remove_containers([c for c in found if _name(c) in names], wait=False)
 
 
 def clean(client: DockerClient, module: str | None = None, *, everywhere: bool = False) -> Cleaned:
@@ -86,14 +109,26 @@ def clean(client: DockerClient, module: str | None = None, *, everywhere: bool =
 
 
 def remove_ended(
-    client: DockerClient, module: str | None = None, *, everywhere: bool = False
+    client: DockerClient,
+    module: str | None = None,
+    *,
+    everywhere: bool = False,
+    but: Collection[str] = (),
 ) -> Cleaned:
-    """Remove what ended runs left, but for images: a run that is alive may just have built one."""
+    """Remove what ended runs left, but for images: a run that is alive may just have built one.
+
+    Args:
+        client: of the engine.
+        module: only what this module's runs made; of all modules by default.
+        everywhere: also what other clones of the course have left.
+        but: names of containers and networks that stay.
+    """
     labels = label_filters(module, everywhere=everywhere)
-    containers = _containers(client, labels)
+    containers = [c for c in _containers(client, labels) if _name(c) not in but]
     remove_containers(containers)
-    networks = _ended(client.networks.list(filters={"label": labels}), "Labels")
-    volumes = _ended(client.volumes.list(filters={"label": labels}), "Labels")
+    networks = _ended(client.networks.list(filters={"label": labels}))
+    networks = [network for network in networks if network.name not in but]
+    volumes = _ended(client.volumes.list(filters={"label": labels}))
     for item in [*networks, *volumes]:
         item.remove()
     return Cleaned(len(containers), len(networks), len(volumes))

@@ -49,6 +49,18 @@ class Settings:
     entrypoint: Sequence[str] = ()
 
 
+def address_of(container: Any) -> str:
+    """Return a container's address among those of its engine; empty where it has none."""
+    networks = container.attrs["NetworkSettings"]["Networks"].values()
+    return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
+
+
+def published_port(container: Any, inside: int) -> int | None:
+    """Return the port that leads to one inside a container; None where none does."""
+    bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{inside}/tcp")
+    return int(bindings[0]["HostPort"]) if bindings else None
+
+
 class Container:
     """One container of a run."""
 
@@ -120,6 +132,16 @@ class Container:
         heard = (address.endswith(f":{self._port}") for address in self.listening_addresses())
         return self._sees_process and not any(heard)
 
+    def listens_elsewhere(self) -> bool:
+        """Tell whether it listens, but not where its port is asked; False where nobody can look."""
+        found = self.listening_addresses()
+        asked = {
+            f"0.0.0.0:{self._port}",
+            f":::{self._port}",
+            f"{self.network_address}:{self._port}",
+        }
+        return bool(found) and asked.isdisjoint(found)
+
     def processor_seconds(self) -> float | None:
         """Return the processor time that it has had; in a sandbox, that the whole sandbox has had.
 
@@ -130,8 +152,7 @@ class Container:
     @property
     def network_address(self) -> str:
         """Its address among the engine's containers; empty where it has none."""
-        networks = self._container.attrs["NetworkSettings"]["Networks"].values()
-        return next((str(n["IPAddress"]) for n in networks if n.get("IPAddress")), "")
+        return address_of(self._container)
 
     def inside_address(self) -> tuple[str, int] | None:
         """Return its own address on the engine's network, where this machine can reach that."""
@@ -143,8 +164,8 @@ class Container:
 
     def published_address(self) -> tuple[str, int] | None:
         """Return the address on this machine that leads to it; None while there is none."""
-        bindings = self._container.attrs["NetworkSettings"]["Ports"].get(f"{self._port}/tcp")
-        return (self._engine.reached_at, int(bindings[0]["HostPort"])) if bindings else None
+        port = published_port(self._container, self._port or 0)
+        return (self._engine.reached_at, port) if port else None
 
     def exit_code(self) -> int | None:
         """Return the exit code; None while it runs."""

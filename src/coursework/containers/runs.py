@@ -3,7 +3,6 @@
 A run is alive while its process holds a lock file; the kernel drops the lock however it ends.
 """
 
-import fcntl
 import hashlib
 import secrets
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from coursework.files import is_held, locked
 from coursework.layout import find_layout, user_cache
 
 LABEL_CLONE = "course.clone"
@@ -56,9 +56,7 @@ def open_run(module: str) -> Iterator[Run]:
     """Open a run; while it is open, no cleaner touches what it owns."""
     run = Run(secrets.token_hex(4), module)
     path = _lock_path(run.run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path):
         try:
             yield run
         finally:
@@ -67,12 +65,7 @@ def open_run(module: str) -> Iterator[Run]:
 
 def is_alive(run_id: str) -> bool:
     """Tell whether a process still works on a run."""
-    try:
-        with _lock_path(run_id).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
+    if is_held(_lock_path(run_id), alone=False):
         return True
     # The process died without removing its file.
     _lock_path(run_id).unlink(missing_ok=True)

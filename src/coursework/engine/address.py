@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from coursework.files import read_object
+
 ANSWERS_WITHIN_S = 1.0
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 _PORT = 2375
@@ -118,11 +120,7 @@ def user_docker_folder() -> Path:
 
 def read_settings(folder: Path) -> dict[str, Any]:
     """Read a Docker settings folder's config.json; empty where there is none."""
-    try:
-        settings = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
+    return read_object(folder / "config.json")
 
 
 def _context_address(folder: Path) -> str | None:
@@ -130,10 +128,10 @@ def _context_address(folder: Path) -> str | None:
     if not name or name == "default":
         return None
     digest = hashlib.sha256(str(name).encode()).hexdigest()
+    meta = read_object(folder / "contexts" / "meta" / digest / "meta.json")
     try:
-        meta = json.loads((folder / "contexts" / "meta" / digest / "meta.json").read_text("utf-8"))
         return str(meta["Endpoints"]["docker"]["Host"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
 
 

@@ -1,29 +1,24 @@
 """A buildx that compose can build with, where the distribution's is absent or too old."""
 
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from coursework.engine import command_line
 from coursework.layout import find_layout
+from coursework.programs import last_words, run
 from coursework.trouble import CourseError
-
-if TYPE_CHECKING:
-    from coursework.engine.connection import Engine
 
 # Compose refuses to build with an older one.
 OLDEST = (0, 17)
 # Its package wants no newer C library than Debian 12's.
 _RELEASE = "forky"
+_INSTALL = "https://docs.docker.com/go/buildx/"
 _PART = "buildx-"
 _ANSWERS_WITHIN_S = 20
 _FETCHED_WITHIN_S = 300
@@ -32,14 +27,8 @@ _FETCHED_WITHIN_S = 300
 def version(plugin: Path) -> tuple[int, int]:
     """Ask a buildx for its version; (0, 0) where it does not run."""
     try:
-        said = subprocess.run(
-            [plugin, "version"],
-            capture_output=True,
-            text=True,
-            timeout=_ANSWERS_WITHIN_S,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+        said = run([plugin, "version"], timeout=_ANSWERS_WITHIN_S).stdout
+    except (OSError, subprocess.TimeoutExpired):
         return (0, 0)
     found = re.search(r"\bv?(\d+)\.(\d+)\.\d+", said)
     return (int(found[1]), int(found[2])) if found else (0, 0)
@@ -71,10 +60,7 @@ def fetch() -> Path:
         _run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")], folder)
         plugin = next((folder / "unpacked").rglob("cli-plugins/docker-buildx"))
         if version(plugin) < OLDEST:
-            raise CourseError(
-                "The buildx that was fetched does not run here.",
-                fix="https://docs.docker.com/go/buildx/",
-            )
+            raise CourseError("The buildx that was fetched does not run here.", fix=_INSTALL)
         plugin.replace(target)
     command_line.link_plugins(find_layout().state / "docker")
     return target
@@ -111,57 +97,36 @@ def _mirror(folder: Path) -> str:
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     for line in _run([*targets, "Origin: Debian", "Label: Debian"], folder).splitlines():
         return line
-    raise CourseError(
-        "buildx can be fetched for Debian only.",
-        fix="https://docs.docker.com/go/buildx/",
-    )
+    raise CourseError("buildx can be fetched for Debian only.", fix=_INSTALL)
 
 
 def _run(command: list[str], folder: Path) -> str:
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=_FETCHED_WITHIN_S,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-        raise CourseError(
-            "buildx cannot be fetched; `docker compose build` goes without.",
-            why=said[-1] if said else "",
-            fix="https://docs.docker.com/go/buildx/",
-        ) from error
-    return done.stdout
+        done = run(command, cwd=folder, timeout=_FETCHED_WITHIN_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = str(error)
+    else:
+        if not done.returncode:
+            return done.stdout
+        why = last_words(done)
+    what = "buildx cannot be fetched; `docker compose build` goes without."
+    raise CourseError(what, why=why, fix=_INSTALL)
 
 
-@contextmanager
-def fetching_in_background(engine: "Engine") -> Iterator[None]:
-    """Fetch buildx meanwhile where it is wanted; what is not done at the end is given up."""
+def bring(tell: Callable[[str], None] = lambda _: None) -> str:
+    """Fetch buildx where it is wanted; return what was in the way, as the course runs without."""
     if not is_wanted():
-        yield
-        return
-    with (find_layout().state / "buildx.log").open("wb") as log:
-        fetching = subprocess.Popen(
-            [sys.executable, "-m", "coursework.engine.buildx"],
-            env=engine.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield
-    finally:
-        if fetching.poll() is None:
-            os.killpg(fetching.pid, signal.SIGTERM)
-        fetching.wait()
-
-
-if __name__ == "__main__":
+        return ""
+    tell("fetching docker's buildx plugin")
     try:
         fetch()
-    except CourseError as trouble:
-        sys.exit(str(trouble))
+    except (CourseError, OSError) as trouble:
+        return str(trouble)
+    return ""
+
+
+def bring_in_background() -> None:
+    """Fetch buildx meanwhile where it is wanted; what is not done at the end is given up."""
+    log = find_layout().state / "buildx.log"
+    # apt ends with the terminal's Ctrl-C, and the folder that it works in with this process.
+    threading.Thread(target=lambda: log.write_text(bring(), "utf-8"), daemon=True).start()

@@ -1,16 +1,16 @@
 """Control groups: mounted for the private engine where nothing did, and what one has used."""
 
-import subprocess
 from collections import defaultdict
 from pathlib import Path
 
+from coursework.programs import last_words, run
 from coursework.trouble import CourseError
 
 _ROOT = Path("/sys/fs/cgroup")
 
 
 def mount_where_missing() -> None:
-    """Mount the control groups at /sys/fs/cgroup unless something already stands there.
+    """Mount the control groups at /sys/fs/cgroup unless something is there already.
 
     Raises:
         CourseError: the kernel refuses.
@@ -64,10 +64,10 @@ def _first_generation(table: str) -> list[str]:
 
 def _mount(kind: str, target: Path, options: str = "") -> None:
     command = ["mount", "-t", kind, *(["-o", options] if options else []), kind, str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run(command)
     if done.returncode:
         raise CourseError(
             "Control groups cannot be mounted, so containers cannot run here.",
-            why=done.stderr.strip(),
+            why=last_words(done),
             fix="inside a container: start it with --privileged, or give it the host's docker.sock",
         )

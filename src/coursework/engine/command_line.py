@@ -9,8 +9,9 @@ from pathlib import Path
 
 from coursework.engine import address
 from coursework.engine.packages import INSTALL_DOCKER
-from coursework.files import write_whole
+from coursework.files import read_object, write_whole
 from coursework.layout import Layout, find_layout, user_cache
+from coursework.programs import run
 from coursework.trouble import CourseError
 
 # What a user's own settings say about reaching registries and the network holds here as well.
@@ -21,6 +22,7 @@ _PLUGIN_FOLDERS = tuple(
 )
 # Until then the command brings BuildKit and builds in a third of the time; later it wants buildx.
 _LAST_WITH_BUILDKIT_INSIDE = 22
+_ANSWERS_WITHIN_S = 20
 _SETTINGS = "docker"
 _PROGRAMS = "bin"
 _KUBECONFIG = "kubeconfig"
@@ -82,11 +84,7 @@ def write_settings(settings: Path, users: Path) -> None:
         return
     settings.mkdir(parents=True, exist_ok=True)
     settings.chmod(0o700)
-    write_secret(target, text)
-
-
-def write_secret(target: Path, text: str) -> None:
-    """Write a file with credentials: nobody else may read it, not even for a moment."""
+    # It holds credentials: nobody else may read it, not even for a moment.
     write_whole(target, text.encode(), mode=0o600)
 
 
@@ -125,7 +123,7 @@ def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:
     """Choose a docker command that reaches the engine and can build with BuildKit.
 
     The choice is remembered while no candidate changes; one that is not first on PATH is linked
-    from the folder of our programs, which stands before it.
+    from the folder of our programs, which comes before it.
 
     Raises:
         CourseError: there is none; with what each said.
@@ -135,8 +133,9 @@ def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:
     found = [Path(p) / "docker" for p in folders if os.access(Path(p) / "docker", os.X_OK)]
     mark = _mark([*found, settings / "cli-plugins" / "docker-buildx"], docker_host)
     memory = settings / "chosen.json"
-    chosen = _remembered(memory, mark)
-    if chosen is None:
+    known = read_object(memory)
+    chosen = Path(known.get("docker", ""))
+    if known.get("mark") != mark:
         chosen = _best_working(found, settings, docker_host)
         memory.write_text(json.dumps({"mark": mark, "docker": str(chosen)}), encoding="utf-8")
     link = programs / "docker"
@@ -150,14 +149,6 @@ def choose_docker(settings: Path, programs: Path, docker_host: str) -> Path:
 def _mark(programs: list[Path], docker_host: str) -> list[str]:
     changed = (f"{p} {p.stat().st_mtime_ns}" for p in programs if p.exists())
     return [docker_host, *changed]
-
-
-def _remembered(memory: Path, mark: list[str]) -> Path | None:
-    try:
-        known = json.loads(memory.read_text("utf-8"))
-        return Path(known["docker"]) if known["mark"] == mark else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _best_working(found: list[Path], settings: Path, docker_host: str) -> Path:
@@ -186,20 +177,16 @@ def client_version(docker: Path, settings: Path, docker_host: str) -> int:
     Raises:
         ValueError: it does not run, does not reach the engine or cannot build with BuildKit.
     """
-    variables = {**os.environ, "DOCKER_CONFIG": str(settings), "DOCKER_HOST": docker_host}
-
-    def ask(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(docker), *arguments]
-        return subprocess.run(
-            command, env=variables, capture_output=True, text=True, timeout=20, check=False
-        )
-
+    env = {**os.environ, "DOCKER_CONFIG": str(settings), "DOCKER_HOST": docker_host}
+    versions = ["version", "--format", "{{.Client.Version}} {{.Server.Version}}"]
     try:
-        answer = ask("version", "--format", "{{.Client.Version}} {{.Server.Version}}")
+        answer = run([docker, *versions], env=env, timeout=_ANSWERS_WITHIN_S)
         if answer.returncode:
             raise ValueError(answer.stderr.strip() or "does not reach the engine")
         major = int(answer.stdout.split(".", 1)[0])
-        if major > _LAST_WITH_BUILDKIT_INSIDE and ask("buildx", "version").returncode:
+        if major <= _LAST_WITH_BUILDKIT_INSIDE:
+            return major
+        if run([docker, "buildx", "version"], env=env, timeout=_ANSWERS_WITHIN_S).returncode:
             raise ValueError("its buildx plugin is missing")
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ValueError(str(error)) from error

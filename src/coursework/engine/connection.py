@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coursework.engine import address, command_line, namespaces, packages, use
+from coursework.engine import address, command_line, packages, processes, use
 from coursework.engine.private import PrivateEngine, private_engine
 from coursework.trouble import CourseError
 
@@ -49,7 +49,7 @@ class Engine:
         """Return the /proc folder of a process that the engine knows by a number."""
         if not self.is_sandbox:
             return Path(f"/proc/{number}")
-        return Path(f"/proc/{namespaces.process_inside(self.process, number) or 'unseen'}")
+        return Path(f"/proc/{processes.process_inside(self.process, number) or 'unseen'}")
 
     @cached_property
     def client(self) -> "docker.DockerClient":

@@ -45,14 +45,13 @@ def used_ranges(own_bridges: tuple[str, ...] = ()) -> list[IPv4Network]:
     return used
 
 
-def choose_range(used: list[IPv4Network], preferred: str = "") -> IPv4Network:
-    """Choose a private /16 that overlaps nothing in use; the preferred one while it is free.
+def choose_range(used: list[IPv4Network]) -> IPv4Network:
+    """Choose a private /16 that overlaps nothing in use.
 
     Raises:
         CourseError: every candidate is in use.
     """
-    first = [IPv4Network(preferred)] if preferred else []
-    for candidate in first + _candidates():
+    for candidate in _candidates():
         if not any(candidate.overlaps(taken) for taken in used):
             return candidate
     raise CourseError(

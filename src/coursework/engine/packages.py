@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coursework.programs import last_words, run
 from coursework.trouble import CourseError
 
 INSTALL_DOCKER = "https://docs.docker.com/engine/install/"
@@ -78,28 +77,17 @@ def install(packages: list[str], progress: Callable[[str], None]) -> None:
 
 
 def _is_available(package: str) -> bool:
-    found = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
-    return found.returncode == 0
+    return run(["apt-cache", "show", package]).returncode == 0
 
 
 def _apt(*arguments: str) -> None:
     command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        done = subprocess.run(
-            [*command, *arguments],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        output.seek(0)
-        lines = output.read().splitlines()
+    variables = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = run([*command, *arguments], env=variables, errors="replace")
     if done.returncode:
-        told = [line for line in lines if line.startswith(("E:", "W:", "Err"))] or lines
         raise CourseError(
             f"apt-get {arguments[0]} failed.",
-            why="; ".join(told[-3:]),
+            why=last_words(done, 3).replace("\n", "; "),
             fix=f"apt-get {' '.join(arguments)}",
         )
 

@@ -3,13 +3,13 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from coursework.engine import address, cgroups, leftovers, network, packages, processes, use
+from coursework.engine import address, cgroups, network, packages, processes, use
 from coursework.files import locked
 from coursework.layout import user_cache
 from coursework.trouble import CourseError
@@ -25,7 +25,7 @@ class PrivateEngine:
     """A private engine, known by the folder that holds all it keeps.
 
     Args:
-        folder: data root, sockets, pid file and log stand in it.
+        folder: of its data root, sockets, pid file and log.
     """
 
     folder: Path
@@ -37,7 +37,7 @@ class PrivateEngine:
 
     @property
     def runtime(self) -> Path:
-        """Where sockets and run-time state stand: the folder, or a shorter one under /run."""
+        """The folder of sockets and run-time state: this one, or a shorter one under /run."""
         short = len(str(self.folder)) <= _LONGEST_FOLDER
         return self.folder if short else Path("/run") / self.name
 
@@ -78,12 +78,10 @@ class PrivateEngine:
         """Ping it once."""
         return address.probe(self.docker_host).answers
 
-    @contextmanager
-    def locked(self, progress: Callable[[str], None]) -> Iterator[None]:
+    def locked(self, progress: Callable[[str], None]) -> AbstractContextManager[None]:
         """Let one process at a time start or stop this engine."""
         waiting = "waiting for another start or stop of the engine"
-        with locked(self.folder / "lock", lambda: progress(waiting)):
-            yield
+        return locked(self.folder / "lock", lambda: progress(waiting))
 
     def start(self, progress: Callable[[str], None]) -> bool:
         """Start it where it does not answer, after clearing what a killed one left.
@@ -97,10 +95,11 @@ class PrivateEngine:
         with self.locked(progress):
             if self.answers():
                 return False
-            leftovers.clear(self.exec_root, ENDS_WITHIN_S)
+            processes.clear(self.exec_root, ENDS_WITHIN_S)
             self._forget_stale()
             cgroups.mount_where_missing()
-            addresses = self._choose_range()
+            # Bridges of a killed engine still hold their ranges; its own bridge is taken over.
+            addresses = network.choose_range(network.used_ranges((self.name,)))
             network.make_bridge(self.name, next(addresses.subnets(new_prefix=24)))
             progress("starting a container engine of the course's own")
             with self.log.open("wb") as log:
@@ -122,9 +121,9 @@ class PrivateEngine:
             if pid:
                 progress("stopping the course's own container engine")
                 processes.end([pid], ENDS_WITHIN_S)
-            found = leftovers.clear(self.exec_root, ENDS_WITHIN_S)
-            leftovers.unmount(self.folder)
-            leftovers.unmount(self.runtime)
+            found = processes.clear(self.exec_root, ENDS_WITHIN_S)
+            processes.unmount(self.folder)
+            processes.unmount(self.runtime)
             for bridge in (*bridges, self.name):
                 network.remove_bridge(bridge)
             self._forget_stale()
@@ -138,18 +137,6 @@ class PrivateEngine:
             stale.unlink(missing_ok=True)
         for socket in containerd.glob("*.sock*"):
             socket.unlink(missing_ok=True)
-
-    def _choose_range(self) -> IPv4Network:
-        """Choose a range and remember it: bridges of a killed engine may still hold it."""
-        memory = self.folder / "range"
-        before = memory.read_text("ascii").strip() if memory.is_file() else ""
-        own = (self.name, "br-") if before else (self.name,)
-        preferred = network.used_ranges(own) if before else []
-        if before and not any(IPv4Network(before).overlaps(used) for used in preferred):
-            return IPv4Network(before)
-        chosen = network.choose_range(network.used_ranges((self.name,)))
-        memory.write_text(f"{chosen}\n", encoding="ascii")
-        return chosen
 
     def _command(self, addresses: IPv4Network) -> list[str]:
         dockerd = packages.find_program("dockerd")
@@ -173,7 +160,7 @@ class PrivateEngine:
             ended = not processes.is_running(number)
             if ended or time.monotonic() > deadline:
                 processes.end([number], ENDS_WITHIN_S)
-                leftovers.clear(self.exec_root, ENDS_WITHIN_S)
+                processes.clear(self.exec_root, ENDS_WITHIN_S)
                 network.remove_bridge(self.name)
                 raise CourseError(
                     "The course's own container engine does not start.",

@@ -5,9 +5,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from coursework.programs import run
 
 _PROC = Path("/proc")
 
@@ -45,10 +48,12 @@ def _same_root(pid: int) -> bool:
         return False
 
 
+def _numbers() -> Iterator[int]:
+    return (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())
+
+
 def _all() -> Iterator[Process]:
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit() and (process := _read(int(entry.name))):
-            yield process
+    return (process for pid in _numbers() if (process := _read(pid)))
 
 
 def _is(process: Process, program: str, folder: Path) -> bool:
@@ -122,10 +127,8 @@ def end(pids: Iterable[int], within_s: float) -> bool:
 
 def _signal(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, number)
-        except ProcessLookupError:
-            continue
 
 
 def _gone(pids: list[int], within_s: float) -> bool:
@@ -135,3 +138,65 @@ def _gone(pids: list[int], within_s: float) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def clear(exec_root: Path, within_s: float) -> bool:
+    """End every process of an engine; containers before the shims that would adopt them.
+
+    Args:
+        exec_root: the engine's run-time folder, which each of its processes was started with.
+        within_s: how long each may take to end by itself.
+
+    Returns:
+        Whether there was one.
+    """
+    found = find_programs(("dockerd", "containerd"), exec_root)
+    shims = [p.pid for p in found if p.program.startswith("containerd-shim")]
+    contained = [child for shim in shims for child in children(shim)]
+    others = [p.pid for p in found if p.pid not in shims]
+    end(contained, min(within_s, 2))
+    end(shims, within_s)
+    end(others, within_s)
+    return bool(found)
+
+
+def unmount(folder: Path) -> None:
+    """Unmount everything below a folder, innermost first."""
+    lines = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    for point in sorted((p for p in points if p.startswith(f"{folder}/")), reverse=True):
+        run(["umount", "--lazy", point])
+
+
+def process_inside(first: int, number: int) -> int | None:
+    """Return this machine's id of a process that a namespace below knows by another one.
+
+    The kernel lists a process's number in each namespace from ours downwards: NSpid, proc(5).
+
+    Args:
+        first: our number of the namespace's process 1.
+        number: the other one's.
+
+    Returns:
+        None where there is no such process, or this machine cannot look.
+    """
+    level = len(_status(first, "NSpid")) - 1
+    for pid in _numbers():
+        numbers = _status(pid, "NSpid")
+        if level < len(numbers) and numbers[level] == str(number) and _descends(pid, first):
+            return pid
+    return None
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    while pid > 1 and pid != ancestor:
+        pid = int((_status(pid, "PPid") or ["0"])[0])
+    return pid == ancestor
+
+
+def _status(pid: int, field: str) -> list[str]:
+    try:
+        lines = (_PROC / str(pid) / "status").read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return next((line.split()[1:] for line in lines if line.startswith(f"{field}:")), [])

@@ -4,6 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from coursework.files import is_held
+
 _held: dict[Path, int] = {}
 
 
@@ -26,14 +28,7 @@ def let_go(folder: Path) -> None:
 
 def is_used(folder: Path) -> bool:
     """Tell whether another process, or this one, uses an engine."""
-    if not (folder / "users").is_file():
-        return False
-    with (folder / "users").open() as mark:
-        try:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return is_held(folder / "users")
 
 
 def end_with_last(folder: Path) -> None:

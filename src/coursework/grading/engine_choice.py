@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from coursework.engine import Engine
 from coursework.grading.warming import warming_answers
@@ -10,11 +11,24 @@ from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
 
 
+@dataclass
+class Place:
+    """Where one answer is graded.
+
+    Args:
+        engine: where it is built and started.
+        is_kept: whether an engine that was made for it is left running at the end.
+    """
+
+    engine: Engine
+    is_kept: bool = False
+
+
 @contextmanager
-def engine_for(
+def place_for(
     layout: Layout, module: Module, outer: Engine, tell: Callable[[str], None]
-) -> Iterator[Engine]:
-    """Yield the engine in which one answer to a module is graded.
+) -> Iterator[Place]:
+    """Yield the place in which one answer to a module is graded.
 
     Args:
         layout: the clone with the module's right answers; they warm the build cache.
@@ -26,12 +40,12 @@ def engine_for(
         CourseError: the module wants a sandbox, and none can be had here.
 
     Example:
-        >>> with engine_for(layout, module, start_engine(), print) as engine:
-        ...     report = grade(module, files, layout=layout, engine=engine)
+        >>> with place_for(layout, module, start_engine(), print) as place:
+        ...     report = grade(module, files, layout=layout, engine=place.engine)
 
     """
     if not module.sandbox or outer.is_sandbox:
-        yield outer
+        yield Place(outer)
         return
     # Loaded here: most modules need none of it, and their learners wait for a verdict.
     from coursework.sandbox.opening import open_fleet  # noqa: PLC0415
@@ -40,8 +54,11 @@ def engine_for(
     answers = warming_answers(layout, module)
     with open_fleet(outer, module, answers, tell, ahead=1, wanted=1) as fleet:
         tell("starting an engine for this answer alone")
-        _, engine = fleet.take()
-        yield engine
+        sandbox, engine = fleet.take()
+        place = Place(engine)
+        yield place
+        if place.is_kept:
+            fleet.keep(sandbox)
 
 
 def _require(module: Module, outer: Engine) -> None:

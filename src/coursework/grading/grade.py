@@ -28,13 +28,15 @@ from coursework.checks import (
     store,
     stub,
 )
+from coursework.checks.home import Home, work_of
 from coursework.checks.load import call_before_release
 from coursework.checks.points import Check, describe
 from coursework.checks.run import CheckRun, Task
 from coursework.checks.services import Services
 from coursework.checks.verdict import CheckResult, Report
 from coursework.containers.building import Limits
-from coursework.containers.cleaning import remove_ended_containers
+from coursework.containers.cleaning import remove_ended_containers, remove_named
+from coursework.containers.kept import Kept
 from coursework.containers.runs import open_run
 from coursework.engine import Engine
 from coursework.images import ensure_images
@@ -82,6 +84,7 @@ def grade(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     rootless: bool = False,
     alone: bool = False,
+    home: Home | None = None,
     watcher: Watcher = Watcher(),
 ) -> Report:
     """Grade one answer to a module's exercise.
@@ -95,10 +98,11 @@ def grade(
         engine: where to build and run.
         only: names of checks; with those that they need. All by default.
         seed: repeats an earlier run's random values; a new one by default.
-        keep: leave the containers of failed checks up until the next check.
+        keep: leave the containers of each failed check up until that check passes.
         limits: of each build.
         rootless: a cluster beside the answer has no root on this machine, where that can be had.
         alone: the files are built as they are, without the module's starter and given ones.
+        home: where the learner has the answer; the module's folder of work/ by default.
         watcher: is told how it goes on.
 
     Raises:
@@ -111,14 +115,18 @@ def grade(
     ensure_images(engine, [*bases, *module.check_images], watcher.on_step)
     timings = {"images_s": time.monotonic() - start}
     task = Task(
-        module, Submission(laid, module.slug), layout.work(module.slug),
+        module, Submission(laid, module.slug), home or work_of(layout, module.slug),
         secrets.randbelow(2**32) if seed is None else seed, limits,
         watcher.on_step, watcher.on_result, rootless,
     )  # fmt: skip
     with open_run(module.slug) as owner, ThreadPoolExecutor(1) as pool:
-        pool.submit(remove_ended_containers, engine.client, module.slug)
+        kept = Kept(layout, module.slug)
+        pool.submit(remove_ended_containers, engine.client, module.slug, kept.names)
         run = CheckRun(task, Services(engine, owner), keeps_failed=keep)
         results = _run_checks(layout, run, only)
+        if keep and not engine.is_sandbox:
+            ran = [r.name for r in results if r.verdict in ("passed", "failed")]
+            remove_named(engine.client, kept.replace(ran, run.kept()))
     timings["build_s"] = run.build_s
     timings["checks_s"] = sum(r.duration_s for r in results)
     timings["total_s"] = time.monotonic() - start

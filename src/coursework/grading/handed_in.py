@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from coursework.checks.home import work_of
 from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult, Report
 from coursework.containers.building import Limits
@@ -16,7 +17,7 @@ from coursework.submissions.files import SubmissionError
 def grade_handed_in(
     layout: Layout, module: Module, files: Mapping[str, bytes], engine: Engine, limits: Limits
 ) -> Report:
-    """Grade somebody else's files, and name places as that person knows them.
+    """Grade somebody else's files; what they are told to type works on their own machine.
 
     Args:
         layout: the clone.
@@ -31,10 +32,12 @@ def grade_handed_in(
     report = grade(
         module, files, layout=layout, engine=engine, keep=False, limits=limits, rootless=True
     )
-    # A learner's clone stands elsewhere: below its root the paths are the same.
-    here = f"{layout.root}/"
-    named = tuple(replace(c, command=c.command.replace(here, "")) for c in report.checks)
-    return replace(report, checks=named)
+    # What ran here is gone, and was on another machine: theirs checks it again.
+    home = work_of(layout, module.slug)
+    told = tuple(
+        replace(c, command=home.check_only(c.name)) if c.command else c for c in report.checks
+    )
+    return replace(report, checks=told)
 
 
 def refused(check: Check, error: SubmissionError) -> CheckResult:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterable
 
 from coursework.engine import Engine
-from coursework.images.inventory import Present, take_inventory
-from coursework.images.lock import one_at_a_time
+from coursework.files import one_at_a_time
+from coursework.images.inventory import Present, look_for, take_inventory
 from coursework.images.making import build, forget
 from coursework.images.pulling import pull, registry_answers
 from coursework.images.recipe import Recipe, load_recipes
@@ -44,6 +44,27 @@ def ensure_images(
     """
     tell: Progress = progress or (lambda _: None)
     recipes = known_images()
+    made: list[str] = []
+
+    def ensure(name: str) -> None:
+        if look_for(engine, recipes[name]).is_usable:
+            return
+        # One lock an image: a small one need not wait until a large one is made.
+        with one_at_a_time(tell, f"image-{re.sub('[^a-z0-9.]', '-', name)}", f"makes {name}"):
+            present = look_for(engine, recipes[name])
+            if present.is_usable:
+                return
+            if not (
+                present.state == "absent" and may_pull and _pulled(engine, recipes[name], tell)
+            ):
+                for need in recipes[name].needs:
+                    ensure(need)
+                build(engine, recipes[name], tell)
+                forget(engine, present.image_id)
+            size = look_for(engine, recipes[name]).size_bytes
+            tell(f"{name}: done, {size / 1e6:.0f} MB")
+            made.append(name)
+
     wanted = list(dict.fromkeys(names))
     if unknown := [n for n in wanted if n not in recipes]:
         raise CourseError(
@@ -51,54 +72,9 @@ def ensure_images(
             why=f"images/ makes {', '.join(recipes)}",
             fix="course images list",
         )
-    if all(p.is_usable for p in take_inventory(engine, {n: recipes[n] for n in wanted}).values()):
-        return []
-    made: list[str] = []
     for name in wanted:
-        _ensure(engine, recipes, name, tell, made, may_pull=may_pull)
+        ensure(name)
     return made
-
-
-def _ensure(
-    engine: Engine,
-    recipes: dict[str, Recipe],
-    name: str,
-    tell: Progress,
-    made: list[str],
-    *,
-    may_pull: bool,
-) -> None:
-    if _look(engine, recipes[name]).is_usable:
-        return
-    # One lock an image: who needs a small one does not wait for somebody else's large one.
-    with one_at_a_time(tell, f"image-{re.sub('[^a-z0-9.]', '-', name)}", f"makes {name}"):
-        _make(engine, recipes, name, tell, made, may_pull=may_pull)
-
-
-def _make(
-    engine: Engine,
-    recipes: dict[str, Recipe],
-    name: str,
-    tell: Progress,
-    made: list[str],
-    *,
-    may_pull: bool,
-) -> None:
-    present = _look(engine, recipes[name])
-    if present.is_usable:
-        return
-    if not (present.state == "absent" and may_pull and _pulled(engine, recipes[name], tell)):
-        for need in recipes[name].needs:
-            _ensure(engine, recipes, need, tell, made, may_pull=may_pull)
-        build(engine, recipes[name], tell)
-        forget(engine, present.image_id)
-    size = _look(engine, recipes[name]).size_bytes
-    tell(f"{name}: done, {size / 1e6:.0f} MB")
-    made.append(name)
-
-
-def _look(engine: Engine, recipe: Recipe) -> Present:
-    return take_inventory(engine, {recipe.name: recipe})[recipe.name]
 
 
 def _pulled(engine: Engine, recipe: Recipe, tell: Progress) -> bool:

@@ -8,6 +8,7 @@ that is there already.
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,17 +17,18 @@ from typing import Any
 from docker.errors import ImageNotFound
 
 from coursework.engine import Engine
+from coursework.files import one_at_a_time, part_of
 from coursework.images.inventory import LABEL, Present
-from coursework.images.lock import one_at_a_time
 from coursework.images.making import build
-from coursework.images.transfer import load_blocks, saved_blocks
-from coursework.images.zipped import opened, read_manifest
+from coursework.images.transfer import BLOCK_BYTES, load_blocks, saved_blocks
 from coursework.trouble import CourseError
 
 _SCHEMA = 1
 _MANIFEST = "manifest.json"
 _IMAGES = "images.tar"
 _TOLD_EVERY_BYTES = 20_000_000
+# What zipfile raises for files that are cut, changed, encrypted or no zip at all.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.-]")
 
 Progress = Callable[[str], None]
@@ -53,16 +55,13 @@ def write_bundle(
         manifest = {"schema": _SCHEMA, "architecture": _architecture(engine), "images": images}
         if _manifest_of(file) == manifest:
             return False
-        part = file.with_name(file.name + ".part")
         try:
-            _write(engine, manifest, part, file.name, progress)
-            part.replace(file)
+            with part_of(file) as part:
+                _write(engine, manifest, part, file.name, progress)
         except OSError as error:
             raise CourseError(
                 f"{file} cannot be written.", why=str(error.strerror), fix=f"df -h {file.parent}"
             ) from error
-        finally:
-            _remove(part)
     return True
 
 
@@ -100,7 +99,6 @@ def _bundled(
                 "tag": tags[name],
                 "id": image.id,
                 "digest": image.labels.get(LABEL, ""),
-                "size_bytes": image.attrs["Size"],
             }
         yield images
     finally:
@@ -115,22 +113,14 @@ def _untag(engine: Engine, tags: Any) -> None:
             continue
 
 
-def _remove(part: Path) -> None:
-    try:
-        part.unlink(missing_ok=True)
-    except OSError:
-        # The folder cannot be written: nothing of ours stands in it.
-        return
-
-
 def _architecture(engine: Engine) -> str:
     return str(engine.client.version()["Arch"])
 
 
 def _manifest_of(file: Path) -> Any:
     try:
-        with opened(file) as bundle:
-            return read_manifest(bundle, _MANIFEST)
+        with _opened(file) as bundle:
+            return _manifest(bundle)
     except CourseError:
         return None
 
@@ -152,8 +142,8 @@ def load_bundle(
     Raises:
         CourseError: the file is damaged or for other machines, or the engine refuses it.
     """
-    with one_at_a_time(progress), opened(file) as bundle:
-        manifest = read_manifest(bundle, _MANIFEST)
+    with one_at_a_time(progress), _opened(file) as bundle:
+        manifest = _manifest(bundle)
         images = manifest["images"]
         if manifest["architecture"] != (here := _architecture(engine)):
             raise CourseError(
@@ -168,9 +158,7 @@ def load_bundle(
             raise zipfile.BadZipFile
         tags = {name: images[name]["tag"] for name in images}
         try:
-            tell = _twentieths(f"{file.name}: loading", bundle.getinfo(_IMAGES).file_size, progress)
-            with bundle.open(_IMAGES) as source:
-                load_blocks(engine, source, tell)
+            load_blocks(engine, _read_blocks(bundle, f"{file.name}: loading", progress))
             for name in wanted:
                 repository, _, tag = name.rpartition(":")
                 engine.client.images.get(tags[name]).tag(repository, tag)
@@ -185,15 +173,52 @@ def _is_wanted(present: Present, offered: dict[str, Any]) -> bool:
     return present.state == "absent"
 
 
-def _twentieths(what: str, total: int, progress: Progress) -> Callable[[int], None]:
-    """Return a function that is told of further bytes and tells each further twentieth."""
+def _read_blocks(bundle: zipfile.ZipFile, what: str, progress: Progress) -> Iterator[bytes]:
+    """Yield what `docker save` wrote, and tell each further twentieth of it."""
+    total = max(bundle.getinfo(_IMAGES).file_size, 1)
     done, told = 0, -1
+    with bundle.open(_IMAGES) as source:
+        while block := source.read(BLOCK_BYTES):
+            yield block
+            done += len(block)
+            if (twentieth := done * 20 // total) != told:
+                told = twentieth
+                progress(f"{what}, {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
-    def add(size: int) -> None:
-        nonlocal done, told
-        done += size
-        if (twentieth := done * 20 // max(total, 1)) != told:
-            told = twentieth
-            progress(f"{what}, {done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
-    return add
+@contextmanager
+def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a bundle; damage that shows while it is read is said in plain words.
+
+    Raises:
+        CourseError: the file is not there, cannot be read, or is damaged.
+    """
+    try:
+        with zipfile.ZipFile(file) as bundle:
+            yield bundle
+    except FileNotFoundError as error:
+        raise CourseError(f"There is no file {file}.", fix="course images load FILE") from error
+    except _DAMAGED as error:
+        raise CourseError(
+            f"{file} is no whole bundle.",
+            why="it is damaged, cut short, or something else",
+            fix="copy it again from where it was made: course images bundle FILE",
+        ) from error
+    except OSError as error:
+        raise CourseError(f"{file} cannot be read.", why=str(error.strerror)) from error
+
+
+def _manifest(bundle: zipfile.ZipFile) -> Any:
+    """Read what a bundle says of itself.
+
+    Raises:
+        BadZipFile: it says nothing, or nothing that this version understands.
+    """
+    try:
+        manifest = json.loads(bundle.read(_MANIFEST))
+        whole = all({"tag", "id", "digest"} <= i.keys() for i in manifest["images"].values())
+        if not (whole and manifest["schema"] == _SCHEMA and manifest["architecture"]):
+            raise zipfile.BadZipFile
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise zipfile.BadZipFile from error
+    return manifest

@@ -37,10 +37,11 @@ class Present:
 
 def take_inventory(engine: Engine, recipes: dict[str, Recipe]) -> dict[str, Present]:
     """Ask an engine which of these images it has, by name."""
-    return {name: _present(engine, recipe) for name, recipe in recipes.items()}
+    return {name: look_for(engine, recipe) for name, recipe in recipes.items()}
 
 
-def _present(engine: Engine, recipe: Recipe) -> Present:
+def look_for(engine: Engine, recipe: Recipe) -> Present:
+    """Ask an engine for one image."""
     try:
         # A millisecond each; a list of all images takes fifty where a class has built hundreds.
         image: dict[str, Any] = engine.client.api.inspect_image(recipe.name)  # type: ignore[no-untyped-call]

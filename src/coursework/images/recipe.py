@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from coursework.layout import Layout
@@ -53,7 +54,7 @@ def _lock_files(layout: Layout, folder: Path) -> tuple[Path, ...]:
         *layout.root.glob(f"solutions/*/given/**/{wanted}"),
         *layout.root.glob(f"graders/*/right/**/{wanted}"),
     ]
-    # Equal locks stand in several places: each content counts once.
+    # Several folders hold equal locks: each content counts once.
     by_content = {p.read_bytes(): p for p in sorted(found, reverse=True)}
     return tuple(sorted(by_content.values()))
 
@@ -98,17 +99,11 @@ def load_recipes(layout: Layout) -> dict[str, Recipe]:
     return recipes
 
 
-def _in_order(needs: dict[str, tuple[str, ...]]) -> Iterator[str]:
-    done: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> Iterator[str]:
-        if name not in needs or name in path:
-            raise CourseError(f"No folder of images/ makes {name}.", why=f"{path[-1]} needs it")
-        if name not in done:
-            for other in needs[name]:
-                yield from visit(other, (*path, name))
-            done.add(name)
-            yield name
-
-    for name in needs:
-        yield from (n for n in visit(name, ()))
+def _in_order(needs: dict[str, tuple[str, ...]]) -> list[str]:
+    for name, others in needs.items():
+        if absent := [other for other in others if other not in needs]:
+            raise CourseError(f"No folder of images/ makes {absent[0]}.", why=f"{name} needs it")
+    try:
+        return list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        raise CourseError("Images need each other.", why=" → ".join(error.args[1])) from error

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from coursework.engine import packages
 from coursework.trouble import CourseError
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -25,10 +26,8 @@ def make_rootfs(target: Path, options: Path, progress: Callable[[str], None]) ->
     """
     _require_mmdebstrap(progress)
     told = [x for x in options.read_text("utf-8").splitlines() if x and not x.startswith("#")]
-    part = target.with_suffix(".part")
-    command = ["mmdebstrap", "--format=tar", *told, str(part)]
     process = subprocess.Popen(
-        command,
+        ["mmdebstrap", "--format=tar", *told, str(target)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -37,25 +36,23 @@ def make_rootfs(target: Path, options: Path, progress: Callable[[str], None]) ->
     )
     last = ""
     with process:
-        assert process.stderr is not None  # noqa: S101 - PIPE was asked for
         try:
-            for line in process.stderr:
+            for line in process.stderr or ():
                 last = line.strip() or last
                 if last.endswith("..."):
                     progress(last.removeprefix("I: "))
         except BaseException:
             process.terminate()
             process.communicate()
-            part.unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
             raise
     if process.returncode:
-        part.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
         raise CourseError(
             "The base image's file system could not be made.",
             why=last,
             fix="look at the network and the disk, then type the command again",
         )
-    part.replace(target)
 
 
 def _require_mmdebstrap(progress: Callable[[str], None]) -> None:
@@ -70,19 +67,7 @@ def _require_mmdebstrap(progress: Callable[[str], None]) -> None:
             why=f"{' and '.join(missing)} is missing; only root on Debian or Ubuntu can install it",
             fix="course images load FILE  (a bundle from another machine), or reach a registry",
         )
-    progress(f"installing {' and '.join(missing)}")
-    subprocess.run(["apt-get", "update", "-qq"], check=False, capture_output=True)
-    done = subprocess.run(
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
-        check=False, capture_output=True, text=True,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-    )  # fmt: skip
-    if done.returncode:
-        raise CourseError(
-            f"{' and '.join(missing)} could not be installed.",
-            why=done.stderr.strip()[-300:],
-            fix=f"apt-get install {' '.join(missing)}",
-        )
+    packages.install(missing, progress)
 
 
 def host_ca_bundle() -> bytes:

@@ -1,14 +1,15 @@
-"""Images as one stream of bytes: out of an engine and into one."""
+"""Images as one stream of bytes: out of an engine, and into one or into a command of its own."""
 
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import IO
 
 from coursework.engine import Engine
 from coursework.trouble import CourseError
 
-_BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 20
 
 
 def saved_blocks(engine: Engine, tags: list[str]) -> Iterator[bytes]:
@@ -27,27 +28,33 @@ def saved_blocks(engine: Engine, tags: list[str]) -> Iterator[bytes]:
         ) as process,
     ):
         assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-        while block := process.stdout.read(_BLOCK_BYTES):
+        while block := process.stdout.read(BLOCK_BYTES):
             yield block
         if process.wait():
             raise CourseError("The images cannot be saved.", why=_said(errors), fix="course doctor")
 
 
-def load_blocks(engine: Engine, source: IO[bytes], tell: Callable[[int], None]) -> None:
+def load_blocks(
+    engine: Engine,
+    blocks: Iterable[bytes],
+    command: Iterable[str] = ("docker", "load", "--quiet"),
+    refusal: str = "The engine refuses the images.",
+) -> None:
     """Let an engine load what `docker save` wrote.
 
     Args:
         engine: which loads.
-        source: what `docker save` wrote.
-        tell: is called with the size of each block.
+        blocks: what `docker save` wrote, in pieces of any size.
+        command: that takes them.
+        refusal: what is said where it does not.
 
     Raises:
-        CourseError: the engine refuses it.
+        CourseError: the engine refuses them.
     """
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
-            ["docker", "load", "--quiet"],
+            list(command),
             env=engine.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -55,20 +62,15 @@ def load_blocks(engine: Engine, source: IO[bytes], tell: Callable[[int], None]) 
         ) as process,
     ):
         assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-        try:
-            while block := source.read(_BLOCK_BYTES):
+        # Where the engine refuses, its own words follow.
+        with suppress(BrokenPipeError):
+            for block in blocks:
                 process.stdin.write(block)
-                tell(len(block))
             process.stdin.close()
-        except BrokenPipeError:
-            # The engine refused; its own words follow.
-            pass
         if process.wait():
             why = _said(errors)
             full = "no space left on device" in why.lower()
-            raise CourseError(
-                "The engine refuses the bundle.", why=why, fix="df -h" if full else "course doctor"
-            )
+            raise CourseError(refusal, why=why, fix="df -h" if full else "course doctor")
 
 
 def _said(errors: IO[bytes]) -> str:

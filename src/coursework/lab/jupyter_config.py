@@ -24,3 +24,5 @@ c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
 c.LabApp.extension_manager = "readonly"
 # Nor does the page: no question about news, none of an instructor's menus.
 c.LabApp.app_settings_dir = str(Path(__file__).with_name("app_settings"))
+# The page saves a notebook whenever a cell is run, and opens terminals in the notebook's folder.
+c.LabApp.extra_labextensions_path = [str(Path(__file__).with_name("labextensions"))]

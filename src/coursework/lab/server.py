@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from coursework.notebook import SAVES_WHAT_RUNS
 from coursework.trouble import CourseError
 
 FIRST_PORT = 8888
@@ -84,7 +84,7 @@ class Lab:
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "jupyterlab", *options, *root],
                 # By variable and not by option: anyone on the machine may read options.
-                env={**self.environment, "JUPYTER_TOKEN": self._token},
+                env={**self.environment, SAVES_WHAT_RUNS: "1", "JUPYTER_TOKEN": self._token},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -135,12 +135,7 @@ class Lab:
         finally:
             connection.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End it: it ends its kernels and terminals itself; what does not end is killed."""
         self._server.terminate()
         try:

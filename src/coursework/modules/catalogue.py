@@ -48,6 +48,11 @@ class Module:
     sandbox: bool = False
 
     @property
+    def label(self) -> str:
+        """Its number and title, as menus show them."""
+        return f"{self.slug[:2]} · {self.title}"
+
+    @property
     def all_images(self) -> tuple[str, ...]:
         """Every image that the module needs, each once."""
         groups = (self.images, self.lesson_images, self.check_images, self.cluster_images)

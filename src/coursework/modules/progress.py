@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import quote
 
 from coursework.checks.verdict import Report
 from coursework.files import write_whole
 from coursework.layout import Layout
 from coursework.modules.catalogue import Catalogue, Module, load_catalogue
+from coursework.modules.exercise_notebook import NOTEBOOK, find_exercise
 from coursework.modules.workspace import last_change
 from coursework.report.record import last_report, save_report
 
@@ -25,6 +27,7 @@ class Standing:
         points: of the last whole check.
         max_points: to be had there; 0 where nothing was checked yet.
         changed_at: when the learner last changed a file, in seconds of the epoch; 0 for never.
+        exercise: the name of its notebook, which the learner may have changed.
     """
 
     module: Module
@@ -32,6 +35,7 @@ class Standing:
     points: int
     max_points: int
     changed_at: float
+    exercise: str = NOTEBOOK
 
 
 def standings(layout: Layout, catalogue: Catalogue) -> list[Standing]:
@@ -44,9 +48,10 @@ def _standing(layout: Layout, module: Module) -> Standing:
     points, most = int(report.get("points", 0)), int(report.get("max_points", 0))
     changed_at = last_change(layout, module.slug)
     begun = "begun" if report or changed_at else "open"
-    return Standing(
-        module, "passed" if most and points == most else begun, points, most, changed_at
-    )
+    state = "passed" if most and points == most else begun
+    notebook = find_exercise(layout.work(module.slug))
+    name = notebook.name if notebook else NOTEBOOK
+    return Standing(module, state, points, most, changed_at, name)
 
 
 def next_module(found: list[Standing]) -> Module | None:
@@ -66,8 +71,9 @@ def left_off(layout: Layout, catalogue: Catalogue) -> str:
     found = standings(layout, catalogue)
     begun = [s for s in found if s.state == "begun" and s.changed_at]
     if begun:
-        slug = max(begun, key=lambda s: s.changed_at).module.slug
-        return _last_notebook(layout.work(slug)).relative_to(layout.root / "work").as_posix()
+        latest = max(begun, key=lambda s: s.changed_at)
+        notebook = _last_notebook(layout.work(latest.module.slug), latest.exercise)
+        return notebook.relative_to(layout.root / "work").as_posix()
     upcoming = next_module(found)
     return f"{upcoming.slug}/lesson.ipynb" if upcoming else START_PAGE
 
@@ -78,8 +84,8 @@ def opened_images(catalogue: Catalogue, opened: str) -> tuple[str, ...]:
     return next((m.all_images for m in catalogue.modules if m.slug == slug), ())
 
 
-def _last_notebook(folder: Path) -> Path:
-    both = [folder / "lesson.ipynb", folder / "exercise.ipynb"]
+def _last_notebook(folder: Path, exercise: str) -> Path:
+    both = [folder / "lesson.ipynb", folder / exercise]
     present = [path for path in both if path.is_file()]
     return max(present, key=lambda path: path.stat().st_mtime_ns, default=both[0])
 
@@ -126,12 +132,18 @@ def start_page(found: list[Standing]) -> str:
         lines += [_row(standing) for standing in group]
         lines.append("")
     if any(standing.state == "passed" for standing in found):
-        lines += ["Its questions come back: `course review`, or `review()` in a notebook.", ""]
+        lines += [
+            "Cards of passed modules come back: `course review`, or `review()` in a notebook.",
+            "",
+        ]
     return "\n".join([*lines, "This page is rewritten after each whole check: `check()`.", ""])
 
 
 def _row(standing: Standing) -> str:
     slug, title = standing.module.slug, standing.module.title
     points = f"{standing.points} of {standing.max_points}" if standing.max_points else ""
-    lesson, exercise = f"[{slug[:2]} · {title}]({slug}/lesson.ipynb)", f"{slug}/exercise.ipynb"
+    lesson, exercise = (
+        f"[{slug[:2]} · {title}]({slug}/lesson.ipynb)",
+        quote(f"{slug}/{standing.exercise}"),
+    )
     return f"| {MARKS[standing.state]} | {lesson} | [exercise]({exercise}) | {points} |"

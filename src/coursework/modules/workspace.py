@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from coursework.files import folder_files, write_whole
+from coursework.files import folder_files, read_object, write_whole
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
+from coursework.modules.exercise_notebook import NOTEBOOK, find_exercise
 from coursework.trouble import CourseError
 
 # What was laid, by name: a file that still has this hash was not touched by the learner.
@@ -81,7 +82,7 @@ def reset_module(layout: Layout, slug: str, name: str = "") -> list[Reset]:
             f"{slug} has no file {name} to put back.", why=f"it has {', '.join(files)}"
         )
     folder = layout.work(slug)
-    record = _read_record(folder / _RECORD)
+    record = read_object(folder / _RECORD)
     wanted = {name: files[name]} if name else files
     try:
         done = [r for n, data in wanted.items() if (r := _reset(folder / n, data)) is not None]
@@ -125,7 +126,7 @@ def _module_files(layout: Layout, slug: str) -> dict[str, bytes]:
 def last_change(layout: Layout, slug: str) -> float:
     """Return when a learner last changed a module's files, in seconds of the epoch; 0 for never."""
     folder = layout.work(slug)
-    record = _read_record(folder / _RECORD)
+    record = read_object(folder / _RECORD)
     if not record or not folder.is_dir():
         return 0.0
     own = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
@@ -147,7 +148,8 @@ def _source_stamp(layout: Layout, slug: str) -> str:
 def _start_module(layout: Layout, slug: str) -> list[Laid]:
     folder = layout.work(slug)
     record_path = folder / _RECORD
-    record = _read_record(record_path)
+    # Without a record every file counts as the learner's own: nothing is overwritten.
+    record = read_object(record_path)
     stamp = _source_stamp(layout, slug)
     if record.get("stamp") == stamp and all((folder / n).exists() for n in record if n != "stamp"):
         return []
@@ -158,19 +160,13 @@ def _start_module(layout: Layout, slug: str) -> list[Laid]:
     return laid
 
 
-def _read_record(path: Path) -> dict[str, str]:
-    try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        # Without a record every file counts as the learner's own: nothing is overwritten.
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
 def _lay(folder: Path, name: str, data: bytes, record: dict[str, str]) -> Laid:
     path = folder / name
     digest = _digest(data)
     if not path.exists():
+        if name == NOTEBOOK and name in record and (renamed := find_exercise(folder)):
+            # A second, empty one would be taken for the answer.
+            return Laid(renamed, "same")
         state = "new"
     else:
         present = _digest(path.read_bytes())

@@ -42,8 +42,7 @@ def _bench(
     fleet = stack.enter_context(sandboxes)
     worker = Worker()
     stack.callback(worker.stop)
-    again = f"nbgrader autograde {module.slug}"
-    return Judge(layout, module, outer, fleet, again), worker
+    return Judge(layout, module, outer, fleet), worker
 
 
 class TrustedGrader(NbGraderPreprocessor):  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """A submission as nbgrader may keep and show it: built anew, nothing of the learner's but text.
 
 Of each cell only the source is taken. Metadata, outputs and attachments are dropped, what is locked
-stands as it was released, and a learner's own prose becomes a block of plain text: feedback and
+is as it was released, and a learner's own prose becomes a block of plain text: feedback and
 Formgrader draw Markdown with whatever HTML and script it holds.
 """
 

@@ -1,9 +1,9 @@
 """Building the site from what is committed: no engine, no lesson run; MkDocs does it, strictly."""
 
-import subprocess
 import sys
 
 from coursework.layout import Layout
+from coursework.programs import run
 from coursework.trouble import CourseError
 
 
@@ -13,10 +13,7 @@ def build_site(layout: Layout) -> None:
     Raises:
         CourseError: MkDocs found something; with its words.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict"],
-        cwd=layout.root, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run([sys.executable, "-m", "mkdocs", "build", "--strict"], cwd=layout.root)
     if done.returncode:
         words = [x for x in done.stderr.splitlines() if x.startswith(("WARNING", "ERROR", "  "))]
         raise CourseError(

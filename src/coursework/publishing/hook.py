@@ -20,7 +20,7 @@ _MAP = "<!-- roadmap -->"
 _MERMAID = "assets/mermaid.js"
 _BUNDLE = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
 _DRAWING = re.compile(r'<pre class="mermaid">.*?</pre>', re.DOTALL)
-# Texts that stand where their other readers look for them: page, file.
+# Texts that are where their other readers look for them: page, file.
 _TEXTS = {"authors.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 
 
@@ -40,7 +40,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def _entry(module: Module) -> dict[str, list[str]]:
-    return {f"{module.slug[:2]} · {module.title}": [lesson_path(module), exercise_path(module)]}
+    return {module.label: [lesson_path(module), exercise_path(module)]}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -87,6 +87,6 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     del page, config
     if 'class="mermaid"' not in output:
         return output
-    # A picture keeps a size that can be read; a phone scrolls it sideways.
+    # What site/javascripts/drawings.js gives a button that enlarges it.
     output = _DRAWING.sub(r'<div class="drawing">\g<0></div>', output)
     return _BUNDLE.sub(rf'<script src="\1{_MERMAID}"></script>\g<0>', output, count=1)

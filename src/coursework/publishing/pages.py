@@ -1,9 +1,7 @@
 """The pages of a module: its lesson with real outputs, and what its exercise asks."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from coursework.authoring.derive import derive_exercise, derive_lesson
 from coursework.authoring.outputs import OUTPUTS, cells_digest, output_files, read_outputs
@@ -76,16 +74,12 @@ def lesson_page(layout: Layout, catalogue: Catalogue, module: Module) -> str:
 
 def _facts(catalogue: Catalogue, module: Module) -> str:
     before = [catalogue.find(slug) for slug in module.requires]
-    links = ", ".join(f"[{_named(m)}](../{lesson_path(m)})" for m in before) or "nothing"
+    links = ", ".join(f"[{m.label}](../{lesson_path(m)})" for m in before) or "nothing"
     goals = "\n".join(f"    - {text}" for text in module.objectives)
     return (
         f'!!! abstract "After this module you can"\n\n{goals}\n\n'
         f"    **Time** {module.minutes} minutes, exercise included · **Before it** {links}"
     )
-
-
-def _named(module: Module) -> str:
-    return f"{module.slug[:2]} · {module.title}"
 
 
 def exercise_page(layout: Layout, module: Module) -> str:
@@ -95,7 +89,8 @@ def exercise_page(layout: Layout, module: Module) -> str:
         CourseError: the exercise cannot be derived.
     """
     notebook = json.loads(derive_exercise(layout, module.slug)["exercise.ipynb"])
-    statement = [cell for cell in notebook["cells"] if _is_statement(cell)]
+    # Stubs and check cells are for notebooks.
+    statement = [cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
     first, *rest = map(cell_markdown, statement)
     heading, _, opening = first.partition("\n")
     how = (
@@ -104,8 +99,3 @@ def exercise_page(layout: Layout, module: Module) -> str:
         f" The lesson is [here](index.md)."
     )
     return "\n\n".join([heading, how, opening, *rest])
-
-
-def _is_statement(cell: Mapping[str, Any]) -> bool:
-    """Tell whether a reader needs the cell: prose does; stubs and check cells are for notebooks."""
-    return bool(cell["cell_type"] == "markdown")

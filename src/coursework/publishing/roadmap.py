@@ -58,7 +58,7 @@ def _lines(catalogue: Catalogue, corners: Mapping[str, tuple[int, int]]) -> Iter
 
 def _box(module: Module, corner_of_box: tuple[int, int]) -> str:
     x, y = corner_of_box
-    title = textwrap.wrap(f"{module.slug[:2]} · {module.title}", _LINE_CHARACTERS)[:3]
+    title = textwrap.wrap(module.label, _LINE_CHARACTERS)[:3]
     texts = [
         f'<text x="{x + 14}" y="{y + 26 + 21 * n}">{escape(t)}</text>' for n, t in enumerate(title)
     ]

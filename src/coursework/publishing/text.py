@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from coursework.authoring.outputs import Picture, Shown
+from coursework.authoring.outputs import Picture, Shown, joined
 from coursework.report.lines import printable
 
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s")
@@ -43,7 +43,7 @@ def spaced(markdown: str) -> str:
 
 def cell_markdown(cell: Mapping[str, Any], shown: Shown = ()) -> str:
     """Return one cell with what it showed."""
-    source = _joined(cell["source"])
+    source = joined(cell["source"])
     if cell["cell_type"] != "code":
         return spaced(source)
     return "\n\n".join([fenced(source, ".python"), *_outputs(shown)])
@@ -64,7 +64,3 @@ def _output(printed: str) -> str:
     if more > 0:
         lines = [*lines[:_SHOWN_LINES], f"… {more} more lines"]
     return fenced("\n".join(lines), ".text .output")
-
-
-def _joined(text: Any) -> str:
-    return text if isinstance(text, str) else "".join(text)

@@ -20,20 +20,23 @@ _BOX = (
 )
 _CELL = "border: none; text-align: left; vertical-align: top; padding: 0 1em 0 0; background: none"
 _PRE = (
-    "margin: 0; padding: 0; border: none; white-space: pre-wrap; overflow-wrap: anywhere;"
-    " color: inherit; background: none"
+    "margin: 0; padding: 0; border: none; white-space: pre-wrap; overflow-wrap: normal;"
+    # No word is broken: one that is longer than a line is scrolled to.
+    " overflow-x: auto; color: inherit; background: none"
 )
+_TABLE = "margin: 0 0 0.6em 1.4em; border: none; table-layout: fixed; width: calc(100% - 1.4em)"
+_LABEL = "opacity: 0.7; white-space: nowrap; width: 6.5em"
 
 
 def result_html(result: CheckResult) -> str:
     """Return one result as HTML; every text in it is escaped."""
     name, title = (escape(printable(t)) for t in heading(result))
     rows = "".join(
-        f'<tr style="background: none"><td style="{_CELL}; opacity: 0.7; white-space: nowrap">'
+        f'<tr style="background: none"><td style="{_CELL}; {_LABEL}">'
         f'{label}</td><td style="{_CELL}"><pre style="{_PRE}">{escape(text)}</pre></td></tr>'
         for label, text in details(result)
     )
-    table = f'<table style="margin: 0 0 0.6em 1.4em; border: none">{rows}</table>' if rows else ""
+    table = f'<table style="{_TABLE}">{rows}</table>' if rows else ""
     return (
         f'<div><b style="color: {_COLOURS[result.verdict]}">{MARKS[result.verdict]} {name}</b>'
         f"&ensp;{title}</div>{table}"

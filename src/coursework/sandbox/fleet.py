@@ -5,27 +5,27 @@ import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
+from dataclasses import dataclass
 from typing import Self
 
 from coursework.containers.runs import Run
 from coursework.engine import Engine
-from coursework.sandbox.proxy import Proxy
-from coursework.sandbox.sandbox import Sandbox, SandboxLimits
-from coursework.sandbox.template import Template
-from coursework.trouble import CourseError
+from coursework.sandbox.sandbox import Proxy, Sandbox, SandboxLimits
+from coursework.trouble import engine_trouble
 
 
+@dataclass(eq=False)
 class Fleet:
-    """Ready sandboxes of one template: a number of them stand ready, others are thrown away.
+    """Ready sandboxes of one template: some wait for their users, others are thrown away.
 
     Args:
         outer: the engine that they run in.
         run: labels them.
-        template: what they begin with.
+        template: the volume that they begin with.
         proxy: for their builds.
-        ahead: how many stand ready.
+        ahead: how many wait ready.
         wanted: how many will be taken in all.
+        limits: of each.
 
     Example:
         >>> with Fleet(engine, run, template, proxy, ahead=1, wanted=32) as fleet:
@@ -34,39 +34,30 @@ class Fleet:
 
     """
 
-    def __init__(
-        self,
-        outer: Engine,
-        run: Run,
-        template: Template,
-        proxy: Proxy,
-        *,
-        ahead: int,
-        wanted: int,
-        limits: SandboxLimits = SandboxLimits(),  # noqa: B008 - frozen
-    ) -> None:
-        self._outer, self._run, self._template = outer, run, template
-        self._proxy, self._limits = proxy, limits
+    outer: Engine
+    run: Run
+    template: str
+    proxy: Proxy
+    ahead: int
+    wanted: int
+    limits: SandboxLimits
+
+    def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._left = wanted
         self._lock = threading.Lock()
         self._made: set[Sandbox] = set()
+        self.kept: set[str] = set()
         self._ready: queue.SimpleQueue[tuple[Sandbox, Engine] | BaseException] = queue.SimpleQueue()
-        self._starts = ThreadPoolExecutor(ahead, thread_name_prefix="sandbox")
+        self._starts = ThreadPoolExecutor(self.ahead, thread_name_prefix="sandbox")
         self._ends = ThreadPoolExecutor(2, thread_name_prefix="sandbox-end")
         self.waits_s: list[float] = []
-        for _ in range(ahead):
+        for _ in range(self.ahead):
             self._start_next()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def take(self) -> tuple[Sandbox, Engine]:
@@ -86,7 +77,7 @@ class Fleet:
     def want_another(self) -> None:
         """Say that one more than expected will be taken."""
         with self._lock:
-            self._left += 1
+            self.wanted += 1
         if self._ready.empty():
             self._start_next()
 
@@ -94,6 +85,11 @@ class Fleet:
         """Remove a sandbox while others work."""
         self._made.discard(sandbox)
         self._ends.submit(sandbox.remove)
+
+    def keep(self, sandbox: Sandbox) -> None:
+        """Leave a sandbox running after the end; the next fleet of its module removes it."""
+        self._made.discard(sandbox)
+        self.kept.add(sandbox.name)
 
     def close(self) -> None:
         """Remove all that is left."""
@@ -104,20 +100,19 @@ class Fleet:
 
     def _start_next(self) -> None:
         with self._lock:
-            if self._left <= 0:
+            if self.wanted <= 0:
                 return
-            self._left -= 1
+            self.wanted -= 1
         self._starts.submit(self._start)
 
     def _start(self) -> None:
         try:
-            sandbox = Sandbox(
-                self._outer, self._run, next(self._numbers), proxy=self._proxy,
-                template=self._template.volume, limits=self._limits,
-            )  # fmt: skip
-            self._made.add(sandbox)
-            self._ready.put((sandbox, sandbox.wait_until_ready()))
-        except OSError as error:
-            self._ready.put(CourseError("A sandbox does not come up.", why=str(error)[:300]))
-        except BaseException as error:  # noqa: BLE001 - told to whoever takes it
+            with engine_trouble("A sandbox does not come up."):
+                sandbox = Sandbox(
+                    self.outer, self.run, next(self._numbers), proxy=self.proxy,
+                    template=self.template, limits=self.limits,
+                )  # fmt: skip
+                self._made.add(sandbox)
+                self._ready.put((sandbox, sandbox.wait_until_ready()))
+        except BaseException as error:  # noqa: BLE001 - raised where it is taken
             self._ready.put(error)

@@ -53,6 +53,29 @@ class Running(Execution):
         )  # fmt: skip
 
 
+def answer_folder(slug: str) -> str:
+    """Return the folder in which a module's answer lies in its sandbox, for Compose and people.
+
+    Its last part is the module's name: Compose names what it makes after it.
+    """
+    return f"/tmp/answer/{slug}"  # noqa: S108 - inside
+
+
+def entering(name: str, folder: str, words: Sequence[str], *, terminal: bool) -> list[str]:
+    """Return the docker command, for the outer engine, that runs something in a sandbox.
+
+    Args:
+        name: of the sandbox.
+        folder: where it runs.
+        words: what runs.
+        terminal: whether a person types into it.
+    """
+    variables = [f"--env={key}={value}" for key, value in _ENVIRONMENT.items()]
+    tty = ["--tty"] if terminal else []
+    how = ["--interactive", *tty, f"--user={USER}", f"--workdir={folder}", *variables]
+    return ["docker", "exec", *how, name, *words]
+
+
 @cache
 def _outer(host: str) -> Engine:
     return Engine("outer", host)

@@ -10,10 +10,9 @@ from coursework.images import ensure_images
 from coursework.modules.catalogue import Module
 from coursework.sandbox.fleet import Fleet
 from coursework.sandbox.place import IMAGE, remove_ended_sockets, require_sandboxes
-from coursework.sandbox.proxy import Proxy
-from coursework.sandbox.sandbox import SandboxLimits
+from coursework.sandbox.sandbox import Proxy, SandboxLimits
 from coursework.sandbox.template import Answers, Tell, prepare_template
-from coursework.trouble import CourseError
+from coursework.trouble import engine_trouble
 
 
 @contextmanager
@@ -34,7 +33,7 @@ def open_fleet(
         module: whose answers are graded in them.
         answers: right ones, laid out as they are built; they warm the build cache.
         tell: is told each step.
-        ahead: how many stand ready.
+        ahead: how many wait ready.
         wanted: how many will be taken in all.
         limits: of each.
 
@@ -44,31 +43,27 @@ def open_fleet(
     require_sandboxes(outer)
     ensure_images(outer, [IMAGE], tell)
     remove_ended(outer.client, module.slug)
-    remove_ended_sockets()
+    remove_ended_sockets(outer)
+    kept: set[str] = set()
     try:
         with open_run(module.slug) as run, _open_proxy(outer, run) as proxy:
             template = prepare_template(outer, run, module, answers, proxy, tell)
             with Fleet(
                 outer, run, template, proxy, ahead=ahead, wanted=wanted, limits=limits
             ) as fleet:
+                kept = fleet.kept
                 yield fleet
     finally:
         # What an engine under load did not remove when it was asked; one that is gone is asked
         # by the next run.
         with suppress(OSError):
-            remove_ended(outer.client, module.slug)
+            remove_ended(outer.client, module.slug, but=kept)
 
 
 @contextmanager
 def _open_proxy(outer: Engine, run: Run) -> Iterator[Proxy]:
-    try:
+    with engine_trouble("The sandboxes' proxy cannot be started."):
         proxy = Proxy(outer, run)
-    except OSError as error:
-        raise CourseError(
-            "The sandboxes' proxy cannot be started.",
-            why=str(getattr(error, "explanation", "") or error)[:300],
-            fix="course doctor",
-        ) from error
     try:
         yield proxy
     finally:

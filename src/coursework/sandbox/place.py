@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from coursework.containers.archive import read_file
-from coursework.containers.runs import is_alive
+from coursework.containers.runs import LABEL_RUN, is_alive, label_filters
 from coursework.engine import Engine
 from coursework.layout import user_cache
 from coursework.trouble import CourseError
 
 IMAGE = "course/sandbox:1"
+_PREFIX = "course-sandbox-"
 _PROFILE = "/usr/share/containers/seccomp.json"
 _TRUSTED = "--trusted grades in the engine that you already have: only for answers you trust"
 
@@ -44,11 +45,35 @@ def socket_folders() -> Path:
     return user_cache() / "sandboxes"
 
 
-def remove_ended_sockets() -> None:
-    """Remove the folders of sandboxes whose run has ended."""
+def name_of(run_id: str, number: int | str) -> str:
+    """Return the name of a sandbox's container, and of its network."""
+    return f"{_PREFIX}{run_id}-{number}"
+
+
+def remove_ended_sockets(outer: Engine) -> None:
+    """Remove the folders of sandboxes whose run has ended, unless one was kept."""
+    kept = {_name(container) for container in _sandboxes(outer, [LABEL_RUN])}
     for folder in socket_folders().glob("*-*"):
-        if not is_alive(folder.name.split("-")[0]):
+        run_id, _, number = folder.name.partition("-")
+        if not is_alive(run_id) and name_of(run_id, number) not in kept:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_kept(outer: Engine, slug: str) -> str:
+    """Return the name of the sandbox that the last failed check of a module left; else empty."""
+    found = _sandboxes(outer, label_filters(slug))
+    ended = [c for c in found if not is_alive(c.attrs["Labels"][LABEL_RUN])]
+    return next((_name(container) for container in ended), "")
+
+
+def _sandboxes(outer: Engine, labels: list[str]) -> list[Any]:
+    """Return the sandboxes that run, the newest first."""
+    found = outer.client.containers.list(sparse=True, filters={"label": labels})
+    return [container for container in found if _name(container).startswith(_PREFIX)]
+
+
+def _name(container: Any) -> str:
+    return str(container.attrs["Names"][0]).lstrip("/")
 
 
 @cache

@@ -1,29 +1,64 @@
-"""One throw-away engine: a dockerd without root, in a container without privileges."""
+"""One throw-away engine: a dockerd without root, in a container without privileges; its way out."""
 
 import os
 import shutil
 import socket
 import struct
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from docker.types import LogConfig
 
+from coursework.containers.container import address_of
 from coursework.containers.runs import Run
 from coursework.engine import Engine, address
-from coursework.sandbox.place import IMAGE, socket_folders, system_calls
-from coursework.sandbox.proxy import Proxy
-from coursework.trouble import CourseError
+from coursework.sandbox.place import IMAGE, name_of, socket_folders, system_calls
+from coursework.trouble import CourseError, engine_trouble
 
-READY_WITHIN_S = 60.0
+_PROXY_PORT = 3128
+_PROXY_COMMAND = ("-d", "-c", "/etc/course/proxy.conf")
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+_READY_WITHIN_S = 60.0
 TEMPLATE = "/template"
 _DATA = "/data"
 _POLL_S = 0.02
 # Nothing of a sandbox's own files can be written, so that no disk fills up but its own.
 _SCRATCH = {"/tmp": "mode=1777,size=256m", "/run": "exec,size=64m"}  # noqa: S108 - inside it
+
+
+class Proxy:
+    """A forward proxy that many sandboxes share; none of them reaches another through it.
+
+    Args:
+        engine: where it runs.
+        run: labels it.
+    """
+
+    def __init__(self, engine: Engine, run: Run) -> None:
+        self._container: Any = engine.client.containers.run(
+            IMAGE, list(_PROXY_COMMAND), entrypoint="tinyproxy", name=f"course-proxy-{run.run_id}",
+            labels=run.labels, detach=True, mem_limit="128m", pids_limit=128, init=True,
+            security_opt=["no-new-privileges"],
+        )  # fmt: skip
+
+    def join(self, network: Any) -> tuple[tuple[str, str], ...]:
+        """Let a network's containers reach it; return the arguments that tell a build of it."""
+        network.connect(self._container)
+        self._container.reload()
+        address = self._container.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"]
+        return tuple((name, f"http://{address}:{_PROXY_PORT}") for name in _PROXY_VARIABLES)
+
+    def leave(self, network: Any) -> None:
+        """Undo `join`."""
+        network.disconnect(self._container, force=True)
+
+    def remove(self) -> None:
+        """End it; where the engine is gone, the next run does."""
+        with suppress(OSError):
+            self._container.remove(force=True)
 
 
 @dataclass(frozen=True)
@@ -75,7 +110,7 @@ class Sandbox:
     ) -> None:
         self._proxy = proxy
         self._outer_host = outer.docker_host
-        self._name = f"course-sandbox-{run.run_id}-{number}"
+        self._name = name_of(run.run_id, number)
         self._folder = socket_folders() / f"{run.run_id}-{number}"
         self._peer: int | None = None
         self._container: Any = None
@@ -84,20 +119,14 @@ class Sandbox:
         volumes = {str(self._folder): {"bind": "/socket", "mode": "rw"}}
         volumes |= {template: {"bind": TEMPLATE, "mode": "ro"}} if template else {}
         volumes |= {data: {"bind": _DATA, "mode": "rw"}} if data else {}
-        try:
+        with engine_trouble("A sandbox cannot be created."), ExitStack() as failed:
+            failed.callback(self.remove)
             self._network = outer.client.networks.create(
                 self._name, driver="bridge", internal=True, labels=run.labels
             )
             self._build_args = proxy.join(self._network) if proxy else ()
             self._container = self._start_container(outer, run, volumes, limits, keep=bool(data))
-        except OSError as error:
-            # Kinds of it: what the engine refuses, and that it is gone.
-            self.remove()
-            raise CourseError(
-                "A sandbox cannot be created.",
-                why=str(getattr(error, "explanation", "") or error)[:300],
-                fix="course doctor",
-            ) from error
+            failed.pop_all()
 
     def _start_container(
         self, outer: Engine, run: Run, volumes: Any, limits: SandboxLimits, *, keep: bool
@@ -132,14 +161,14 @@ class Sandbox:
         """Where its engine answers."""
         return self._folder / "docker.sock"
 
-    def wait_until_ready(self, within_s: float = READY_WITHIN_S) -> Engine:
+    def wait_until_ready(self) -> Engine:
         """Wait until its engine answers, and return it.
 
         Raises:
             CourseError: it does not come up; with what it said last.
         """
         docker_host = f"unix://{self.socket}"
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + _READY_WITHIN_S
         while not address.probe(docker_host).answers:
             self._container.reload()
             if time.monotonic() > deadline or self._container.status != "running":
@@ -154,11 +183,9 @@ class Sandbox:
         self._close_folder()
         self._peer = self._listener()
         self._container.reload()
-        attrs = self._container.attrs
-        reached_at = attrs["NetworkSettings"]["Networks"][self._name]["IPAddress"]
         return Engine(
-            "sandbox", docker_host, reached_at, self._build_args, attrs["State"]["Pid"],
-            self._outer_host, self._name,
+            "sandbox", docker_host, address_of(self._container), self._build_args,
+            self._container.attrs["State"]["Pid"], self._outer_host, self._name,
         )  # fmt: skip
 
     def _close_folder(self) -> None:

@@ -6,24 +6,21 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
 
 from docker.errors import APIError, NotFound
 
 from coursework.containers.building import BuildFailed, build_image
 from coursework.containers.runs import LABEL_RUN, Run
 from coursework.engine import Engine
+from coursework.files import one_at_a_time
 from coursework.images import ensure_images, known_images
-from coursework.images.lock import one_at_a_time
 from coursework.images.transfer import load_blocks, saved_blocks
 from coursework.layout import user_cache
 from coursework.modules.catalogue import Module
 from coursework.sandbox.place import IMAGE
-from coursework.sandbox.proxy import Proxy
-from coursework.sandbox.sandbox import TEMPLATE, Sandbox, SandboxLimits
-from coursework.trouble import CourseError
+from coursework.sandbox.sandbox import TEMPLATE, Proxy, Sandbox, SandboxLimits
+from coursework.trouble import engine_trouble
 
 _LABEL = "course.template"
 _LABEL_MADE = "course.template.made"
@@ -35,21 +32,12 @@ Answers = Sequence[Mapping[str, bytes]]
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Template:
-    """A volume that sandboxes mount read-only.
-
-    Args:
-        volume: its name; it changes with the images and the answers that it was made of.
-    """
-
-    volume: str
-
-
 def prepare_template(
     outer: Engine, run: Run, module: Module, answers: Answers, proxy: Proxy, tell: Tell
-) -> Template:
-    """Return a module's template; it is made where there is none, or an old one only.
+) -> str:
+    """Return the volume that sandboxes of a module mount; it is made where there is none.
+
+    Its name changes with the images and the answers that it was made of.
 
     Args:
         outer: the engine that sandboxes run in.
@@ -63,19 +51,16 @@ def prepare_template(
         CourseError: an image cannot be made, or no sandbox comes up.
     """
     images = dict.fromkeys((*module.images, *module.check_images, _HELPER_IMAGE))
-    ensure_images(outer, [IMAGE], tell)
-    template = Template(f"course-template-{module.slug}-{_digest(images, answers)}")
-    with one_at_a_time(tell, f"template-{module.slug}", "prepares the sandboxes' template"):
-        try:
-            if not _is_ready(outer, template):
-                # One that is ready has them in it, whatever the outer engine has by now.
-                ensure_images(outer, [*images], tell)
-                _make(outer, run, template, list(images), answers, proxy, module.slug, tell)
-            _remove_older(outer, module.slug, template)
-        except OSError as error:
-            raise CourseError(
-                "The sandboxes' template cannot be made.", why=str(error)[:300], fix="course doctor"
-            ) from error
+    template = f"course-template-{module.slug}-{_digest(images, answers)}"
+    with (
+        one_at_a_time(tell, f"template-{module.slug}", "prepares the sandboxes' template"),
+        engine_trouble("The sandboxes' template cannot be made."),
+    ):
+        if not _is_ready(outer, template):
+            # One that is ready has them in it, whatever the outer engine has by now.
+            ensure_images(outer, [*images], tell)
+            _make(outer, run, template, list(images), answers, proxy, module.slug, tell)
+        _remove_older(outer, module.slug, template)
     return template
 
 
@@ -88,14 +73,14 @@ def _digest(images: Mapping[str, None], answers: Answers) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
 
-def _ready_mark(template: Template) -> Path:
-    return user_cache() / "templates" / template.volume
+def _ready_mark(template: str) -> Path:
+    return user_cache() / "templates" / template
 
 
-def _is_ready(outer: Engine, template: Template) -> bool:
+def _is_ready(outer: Engine, template: str) -> bool:
     """Tell whether a volume was made to its end, and is not another one of the same name."""
     try:
-        labels = outer.client.volumes.get(template.volume).attrs["Labels"]
+        labels = outer.client.volumes.get(template).attrs["Labels"]
         return bool(_ready_mark(template).read_text("utf-8") == labels[_LABEL_MADE])
     except (NotFound, OSError, KeyError):
         return False
@@ -104,7 +89,7 @@ def _is_ready(outer: Engine, template: Template) -> bool:
 def _make(
     outer: Engine,
     run: Run,
-    template: Template,
+    template: str,
     images: list[str],
     answers: Answers,
     proxy: Proxy,
@@ -113,16 +98,15 @@ def _make(
 ) -> None:
     start = time.monotonic()
     with suppress(NotFound):
-        outer.client.volumes.get(template.volume).remove(force=True)
+        outer.client.volumes.get(template).remove(force=True)
     made = secrets.token_hex(8)
     labels = {_LABEL: slug, _LABEL_MADE: made}
-    outer.client.volumes.create(template.volume, labels=labels)
-    sandbox = Sandbox(outer, run, 0, proxy=proxy, data=template.volume, limits=_LIMITS)
+    outer.client.volumes.create(template, labels=labels)
+    sandbox = Sandbox(outer, run, 0, proxy=proxy, data=template, limits=_LIMITS)
     try:
         engine = sandbox.wait_until_ready()
         tell(f"sandboxes: copying {', '.join(images)}")
-        source = cast("IO[bytes]", _Blocks(saved_blocks(outer, images)))
-        load_blocks(engine, source, lambda _: None)
+        load_blocks(engine, saved_blocks(outer, images))
         contexts = build_contexts(answers)
         for number, files in enumerate(contexts, start=1):
             tell(f"sandboxes: building image {number} of {len(contexts)}, for the cache")
@@ -133,7 +117,7 @@ def _make(
         sandbox.remove()
     outer.client.containers.run(
         IMAGE, entrypoint="seal.sh", labels={LABEL_RUN: run.run_id}, remove=True,
-        volumes={template.volume: {"bind": TEMPLATE, "mode": "rw"}},
+        volumes={template: {"bind": TEMPLATE, "mode": "rw"}},
     )  # fmt: skip
     mark = _ready_mark(template)
     mark.parent.mkdir(parents=True, exist_ok=True)
@@ -162,20 +146,9 @@ def _is_dockerfile(name: str) -> bool:
     return name.rpartition("/")[2] == "Dockerfile"
 
 
-def _remove_older(outer: Engine, slug: str, template: Template) -> None:
+def _remove_older(outer: Engine, slug: str, template: str) -> None:
     for volume in outer.client.volumes.list(filters={"label": f"{_LABEL}={slug}"}):
-        if volume.name != template.volume:
+        if volume.name != template:
             # One that a sandbox still uses goes the next time.
             with suppress(APIError):
                 volume.remove()
-
-
-class _Blocks:
-    """Blocks of bytes as something that can be read."""
-
-    def __init__(self, blocks: Any) -> None:
-        self._blocks = blocks
-
-    def read(self, _: int) -> bytes:
-        """Return the next block; empty at the end."""
-        return next(self._blocks, b"")

@@ -22,7 +22,7 @@ def refuse_old(version: tuple) -> str:  # type: ignore[type-arg]
 
 
 def main() -> None:
-    """Prepare the clone that this file stands in; exit 2 with a message where that fails."""
+    """Prepare the clone that this file is in; exit 2 with a message where that fails."""
     if refusal := refuse_old(sys.version_info):
         sys.exit(fail(refusal))
     # An old Python could not even read these.

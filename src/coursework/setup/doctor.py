@@ -5,22 +5,24 @@ import importlib.util
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from coursework.engine import Engine, buildx, find_engine
+from coursework.engine.ports import holder_of
 from coursework.engine.private import private_engine
 from coursework.lab.server import FIRST_PORT
 from coursework.layout import Layout, find_layout
 from coursework.modules.catalogue import load_catalogue
+from coursework.programs import run
 from coursework.trouble import CourseError
 
 NEEDED_DISK_GB = 5
 NEEDED_MEMORY_GB = 4
-LESSONS_PORT = 3000
+LESSONS_PORTS = (3000, 8080)
 _GB = 10**9
 _ASKED_WITHIN_S = 30
 
@@ -56,8 +58,9 @@ def examine(layout: Layout) -> Iterator[Part]:
         yield from _images(engine, layout)
     yield _disk(engine)
     yield _memory()
-    yield _port(LESSONS_PORT, "lessons use it; exercises pick free ones")
-    yield _port(FIRST_PORT, "JupyterLab takes the next free one")
+    for port in LESSONS_PORTS:
+        yield _port(port, "lessons use it; checks pick free ones", engine)
+    yield _port(FIRST_PORT, "JupyterLab takes the next free one", engine)
     yield _nbgrader()
     yield _curl()
     yield _kernel()
@@ -85,14 +88,7 @@ def _commands(engine: Engine) -> Iterator[Part]:
         ("docker compose", ["compose", "version"], "missing", "rm -r .venv && make lab"),
         ("docker buildx", ["buildx", "version"], "warning", "course lab fetches it by itself"),
     ):
-        done = subprocess.run(
-            ["docker", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_ASKED_WITHIN_S,
-            check=False,
-        )
+        done = run(["docker", *arguments], env=environment, timeout=_ASKED_WITHIN_S)
         said = (done.stdout or done.stderr).strip().splitlines() or ["no answer"]
         if done.returncode:
             yield Part(name, state, said[0], fix)
@@ -104,7 +100,9 @@ def _commands(engine: Engine) -> Iterator[Part]:
 
 
 def _images(engine: Engine, layout: Layout) -> Iterator[Part]:
-    present = {tag for image in engine.client.images.list() for tag in image.tags}
+    api: Any = engine.client.api
+    # Not client.images.list(): it inspects each image, and one may be gone by then.
+    present = {tag for image in api.images() for tag in image["RepoTags"] or ()}
     for module in load_catalogue(layout).modules:
         absent = [name for name in module.all_images if not present & {name, f"{name}:latest"}]
         seen = f"made on first use: {', '.join(absent)}" if absent else "all present"
@@ -113,7 +111,7 @@ def _images(engine: Engine, layout: Layout) -> Iterator[Part]:
 
 def _disk(engine: Engine | None) -> Part:
     root = Path(engine.client.info()["DockerRootDir"]) if engine else private_engine().data
-    # Docker Desktop's data root stands in a machine of its own: there this folder is the nearest.
+    # Docker Desktop keeps its data root in a virtual machine: there this folder is the nearest.
     existing = next((p for p in (root, *root.parents) if p.is_dir()), Path.cwd())
     free = shutil.disk_usage(existing).free / _GB
     seen = f"{free:.0f} GB free at {existing}"
@@ -131,14 +129,15 @@ def _memory() -> Part:
     return Part("memory", "warning", f"{total:.1f} GB; {NEEDED_MEMORY_GB} GB wanted", fix)
 
 
-def _port(port: int, use: str) -> Part:
+def _port(port: int, use: str, engine: Engine | None) -> Part:
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind(("", port))
         except OSError:
-            fix = f"sudo ss -ltnp 'sport = :{port}'   shows who holds it; docker ps   as well"
-            return Part(f"port {port}", "warning", f"in use ({use})", fix)
+            holder = holder_of(port, engine)
+            told = holder.told if holder else "docker ps shows containers' ports"
+            return Part(f"port {port}", "warning", f"in use ({use})", told)
     return Part(f"port {port}", "ok", "free")
 
 

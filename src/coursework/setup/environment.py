@@ -3,13 +3,13 @@
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
 from coursework.engine import find_engine, packages
 from coursework.files import locked
+from coursework.programs import last_words, run
 from coursework.trouble import CourseError
 
 OLDEST = (3, 11)
@@ -87,35 +87,30 @@ class Environment:
         return str(self.own_uv / "bin" / "uv")
 
     def install_pip_where_missing(self) -> None:
-        """Install the distribution's package that uv is fetched with, where nothing else can."""
-        if not (self.find_uv() or _works("import pip") or _works("import ensurepip")):
-            install_venv()
+        """Install the distribution's package that uv is fetched with, where nothing else can.
+
+        Raises:
+            CourseError: not root, or not Debian or Ubuntu.
+        """
+        if self.find_uv() or _works("import pip") or _works("import ensurepip"):
+            return
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            raise CourseError(
+                "This Python can make no environment.",
+                why=f"{sys.executable} has neither pip nor ensurepip",
+                fix="sudo apt-get install python3-venv",
+            )
+        packages.install(["python3-venv"], say)
 
     def _python_works(self) -> bool:
         if not self.python.exists():
             return False
         asked = f"import sys; sys.exit(sys.version_info < {OLDEST})"
-        return subprocess.run([self.python, "-c", asked], check=False).returncode == 0
-
-
-def install_venv() -> None:
-    """Install the distribution's package that brings ensurepip.
-
-    Raises:
-        CourseError: not root, or not Debian or Ubuntu.
-    """
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise CourseError(
-            "This Python can make no environment.",
-            why=f"{sys.executable} has neither pip nor ensurepip",
-            fix="sudo apt-get install python3-venv",
-        )
-    packages.install(["python3-venv"], say)
+        return run([self.python, "-c", asked]).returncode == 0
 
 
 def _works(statement: str) -> bool:
-    command = [sys.executable, "-c", statement]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return run([sys.executable, "-c", statement]).returncode == 0
 
 
 def _run(command: list[str]) -> None:
@@ -129,19 +124,11 @@ def _run(command: list[str]) -> None:
     }
     for inherited in ("PYTHONPATH", "VIRTUAL_ENV"):
         variables.pop(inherited, None)
-    done = subprocess.run(
-        command,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=_INSTALLS_WITHIN_S,
-        check=False,
-    )
+    done = run(command, env=variables, timeout=_INSTALLS_WITHIN_S)
     if done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise CourseError(
             f"`{Path(command[0]).name} {' '.join(command[1:3])}` failed.",
-            why="\n        ".join(words[-6:]),
+            why=last_words(done, 6).replace("\n", "\n        "),
             fix="see that the network reaches Python's package index, then type the command again",
         )
 
@@ -149,12 +136,10 @@ def _run(command: list[str]) -> None:
 def install_packages() -> None:
     """Install curl, and what an engine needs where none answers; else who wants it says why."""
     missing = packages.missing_packages()
+    if missing and find_engine():
+        missing = [package for package in missing if package == "curl"]
     if not missing or os.geteuid() != 0 or not shutil.which("apt-get"):
         return
-    if find_engine():
-        missing = [package for package in missing if package == "curl"]
-        if not missing:
-            return
     try:
         packages.install(missing, say)
     except CourseError as error:

@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -70,25 +70,8 @@ def _parsed(data: bytes, name: str) -> dict[str, Any]:
     return notebook
 
 
-def _cell_source(cell: object, name: str, number: int) -> str:
-    source = cell.get("source") if isinstance(cell, dict) else None
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
-    if not isinstance(source, str):
-        raise SubmissionError(
-            f"{name}: cell {number} is damaged.",
-            why="its source is no text",
-            fix="course reset NN exercise.ipynb",
-        )
-    return source
-
-
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _nbgrader(cell: object) -> dict[str, Any]:
-    return _mapping(_mapping(_mapping(cell).get("metadata")).get("nbgrader"))
 
 
 def check_cell_id(check: str) -> str:
@@ -111,21 +94,28 @@ class NotebookCell:
     grade_id: str
 
 
-def read_notebook_cells(path: Path) -> tuple[NotebookCell, ...]:
+def _cells(notebook: dict[str, Any], name: str) -> Iterator[NotebookCell]:
+    for number, cell in enumerate(map(_mapping, notebook["cells"]), start=1):
+        source = cell.get("source")
+        if isinstance(source, list) and all(isinstance(line, str) for line in source):
+            source = "".join(source)
+        if not isinstance(source, str):
+            raise SubmissionError(
+                f"{name}: cell {number} is damaged.",
+                why="its source is no text",
+                fix="course reset NN exercise.ipynb",
+            )
+        marks = _mapping(_mapping(cell.get("metadata")).get("nbgrader"))
+        yield NotebookCell(str(cell.get("cell_type")), source, str(marks.get("grade_id") or ""))
+
+
+def read_notebook_cells(path: Path) -> list[NotebookCell]:
     """Return the cells of a saved notebook; nothing in it is run.
 
     Raises:
         SubmissionError: the notebook cannot be read or is damaged.
     """
-    cells = _parsed(_content(path), path.name)["cells"]
-    return tuple(
-        NotebookCell(
-            str(_mapping(cell).get("cell_type")),
-            _cell_source(cell, path.name, number),
-            str(_nbgrader(cell).get("grade_id") or ""),
-        )
-        for number, cell in enumerate(cells, start=1)
-    )
+    return list(_cells(_parsed(_content(path), path.name), path.name))
 
 
 def parse_notebook(
@@ -148,10 +138,7 @@ def parse_notebook(
 
     """
     notebook = _parsed(data, name)
-    cells = [
-        (str(_mapping(cell).get("cell_type")), _cell_source(cell, name, number), number)
-        for number, cell in enumerate(notebook["cells"], start=1)
-    ]
+    cells = list(_cells(notebook, name))
     course = _mapping(_mapping(notebook.get("metadata")).get("coursework"))
     named = course.get("module") if isinstance(course.get("module"), str) else None
     if module and named not in (None, module):
@@ -159,8 +146,8 @@ def parse_notebook(
             f"{name} answers {str(named)[:40]}, not {module}.",
             fix=f"hand in work/{module}/exercise.ipynb",
         )
-    files = written_files((source for kind, source, _ in cells if kind == "code"), starter)
-    warnings = chain.from_iterable(unread(*cell) for cell in cells)
+    files = written_files((cell.source for cell in cells if cell.kind == "code"), starter)
+    warnings = chain.from_iterable(unread(c.kind, c.source, n) for n, c in enumerate(cells, 1))
     return Submission(files, named, tuple(islice(warnings, _MOST_WARNINGS)))
 
 

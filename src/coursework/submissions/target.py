@@ -2,16 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
+from coursework.checks.home import Home, work_of
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module, load_catalogue
+from coursework.modules.exercise_notebook import NOTEBOOK, find_exercise
 from coursework.modules.module_files import module_files
 from coursework.submissions.files import Submission
 from coursework.submissions.folder import read_folder
 from coursework.submissions.notebook import read_notebook
+from coursework.submissions.on_disk import NEWER, OLDER, differs, read_beside
 from coursework.trouble import CourseError
 
-NOTEBOOK = "exercise.ipynb"
+_COPY = "if you edited the file itself, copy your change into its cell first"
+_WHY = {
+    OLDER: f"the saved cell was checked. Run it to write the file; {_COPY}.",
+    NEWER: f"the saved cell was checked; the file is newer. Save the notebook (Ctrl-S); {_COPY}.",
+}
 
 
 @dataclass(frozen=True)
@@ -39,17 +47,22 @@ class Target:
         read = read_notebook if self.is_notebook else read_folder
         return read(self.path, starter)
 
+    def home(self) -> Home:
+        """Say where it is, for the commands of a report."""
+        slug = self.module.slug
+        if self.path == find_exercise(self.layout.work(slug)):
+            return work_of(self.layout, slug)
+        again = f"course check {quote(str(self.path))} --module {slug}"
+        # The cells of a notebook elsewhere need not have been run there.
+        return Home(again, None if self.is_notebook else self.path)
+
     def differences(self, submission: Submission) -> tuple[str, ...]:
         """Say which files on disk differ from the notebook's cells, which are what is graded."""
         if not self.is_notebook:
             return ()
-        folder = self.path.parent
-        return tuple(
-            f"{name} on disk differs from its cell in {self.path.name}: the cell was checked."
-            " Run the cell, or copy your change into it."
-            for name, data in submission.files.items()
-            if (folder / name).is_file() and (folder / name).read_bytes() != data
-        )
+        beside = read_beside(self.path.parent, submission.files)
+        kinds = beside.differing(submission.files, self.path.stat().st_mtime_ns, {})
+        return tuple(f"{differs(names)}: {_WHY[kind]}" for kind, names in kinds.items())
 
 
 def find_target(layout: Layout, text: str | None, module: str | None = None) -> Target:
@@ -68,9 +81,7 @@ def find_target(layout: Layout, text: str | None, module: str | None = None) -> 
     if text and not path.exists():
         found = catalogue.find(text)
         return Target(layout, found, _begun(layout, found.slug))
-    if path.is_dir() and (path / NOTEBOOK).is_file():
-        path /= NOTEBOOK
-    path = path.resolve()
+    path = _notebook_in(layout, path.resolve())
     name = module or _module_name(path, [m.slug for m in catalogue.modules])
     if name is None:
         raise CourseError(
@@ -81,12 +92,22 @@ def find_target(layout: Layout, text: str | None, module: str | None = None) -> 
     return Target(layout, catalogue.find(name), path)
 
 
+def _notebook_in(layout: Layout, path: Path) -> Path:
+    """Return the notebook of a folder that holds one, else the path itself."""
+    if not path.is_dir():
+        return path
+    # A folder elsewhere is an answer of files, whatever notebooks lie in it.
+    is_work = path.is_relative_to((layout.root / "work").resolve())
+    found = find_exercise(path) if is_work else path / NOTEBOOK
+    return found if found and found.is_file() else path
+
+
 def _begun(layout: Layout, slug: str) -> Path:
-    path = layout.work(slug) / NOTEBOOK
-    if not path.is_file():
+    path = find_exercise(layout.work(slug))
+    if path is None:
+        missing = (layout.work(slug) / NOTEBOOK).relative_to(layout.root)
         raise CourseError(
-            f"{slug} is not begun: there is no {path.relative_to(layout.root)}.",
-            fix=f"course start {slug}",
+            f"{slug} is not begun: there is no {missing}.", fix=f"course start {slug}"
         )
     return path
 

@@ -51,7 +51,7 @@ def quick(layout: Layout) -> list[str]:
 def test_only_what_holds_is_recorded_and_only_what_changed_is_proved_again(clone, engine):
     """First with a bad answer and a broken lesson, then mended, then with changes."""
     edit(clone, RIGHT, "200 OK", "201 Created")
-    edit(clone, LESSON, "GREETING = os.environ", "GREETING = os.environs")
+    edit(clone, LESSON, "ExitCode}}' lantern-silent", "ExitCode}}' lantern-nobody")
     rules, first = record(clone, engine)
     assert rules == ["right-answer-fails", "lesson-cell-fails"]
     assert {"solution", "blank", "right/plain_socket", "wrong/greets/greeting_typed_in",
@@ -62,7 +62,7 @@ def test_only_what_holds_is_recorded_and_only_what_changed_is_proved_again(clone
     assert quick(clone) == ["missing-outputs", "stale-proof"]
 
     edit(clone, RIGHT, "201 Created", "200 OK")
-    edit(clone, LESSON, "os.environs", "os.environ")
+    edit(clone, LESSON, "lantern-nobody", "lantern-silent")
     assert record(clone, engine) == ([], ["right/plain_socket", "lesson"])
     assert quick(clone) == []
     answers = proof_of(clone).exercise.answers

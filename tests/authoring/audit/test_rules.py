@@ -136,7 +136,7 @@ BREAKS = (
         replaced(f"exercises/{ALPHA}/exercise.ipynb", "First steps", "Steps"), derived=False),
     one("derived file too many", "stale-derivation", f"exercises/{ALPHA}/old.txt",
         written(f"exercises/{ALPHA}/old.txt", "old"), derived=False),
-    one("mark without partner", "underivable", EXERCISE,
+    one("mark without partner", "refused-source", EXERCISE,
         replaced(EXERCISE, "# END SOLUTION\n", ""), derived=False),
     one("link among the files", "refused-source", EXERCISE, link_answer),
     one("base image not listed", "unlisted-image", f"{RIGHT}/Dockerfile",

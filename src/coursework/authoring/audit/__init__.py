@@ -1,7 +1,6 @@
 """The proof of the content: rules that read, and answers and lessons that run."""
 
-from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.rules import audit_places, audit_structure
-from coursework.authoring.audit.subject import Subject
+from coursework.authoring.audit.subject import Finding, Subject
 
 __all__ = ["Finding", "Subject", "audit_places", "audit_structure"]

@@ -16,7 +16,7 @@ from coursework.submissions.notebook import parse_notebook
 
 SOLUTION, BLANK, WRONG, RIGHT, JUNK = "solution", "blank", "wrong", "right", "junk"
 JUNK_IMAGE = "python:3.13-slim"
-# Junk brings an image of its own: a module's Dockerfile, also a given one, is left away.
+# Junk brings its own Dockerfile, so the module's is left out, even a given one.
 _OF_THE_IMAGE = ("Dockerfile", ".dockerignore")
 
 
@@ -28,7 +28,7 @@ class Answer:
         name: such as `solution` or `wrong/quick_start/json_as_text`.
         files: as a learner would have written them.
         place: the file or folder that it comes from.
-        is_alone: whether the module's starter and given Dockerfile are left away.
+        is_alone: whether it is built without the module's starter and given files.
     """
 
     name: str

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject, one_line
+from coursework.authoring.audit.subject import Finding, Subject, one_line
 from coursework.authoring.diffs import DiffError
 from coursework.authoring.mistakes import ENDING
 from coursework.authoring.source import reference_files

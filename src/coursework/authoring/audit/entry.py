@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject
+from coursework.authoring.audit.subject import Finding, Subject
 from coursework.authoring.diffs import DiffError
 from coursework.authoring.source import reference_files
 from coursework.modules.catalogue import load_catalogue
@@ -15,34 +14,25 @@ _CONTINUED = re.compile(r"\\\n")
 _FROM = re.compile(r"^FROM(?:\s+--\S+)*\s+(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE | re.IGNORECASE)
 
 
-def requires_earlier_modules(subject: Subject) -> Iterator[Finding]:
-    """Find required modules that are unknown or come later."""
-    order = [module.slug for module in load_catalogue(subject.layout).modules]
+def entry_is_in_order(subject: Subject) -> Iterator[Finding]:
+    """Find an entry that comes too late or too early: by number, part or what it requires."""
+    catalogue, slug = load_catalogue(subject.layout), subject.slug
+    order = [module.slug for module in catalogue.modules]
+    place = order.index(slug)
+    faults = []
     for name in subject.module.requires:
         if name not in order:
-            what = f"{subject.slug} requires {name}, which is not listed"
-            yield subject.finding(subject.layout.catalogue, "unknown-requirement", what)
-        elif order.index(name) >= order.index(subject.slug):
-            what = f"{subject.slug} requires {name}, which does not come before it"
-            yield subject.finding(subject.layout.catalogue, "later-requirement", what)
-
-
-def stands_in_order(subject: Subject) -> Iterator[Finding]:
-    """Find an entry whose number is not greater than the one before it."""
-    order = [module.slug for module in load_catalogue(subject.layout).modules]
-    place = order.index(subject.slug)
-    if place and order[place - 1][:2] >= subject.slug[:2]:
-        what = f"{subject.slug} is listed behind {order[place - 1]}"
-        yield subject.finding(subject.layout.catalogue, "catalogue-order", what)
-
-
-def part_is_whole(subject: Subject) -> Iterator[Finding]:
-    """Find an entry that takes up a part again after another part began."""
-    parts = [part for part, modules in load_catalogue(subject.layout).parts()]
-    module = subject.module
-    if parts.count(module.part) > 1:
-        what = f"{subject.slug} belongs to {module.part!r}, whose modules are not all in a row"
-        yield subject.finding(subject.layout.catalogue, "scattered-part", what)
+            faults.append(("unknown-requirement", f"requires {name}, which is not listed"))
+        elif order.index(name) >= place:
+            faults.append(("later-requirement", f"requires {name}, which does not come before it"))
+    if place and order[place - 1][:2] >= slug[:2]:
+        faults.append(("catalogue-order", f"is listed behind {order[place - 1]}"))
+    part = subject.module.part
+    if [name for name, _ in catalogue.parts()].count(part) > 1:
+        what = f"belongs to {part!r}, whose modules are not all in a row"
+        faults.append(("scattered-part", what))
+    for rule, what in faults:
+        yield subject.finding(subject.layout.catalogue, rule, f"{slug} {what}")
 
 
 def images_exist(subject: Subject) -> Iterator[Finding]:
@@ -62,7 +52,7 @@ def dockerfiles_use_listed_images(subject: Subject) -> Iterator[Finding]:
     """Find base images of answers that the module does not list."""
     listed = ", ".join(subject.module.images) or "none"
     for path, lines in _dockerfiles(subject).items():
-        # What a RUN goes on with may begin with "from" too, in Python for one.
+        # A continued line of a RUN may begin with "from" too, as Python does.
         text = _CONTINUED.sub(" ", lines)
         stages = {str(stage).lower() for _, stage in _FROM.findall(text) if stage}
         for name, _ in _FROM.findall(text):

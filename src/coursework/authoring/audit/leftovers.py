@@ -11,6 +11,12 @@ from coursework.engine import Engine
 PREFIX = "lantern"
 # HTTP's Conflict; for a network that containers are still joined to, the engine says Forbidden.
 _IN_USE = (403, 409)
+_REMOVAL: dict[str, dict[str, bool]] = {
+    "container": {"v": True, "force": True},
+    "image": {"force": True},
+    "network": {},
+    "volume": {"force": True},
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -20,7 +26,7 @@ class Leftover:
     Args:
         kind: container, image, network or volume; removed in this order.
         name: as `docker ps` and the like show it.
-        object_id: of the engine.
+        object_id: by which the engine removes it: of an image, its name alone goes.
     """
 
     kind: str
@@ -35,16 +41,8 @@ def lesson_objects(engine: Engine) -> set[Leftover]:
 
 def remove(engine: Engine, found: Leftover) -> None:
     """Remove one of them; it may be gone already."""
-    remover = {
-        "container": lambda: engine.client.api.remove_container(
-            found.object_id, v=True, force=True
-        ),
-        "image": lambda: engine.client.api.remove_image(found.name, force=True),
-        "network": lambda: engine.client.api.remove_network(found.object_id),
-        "volume": lambda: engine.client.api.remove_volume(found.name, force=True),
-    }
     try:
-        remover[found.kind]()  # type: ignore[no-untyped-call]
+        getattr(engine.client.api, f"remove_{found.kind}")(found.object_id, **_REMOVAL[found.kind])
     except NotFound:
         return
     except APIError as error:
@@ -63,7 +61,7 @@ def _all(engine: Engine) -> Iterator[Leftover]:
             yield Leftover("container", named[0], container["Id"])
     for image in api.images():
         for tag in image["RepoTags"] or ():
-            yield Leftover("image", tag, image["Id"])
+            yield Leftover("image", tag, tag)
     for network in api.networks():
         yield Leftover("network", network["Name"], network["Id"])
     for volume in api.volumes()["Volumes"] or ():

@@ -3,26 +3,97 @@
 import multiprocessing
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL
+from typing import Any
 
-from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.leftovers import lesson_objects, remove
-from coursework.authoring.audit.lesson_run import EXPECTED, CellEnd, LessonRun, run_lesson
 from coursework.authoring.audit.private_words import private_words, without_folder
-from coursework.authoring.audit.subject import Subject, one_line
-from coursework.authoring.build import Difference, write
+from coursework.authoring.audit.subject import Finding, Subject, one_line
 from coursework.authoring.derive import derive_exercise, derive_lesson
 from coursework.authoring.outputs import Shown, shown_in
 from coursework.engine import Engine, buildx
+from coursework.files import lay_files, one_at_a_time
 from coursework.images import ensure_images
-from coursework.images.lock import one_at_a_time
 from coursework.trouble import CourseError
 
 NAME = "lesson"
+EXPECTED = "raises-exception"
+_LIMIT_CELL_S = 300
+
+
+@dataclass(frozen=True)
+class CellEnd:
+    """How one code cell ended.
+
+    Args:
+        cell_id: of the derived notebook.
+        source: its first line.
+        must_fail: whether it is tagged as an expected failure.
+        error: the last line of what was raised; empty where it ran.
+    """
+
+    cell_id: str
+    source: str
+    must_fail: bool
+    error: str
+
+
+@dataclass(frozen=True)
+class LessonRun:
+    """A lesson that came to its end.
+
+    Args:
+        ends: of each code cell.
+        notebook: the lesson with its outputs, nbformat 4.
+    """
+
+    ends: list[CellEnd]
+    notebook: bytes
+
+
+def run_lesson(notebook: bytes, folder: Path, environment: Mapping[str, str]) -> LessonRun:
+    """Run all cells in a fresh kernel, also those behind one that fails.
+
+    Args:
+        notebook: the lesson.
+        folder: where the kernel works.
+        environment: of the kernel.
+
+    Raises:
+        CourseError: the kernel ended, or a cell did not end in time.
+    """
+    import nbformat  # noqa: PLC0415 - slow to load
+    from nbclient import NotebookClient  # noqa: PLC0415 - slow to load
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
+
+    lesson = nbformat.reads(notebook.decode(), as_version=4)  # type: ignore[no-untyped-call]
+    client = NotebookClient(
+        lesson,
+        timeout=_LIMIT_CELL_S,
+        kernel_name="python3",
+        allow_errors=True,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    try:
+        # What the kernel itself prints is not the lesson's; cells' outputs come another way.
+        client.execute(env=dict(environment), stdout=DEVNULL, stderr=DEVNULL)
+    except (CellTimeoutError, DeadKernelError) as error:
+        why = str(error).strip().splitlines()
+        raise CourseError("The lesson did not come to its end.", why=" ".join(why)[:600]) from error
+    ends = [_ended(cell) for cell in lesson.cells if cell.cell_type == "code"]
+    return LessonRun(ends, nbformat.writes(lesson).encode())  # type: ignore[no-untyped-call]
+
+
+def _ended(cell: Mapping[str, Any]) -> CellEnd:
+    errors = [o for o in cell["outputs"] if o["output_type"] == "error"]
+    last = f"{errors[0]['ename']}: {errors[0]['evalue']}" if errors else ""
+    lines = [line for line in cell["source"].splitlines() if line.strip()]
+    tags = cell["metadata"].get("tags", ())
+    return CellEnd(cell["id"], " · ".join(lines[:2])[:80], EXPECTED in tags, last[:300])
 
 
 @dataclass(frozen=True)
@@ -51,7 +122,8 @@ def audit_lesson(
     names = (*subject.module.images, *subject.module.lesson_images)
     try:
         ensure_images(engine, names, tell)
-        _bring_buildx(tell)
+        # As a learner's lab does; a lesson that cannot do without says so itself.
+        buildx.bring(tell)
         # All lessons name what they make lantern-…: two at once would take it from each other.
         with one_at_a_time(tell, "lesson", "runs a lesson"):
             before = lesson_objects(engine)
@@ -70,22 +142,12 @@ def audit_lesson(
     return LessonAudit(findings, shown)
 
 
-def _bring_buildx(tell: Callable[[str], None]) -> None:
-    """Fetch what `docker compose build` wants, as a learner's lab does."""
-    if buildx.is_wanted():
-        tell("fetching docker's buildx plugin")
-        # A lesson that needs it says so itself.
-        with suppress(CourseError):
-            buildx.fetch()
-
-
 def _run_in_copy(subject: Subject, engine: Engine) -> tuple[LessonRun, tuple[Shown, ...]]:
     folder = Path(tempfile.mkdtemp(prefix=f"lesson-{subject.slug}-"))
     try:
-        for name, data in derive_exercise(subject.layout, subject.slug).items():
-            write(Difference(folder / name, data, "missing"))
         notebook = derive_lesson(subject.layout, subject.slug)
-        (folder / "lesson.ipynb").write_bytes(notebook)
+        exercise = derive_exercise(subject.layout, subject.slug)
+        lay_files(folder, {**exercise, "lesson.ipynb": notebook})
         # The kernel's client keeps event loops and sockets: it gets a process of its own.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:

@@ -1,10 +1,9 @@
-"""Rules about folders and files: each has its place, and nothing stands anywhere else."""
+"""Rules about folders and files: each has its place, and nothing is anywhere else."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject
+from coursework.authoring.audit.subject import Finding, Subject
 from coursework.authoring.mistakes import ENDING
 from coursework.authoring.outputs import output_files
 from coursework.authoring.proof import PROOF
@@ -16,7 +15,7 @@ ROOMS = ("course", "solutions", "graders", "exercises")
 
 
 def folders_without_entry(layout: Layout, catalogue: Catalogue) -> Iterator[Finding]:
-    """Find what stands beside the modules' folders and is none."""
+    """Find what is beside the modules' folders and belongs to none."""
     known = {module.slug for module in catalogue.modules}
     for room in ROOMS:
         for path in _inside(layout.root / room):

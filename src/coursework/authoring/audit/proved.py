@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from coursework.authoring.audit.answers import Answer, answers_of
-from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Rule, Subject
+from coursework.authoring.audit.subject import Finding, Rule, Subject
 from coursework.authoring.outputs import OUTPUTS, cells_digest, read_outputs
 from coursework.authoring.proof import (
     PROOF,

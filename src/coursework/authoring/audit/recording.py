@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from coursework.authoring.audit.answers import answers_of
-from coursework.authoring.audit.finding import Finding
 from coursework.authoring.audit.lessons import audit_lesson
 from coursework.authoring.audit.proved import (
     built_digest,
@@ -14,7 +13,7 @@ from coursework.authoring.audit.proved import (
     unproved_of_lesson,
 )
 from coursework.authoring.audit.running import Graded, grade_answers
-from coursework.authoring.audit.subject import Subject
+from coursework.authoring.audit.subject import Finding, Subject
 from coursework.authoring.outputs import write_outputs
 from coursework.authoring.proof import (
     AnswerProof,

@@ -2,18 +2,15 @@
 
 from collections.abc import Iterator
 
-from coursework.authoring.audit import cards, checks, entry, places, texts
-from coursework.authoring.audit.finding import Finding
+from coursework.authoring.audit import checks, entry, places, texts
 from coursework.authoring.audit.proved import RULES_OF_RECORDS
-from coursework.authoring.audit.subject import Rule, Subject, one_line, unreadable
+from coursework.authoring.audit.subject import Finding, Rule, Subject, one_line, unreadable
 from coursework.layout import Layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 RULES: tuple[Rule, ...] = (
-    entry.requires_earlier_modules,
-    entry.stands_in_order,
-    entry.part_is_whole,
+    entry.entry_is_in_order,
     entry.images_exist,
     entry.dockerfiles_use_listed_images,
     places.unknown_files,
@@ -21,7 +18,7 @@ RULES: tuple[Rule, ...] = (
     texts.derivations_are_current,
     texts.check_links_are_headings,
     texts.links_resolve,
-    cards.cards_are_six,
+    texts.cards_are_six,
     checks.points_sum_to_ten,
     checks.checks_speak,
     checks.needs_come_before,
@@ -46,7 +43,7 @@ def audit_structure(subject: Subject, *, recorded: bool = False) -> tuple[list[F
 
     Args:
         subject: the module.
-        recorded: also those about what was recorded; who proves the module anyway needs none.
+        recorded: also those about what was recorded, unless the module is about to be proved.
 
     Returns:
         The findings, and whether its files can be read at all: else nothing of it can run.

@@ -1,24 +1,204 @@
-"""The rules that need an engine: answers are graded, lessons are run."""
+"""The rules that need an engine: answers are graded, and come to what their kind must."""
 
 import itertools
+import multiprocessing
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import cache
 
-from coursework.authoring.audit.answers import JUNK, JUNK_IMAGE, Answer, answers_of
-from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.gradings import Outcome, Task, grade_task, grade_tasks
-from coursework.authoring.audit.judging import judge, of_answer, unstable
-from coursework.authoring.audit.subject import Subject, one_line
-from coursework.checks.verdict import Report
-from coursework.engine import start_engine
+from coursework.authoring.audit.answers import (
+    BLANK,
+    JUNK,
+    JUNK_IMAGE,
+    RIGHT,
+    SOLUTION,
+    WRONG,
+    Answer,
+    answers_of,
+)
+from coursework.authoring.audit.subject import Finding, Subject, one_line
+from coursework.authoring.audit.tries import Reader, laid_out
+from coursework.checks.home import Home
+from coursework.checks.points import Check
+from coursework.checks.verdict import CheckResult, Report
+from coursework.engine import Engine, start_engine
+from coursework.grading.engine_choice import place_for
+from coursework.grading.grade import Watcher, grade
 from coursework.images import ensure_images
-from coursework.trouble import CourseError
+from coursework.layout import Layout
+from coursework.modules.catalogue import Module
+from coursework.trouble import CourseError, engine_trouble
 
+_RULES = {SOLUTION: "solution-fails", RIGHT: "right-answer-fails",
+          BLANK: "blank-passes", JUNK: "junk-passes"}  # fmt: skip
+Outcome = Report | CourseError
 # Junk is mostly waited for: several at a time disturb no verdict of theirs.
 _JUNK_PROCESSES = 4
-
 Chosen = tuple[Subject, Answer]
+
+
+def judge(subject: Subject, answer: Answer, report: Report) -> Iterator[Finding]:
+    """Compare the verdicts on one answer with what its kind demands."""
+    absent = {check.name for check in subject.checks} - {r.name for r in report.checks}
+    for name in sorted(absent):
+        yield of_answer(subject, answer, "grader-error", f"{name} gave no verdict")
+    for result in report.checks:
+        rule, what = _fault(subject, answer, result)
+        if rule:
+            yield of_answer(subject, answer, rule, what)
+
+
+def of_answer(subject: Subject, answer: Answer, rule: str, what: str, more: str = "") -> Finding:
+    """Return a finding about an answer, with the command that shows its whole report."""
+    command = f"course audit {subject.slug} --only {answer.name}{more}"
+    return subject.finding(answer.place, rule, f"{answer.name}: {what}", command)
+
+
+def _fault(subject: Subject, answer: Answer, result: CheckResult) -> tuple[str, str]:
+    verdict = result.verdict
+    if verdict == "error":
+        return "grader-error", f"{result.name} ended as our error: {result.saw[:200]}"
+    if answer.kind == WRONG:
+        return _fault_of_wrong(subject, answer.wrong_check, result)
+    must_pass = answer.kind in (SOLUTION, RIGHT)
+    if (verdict == "passed") == must_pass:
+        return "", ""
+    return _RULES[answer.kind], _told(result)
+
+
+def _fault_of_wrong(subject: Subject, check: str, result: CheckResult) -> tuple[str, str]:
+    if result.name == check:
+        is_good = result.verdict == "failed"
+        return ("", "") if is_good else ("wrong-answer-passes", _told(result))
+    may_skip = check in _all_needs(subject.checks, result.name)
+    if result.verdict == "passed" or (result.verdict == "skipped" and may_skip):
+        return "", ""
+    return "wrong-answer-fails-more", _told(result)
+
+
+def _told(result: CheckResult) -> str:
+    seen = f": looked for {result.looked_for}, saw {result.saw}" if result.saw else ""
+    return (
+        f"{result.name} {result.verdict}{seen or (': ' + result.reason if result.reason else '')}"[
+            :400
+        ]
+    )
+
+
+def _all_needs(checks: tuple[Check, ...], name: str) -> set[str]:
+    """Return the checks that one needs, directly or through another."""
+    needs = {check.name: check.needs for check in checks}
+    found: set[str] = set()
+    queue = [name]
+    while queue:
+        for need in needs.get(queue.pop(), ()):
+            if need not in found:
+                found.add(need)
+                queue.append(need)
+    return found
+
+
+def unstable(subject: Subject, answer: Answer, reports: list[Report]) -> Iterator[Finding]:
+    """Compare the verdicts of repeated gradings of one answer."""
+    runs = [{result.name: result.verdict for result in report.checks} for report in reports]
+    for name in runs[0] if runs else ():
+        verdicts = [run.get(name, "absent") for run in runs]
+        if len(set(verdicts)) > 1:
+            seeds = ", ".join(f"{r.seed} {v}" for r, v in zip(reports, verdicts, strict=True))
+            what = f"{name} changes with the run (seed and verdict): {seeds}"
+            yield of_answer(subject, answer, "flaky", what, f" --repeat {len(runs)}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One answer to grade.
+
+    Args:
+        layout: the clone.
+        module: of the catalogue.
+        answer: its files.
+        seed: of the run's random values.
+        only: names of checks, with those that they need; all by default.
+        types: whether the command of a wrong answer's failure is typed.
+    """
+
+    layout: Layout
+    module: Module
+    answer: Answer
+    seed: int
+    only: tuple[str, ...] = ()
+    types: bool = False
+
+
+@dataclass(frozen=True)
+class Tried(Report):
+    """A report of a wrong answer, whose command was typed while what it shows was there.
+
+    Args:
+        not_shown: what the command does not show of what was seen; empty where it shows it.
+    """
+
+    not_shown: str = ""
+
+
+def grade_task(task: Task) -> Outcome:
+    """Grade one answer; trouble of ours is an outcome too."""
+    module = replace(task.module, images=(*task.module.images, JUNK_IMAGE))
+    try:
+        # An engine that stumbles once costs one grading, not all.
+        with (
+            engine_trouble("The container engine is in trouble."),
+            place_for(task.layout, module, _engine(), lambda _: None) as place,
+            laid_out(task.layout, module.slug, task.answer) as folder,
+        ):
+            wanted = task.answer.wrong_check if task.types else ""
+            reader = Reader(wanted, place.engine, _engine(), folder)
+            report = grade(
+                module,
+                task.answer.files,
+                layout=task.layout,
+                engine=place.engine,
+                only=task.only,
+                keep=False,
+                seed=task.seed,
+                alone=task.answer.is_alone,
+                home=Home("course check", folder),
+                watcher=Watcher(on_result=reader.read),
+            )
+            return Tried(**vars(report), not_shown=reader.not_shown)
+    except CourseError as error:
+        return error
+
+
+@cache
+def _engine() -> Engine:
+    return start_engine()
+
+
+def grade_tasks(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, Outcome]]:
+    """Grade answers and yield each outcome, with its task's place, as soon as it is there."""
+    if processes == 1 or len(tasks) <= 1:
+        yield from ((place, grade_task(task)) for place, task in enumerate(tasks))
+        return
+    # A grading runs pytest, which wants a process of its own; a fresh one shares nothing.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(processes, len(tasks)), mp_context=context)
+    try:
+        futures = {pool.submit(_in_process, task): place for place, task in enumerate(tasks)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_process(task: Task) -> Outcome:
+    try:
+        return grade_task(task)
+    except KeyboardInterrupt:
+        # Ctrl-C reaches every process: each cleans up, and the first one tells.
+        return CourseError("The grading was stopped.")
 
 
 @dataclass(frozen=True)
@@ -49,6 +229,10 @@ class Graded:
                 check = finding.what.split(": ")[1].split(" ")[0]
                 found.setdefault((finding.rule, check), finding)
         yield from found.values()
+        if unlike := next(
+            (o.not_shown for o in reports if isinstance(o, Tried) and o.not_shown), ""
+        ):
+            yield of_answer(self.subject, self.answer, "try-does-not-reproduce", unlike)
         for error in (o for o in self.outcomes if isinstance(o, CourseError)):
             yield of_answer(self.subject, self.answer, "grader-error", one_line(error))
         yield from unstable(self.subject, self.answer, reports)

@@ -1,18 +1,85 @@
 """What the rules look at: one module, read once."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from urllib.parse import unquote
 
-from coursework.authoring.audit.document import Document
-from coursework.authoring.audit.finding import Finding
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
 from coursework.authoring.mistakes import Mistake, Solution, find_mistakes
 from coursework.authoring.source import Cell, SourceError, read_cells
 from coursework.checks.points import Check
 from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError
+
+_MARKDOWN = MarkdownIt("commonmark").enable("table")
+
+
+@dataclass(frozen=True)
+class Document:
+    """The text cells of one notebook.
+
+    Args:
+        cells: all of its cells.
+    """
+
+    cells: list[Cell]
+
+    def headings(self) -> list[str]:
+        """Return the plain text of each heading."""
+        return [_plain(inline) for before, inline in self._inlines() if before == "heading_open"]
+
+    def anchors(self) -> set[str]:
+        """Return what may follow # in a link, as JupyterLab names headings."""
+        return {heading.replace(" ", "-") for heading in self.headings()}
+
+    def links(self) -> list[str]:
+        """Return the target of each link and image."""
+        children = [child for _, inline in self._inlines() for child in inline.children or ()]
+        targets = [child.attrGet("href") or child.attrGet("src") for child in children]
+        return [unquote(str(target)) for target in targets if target is not None]
+
+    def _inlines(self) -> Iterator[tuple[str, Token]]:
+        for cell in self.cells:
+            if cell.kind == "markdown":
+                yield from _inlines_of(cell.text)
+
+
+@lru_cache(maxsize=4096)
+def _inlines_of(text: str) -> tuple[tuple[str, Token], ...]:
+    pairs = itertools.pairwise(_MARKDOWN.parse(text))
+    return tuple((before.type, token) for before, token in pairs if token.type == "inline")
+
+
+def _plain(inline: Token) -> str:
+    return "".join(c.content for c in inline.children or () if c.type in ("text", "code_inline"))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that does not hold.
+
+    Args:
+        module: slug; empty where no module is concerned.
+        file: where to look, relative to the clone.
+        rule: short name of what was expected.
+        what: what was seen, in one sentence.
+        command: what shows or repairs it.
+    """
+
+    module: str
+    file: str
+    rule: str
+    what: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"✗ {self.file}  {self.rule}\n    {self.what}\n    → {self.command}"
 
 
 @dataclass(frozen=True)
@@ -61,15 +128,8 @@ class Subject:
 
     @property
     def checks_file(self) -> Path:
-        """Where the checks stand."""
+        """The file of the checks."""
         return self.layout.grader(self.slug) / "checks.py"
-
-    def documents(self) -> dict[Path, Document]:
-        """The texts that a learner reads, by file."""
-        return {
-            self.layout.lesson(self.slug): Document(self.lesson),
-            self.layout.solution(self.slug): Document(self.exercise),
-        }
 
     def finding(self, file: Path, rule: str, what: str, command: str = "") -> Finding:
         """Return a finding about one of the module's files."""

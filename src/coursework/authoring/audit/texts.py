@@ -5,30 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from coursework.authoring.audit.document import Document
-from coursework.authoring.audit.finding import Finding
-from coursework.authoring.audit.subject import Subject, one_line
-from coursework.authoring.build import compare
-from coursework.authoring.derive import NOTEBOOK
+from coursework.authoring.audit.subject import Document, Finding, Subject, one_line
+from coursework.authoring.derive import NOTEBOOK, compare
 from coursework.authoring.source import SourceError, read_cells
 from coursework.files import folder_files
+from coursework.modules.cards import NAME, load_cards
 from coursework.modules.catalogue import load_catalogue
 from coursework.trouble import CourseError
 
 LESSON = "lesson.ipynb"
+_CARDS_OF_A_MODULE = 6
 
 
 def derivations_are_current(subject: Subject) -> Iterator[Finding]:
     """Find files of exercises/ that are not what their source gives."""
-    try:
-        differences = compare(subject.layout, subject.slug)
-    except CourseError as error:
-        source = subject.layout.solution(subject.slug)
-        yield subject.finding(
-            source, "underivable", one_line(error), f"course build {subject.slug}"
-        )
-        return
-    for found in differences:
+    for found in compare(subject.layout, subject.slug):
         what = f"it is {found.state} against solutions/{subject.slug}"
         yield subject.finding(found.path, "stale-derivation", what, f"course build {subject.slug}")
 
@@ -45,14 +36,11 @@ def check_links_are_headings(subject: Subject) -> Iterator[Finding]:
 
 def links_resolve(subject: Subject) -> Iterator[Finding]:
     """Find links that lead nowhere from where a learner reads: work/NN-slug."""
-    own = {
-        LESSON: Document(subject.lesson),
-        NOTEBOOK: Document(subject.exercise),
-    }
-    for path, document in subject.documents().items():
-        here = own[LESSON if path.name == "lesson.md" else NOTEBOOK]
-        for link in document.links():
-            rule, what = _fault(subject, here, link)
+    layout, slug = subject.layout, subject.slug
+    texts = {layout.lesson(slug): subject.lesson, layout.solution(slug): subject.exercise}
+    for path, cells in texts.items():
+        for link in Document(cells).links():
+            rule, what = _fault(subject, Document(cells), link)
             if rule:
                 yield subject.finding(path, rule, what)
 
@@ -97,3 +85,24 @@ def _target(subject: Subject, here: Document, path: str) -> Document | Path | No
             return None
     folder = subject.layout.exercise(slug).parent
     return folder / name if name in folder_files(folder) else None
+
+
+def cards_are_six(subject: Subject) -> Iterator[Finding]:
+    """Find cards that cannot be read, are more or fewer than six, or come from no section."""
+    path = subject.layout.lesson(subject.slug).with_name(NAME)
+    if not path.exists():
+        return
+    try:
+        cards = load_cards(path)
+    except CourseError as error:
+        yield subject.finding(path, "malformed-cards", one_line(error))
+        return
+    if len(cards) != _CARDS_OF_A_MODULE:
+        what = f"it has {len(cards)} cards, not {_CARDS_OF_A_MODULE}"
+        yield subject.finding(path, "malformed-cards", what)
+    headings = Document(subject.lesson).headings()
+    for card in cards:
+        if card.section not in headings:
+            what = f"{card.question!r}: the lesson has no heading {card.section!r}"
+            command = f"grep '^#' course/{subject.slug}/lesson.md"
+            yield subject.finding(path, "unknown-heading", what, command)

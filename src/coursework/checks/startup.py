@@ -1,0 +1,147 @@
+"""A server that starts: its time to be ready, and why it was not."""
+
+import time
+from concurrent.futures import Future
+
+from coursework.checks.deadline import Deadline
+from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.retype import ended_command, listening_command, running_command
+from coursework.checks.services import Services
+from coursework.checks.wire import Address, Connection
+from coursework.containers.container import Container, Settings
+
+HELPER_IMAGE = "busybox:1.37"
+_POLL_S = 0.01
+_MOMENT_S = 0.5
+_KILLED = 128 + 9
+
+
+class Startup:
+    """The start of one server's container, begun in the background.
+
+    Its time to be ready begins when the container runs, not when somebody first looks.
+
+    Args:
+        services: of the run.
+        settings: of the container.
+        within_s: seconds until it must accept connections.
+    """
+
+    def __init__(self, services: Services, settings: Settings, within_s: float) -> None:
+        self._services, self._settings, self._within_s = services, settings, within_s
+        self._inside_is_reachable = True
+        self._limit: Deadline | None = None
+        self._starting = services.start_container(settings)
+        self._starting.add_done_callback(self._note_start)
+
+    @property
+    def container(self) -> Container:
+        """The container, once the engine has started it."""
+        return self._starting.result()
+
+    @property
+    def has_not_come(self) -> bool:
+        """Whether the engine could not even start its container, or has not yet."""
+        return not self._starting.done() or self._starting.exception() is not None
+
+    def _note_start(self, starting: "Future[Container]") -> None:
+        if not starting.cancelled() and starting.exception() is None:
+            self._begin_limit(starting.result())
+
+    def _begin_limit(self, container: Container) -> Deadline:
+        self._limit = Deadline(self._within_s, container.processor_seconds)
+        return self._limit
+
+    def wait(self) -> Address:
+        """Wait until it accepts connections, and return where.
+
+        Raises:
+            Failure: the image names no program that can run, or it is not ready in time.
+        """
+        container = self.container
+        deadline = self._limit or self._begin_limit(container)
+        # What was late before anybody looked may be so by a hair: it is looked at for a moment.
+        moment = Deadline(_MOMENT_S)
+        next_look = time.monotonic()
+        while True:
+            address = self._accepting_address(container)
+            if address is not None:
+                return address
+            if time.monotonic() >= next_look:
+                code = container.exit_code()
+                if code is not None:
+                    command = ended_command(container.name)
+                    raise self._start_failure(ending(container, code), "the log says why", command)
+                next_look = time.monotonic() + 0.1
+            # What listens elsewhere is up: a busy machine is no excuse.
+            is_late = deadline.has_passed() or (
+                deadline.is_reached() and container.listens_elsewhere()
+            )
+            if is_late and moment.has_passed():
+                raise self._start_failure(*self._why_not_reached(container), self._looking())
+            time.sleep(_POLL_S)
+
+    def _accepting_address(self, container: Container) -> Address | None:
+        published = container.published_address()
+        if published is None:
+            return None
+        inside = container.inside_address() if self._inside_is_reachable else None
+        if inside is not None:
+            try:
+                Connection(Address(*inside, published[1]), timeout_s=0.5).close()
+            except Failure as failure:
+                if "refused" in failure.saw:
+                    return None
+                self._inside_is_reachable = False
+            else:
+                return Address(*inside, published[1])
+        if container.nothing_listens():
+            return None
+        try:
+            with Connection(Address(*published, published[1]), timeout_s=0.5) as connection:
+                # A port forwarder accepts for a server that is not there yet, then hangs up.
+                accepted = connection.stays_open(0.05)
+        except Failure:
+            return None
+        return Address(*published, published[1]) if accepted else None
+
+    def _looking(self) -> str:
+        """Return the command that shows where it listens, where an image to look with is here."""
+        name = self.container.name
+        try:
+            self._services.engine.client.images.get(HELPER_IMAGE)
+        except OSError:
+            return running_command(name)
+        return listening_command(name, HELPER_IMAGE)
+
+    def _start_failure(self, saw: str, hint: str, command: str) -> StartFailure:
+        port = self._settings.port
+        return StartFailure(
+            f"a server that listens on port {port} within {self._within_s:g} s",
+            saw,
+            command=command,
+            hint=hint,
+        )
+
+    def _why_not_reached(self, container: Container) -> tuple[str, str]:
+        listening = container.listening_addresses()
+        port = self._settings.port
+        if not {f"127.0.0.1:{port}", f"::1:{port}"}.isdisjoint(listening):
+            return (
+                f"it listens on 127.0.0.1:{port} only, where nobody outside its container gets",
+                "listen on 0.0.0.0, which means every address of the container",
+            )
+        if listening:
+            return (
+                f"it listens on {', '.join(listening)}, not on port {port}",
+                "the port is a variable: read it from the environment",
+            )
+        return "it runs, but listens nowhere", "the log says how far it came"
+
+
+def ending(container: Container, code: int) -> str:
+    """Say how a container ended."""
+    # The engine may note an end by lack of memory late, or not at all: the number tells as well.
+    if code == _KILLED or container.was_out_of_memory():
+        return "it was killed, most likely since it used more memory than it may"
+    return f"it ended with exit code {code}"
