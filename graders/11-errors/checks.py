@@ -31,6 +31,8 @@ LATE_S = 5.0
 ATTEMPTS = 3
 # A time limit that began earlier has ended by then.
 SURELY_OVER_S = 0.3
+# Behind each byte: no read waits long, and the whole reply takes longer than anybody waits.
+DRIPS_S = 0.2
 CHARGES, LEDGER, MAILS = "POST /charges", "GET /ledger", "POST /mails"
 MOVED = "/charges/moved"
 FIELDS = ("show_id", "seat", "user", "email")
@@ -248,6 +250,11 @@ def check_speaks_problem_json(office: Office, payments: Stub) -> None:
         if seen.count(problem["instance"]) > 1:
             no.reply.fail('another "instance" in each reply')
     expect_no_charge(payments, charged)
+    with at_once(office.server.get, [f"/{word}" for word in office.random.words(20)]) as crowd:
+        pass
+    instances = [No(reply, 404, "not-found").expect()["instance"] for reply in crowd.results()]
+    if len(set(instances)) < len(instances):
+        crowd.results()[0].fail('another "instance" in each reply', f"{instances[0]!r} in several")
     kind = {"Content-Type": "Application/JSON; charset=utf-8"}
     office.server.post("/api/bookings", json=office.order(), headers=kind).expect(201)
 
@@ -624,12 +631,15 @@ def gives_up_in_time(office: Office, hasty: Office, payments: Stub, timeout_ms: 
 
 
 def expect_slow(hasty: Office, payments: Stub, timeout_ms: int) -> None:
-    """Look that a charge that does not begin, one that does not end, and a ledger are 504s."""
-    silent, half, wanted = hasty.order(), hasty.order(), hasty.month()
+    """Look that a charge that never begins, stops or drips is a 504, and a silent ledger too."""
+    silent, half, drip, wanted = hasty.order(), hasty.order(), hasty.order(), hasty.month()
+    paid = {"id": f"ch_{hasty.random.hex(40)}"}
+    payments.reply(CHARGES, 201, json=paid, having=drip["user"], drips_s=DRIPS_S)
     within_s = timeout_ms / 1000 + LATE_S
     asks = (
         lambda: hasty.book(silent, timeout_s=within_s),
         lambda: hasty.book(half, timeout_s=within_s),
+        lambda: hasty.book(drip, timeout_s=within_s),
         lambda: export(hasty, wanted, timeout_s=within_s),
     )
     with (
@@ -640,7 +650,7 @@ def expect_slow(hasty: Office, payments: Stub, timeout_ms: int) -> None:
     ):
         for reply in crowd.results():
             No(reply, 504, "payments-slow").expect()
-    for order in (silent, half):
+    for order in (silent, half, drip):
         expect_free(hasty, order, 504)
 
 
@@ -773,10 +783,10 @@ class Ledger:
 
     def __init__(self, random: Random) -> None:
         lines = [
-            {"charge": f"ch_{random.hex(10)}", "cents": random.integer(1001, 9999), "user": word}
+            {"charge": f"ch_{random.hex(10)}", "note": random.text(6), "user": word}
             for word in random.words(40)
         ]
-        texts = [json.dumps(line).encode() + b"\n" for line in lines]
+        texts = [json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines]
         self.text = b"".join(texts)
         self.first = texts[0]
 
