@@ -1,8 +1,12 @@
 """The cluster as a check holds it: filled, waited for, asked, and why something is not ready."""
 
+import subprocess
+
 import pytest
 
 from coursework.checks.failure import Failure
+from coursework.cluster import kubectl
+from tests.clone import tiny_clone
 
 pytestmark = pytest.mark.engine
 
@@ -62,6 +66,22 @@ def test_what_the_cluster_refuses_is_told_in_its_words(namespace):
     assert "/tmp" not in refused.value.saw
     with pytest.raises(Failure, match="there is none"):
         namespace.apply({"notes.txt": b""})
+
+
+def test_a_terminal_is_given_what_it_needs_to_type_a_reports_command(
+    namespace, engine, node, tmp_path, monkeypatch
+):
+    """Also where nobody has typed `course cluster start`: the file and the program are brought."""
+    monkeypatch.chdir(tiny_clone(tmp_path / "clone", "90-kubectl").root)
+    if kubectl.bring(engine, node) is None:
+        pytest.skip("the node's kubectl does not run on this machine")
+    with pytest.raises(Failure) as refused:
+        namespace.get("deployments", "web")
+    typed = subprocess.run(
+        ["bash", "-c", refused.value.command], env=engine.environment(), capture_output=True,
+        text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert '"web" not found' in typed.stderr
 
 
 @pytest.mark.parametrize("name", ["default", "lantern"])

@@ -73,10 +73,12 @@ def test_clean_removes_it(clone, typed, engine, monkeypatch):
     monkeypatch.chdir(clone.root)
     save(clone, WRONG, module=SLUG)
     assert typed(f"course check {SLUG} --only greets")[0] == 1
-    assert (name := find_kept(engine, SLUG))
-    assert (socket_folders() / name.removeprefix("course-sandbox-") / "docker.sock").exists()
+    name = find_kept(engine, SLUG)
+    folder = socket_folders() / name.removeprefix("course-sandbox-")
+    assert (folder / "docker.sock").exists()
     assert typed(f"course clean {SLUG}")[0] == 0
     assert find_kept(engine, SLUG) == ""
+    assert not folder.exists()
 
 
 def test_a_module_is_wanted(typed):

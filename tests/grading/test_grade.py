@@ -91,11 +91,14 @@ def test_a_case_ends_in_its_recorded_report(engine, case):
 
 @pytest.mark.engine
 def test_one_check_runs_with_what_it_needs(engine):
-    """Asking for one check runs it and those that it needs, and no other."""
+    """Asking for one check runs it and those that it needs, and no other; each is told."""
+    steps: list[str] = []
     report = grade(
         MODULE, answer("right"), layout=TINY, engine=engine, only=("serves_many",),
-        keep=False,
+        keep=False, watcher=Watcher(on_step=steps.append),
     )  # fmt: skip
+    told = [step for step in steps if step.startswith("checking ")]
+    assert told == ["checking greets", "checking serves_many"]
     assert [c.name for c in report.checks] == ["greets", "serves_many"]
 
 

@@ -19,7 +19,7 @@ from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.retype import curl_command
 from coursework.checks.run import CheckRun
 from coursework.checks.wire import Address, Connection
-from coursework.cluster import rootless
+from coursework.cluster import kubectl, rootless
 from coursework.cluster.api import ApiError, Json, is_true, selector, without_ending
 from coursework.cluster.explain import explain
 from coursework.cluster.images import load_images
@@ -493,4 +493,9 @@ def cluster(check_run: CheckRun) -> Iterator[Cluster]:
     """Return a Kubernetes beside the submission."""
     started = start_cluster(check_run)
     yield started
-    started.close(keep=check_run.keeps_failed and check_run.evidence.some_failed)
+    keep = check_run.keeps_failed and check_run.evidence.some_failed
+    if keep:
+        # A learner need not have started the cluster to type what a report says.
+        with suppress(CourseError, OSError):
+            kubectl.bring(check_run.services.engine, started.node)
+    started.close(keep=keep)

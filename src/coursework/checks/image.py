@@ -10,9 +10,10 @@ from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.finished import Finished
 from coursework.checks.in_turn import Start, execute_each
-from coursework.checks.retype import ended_command, running_command
+from coursework.checks.retype import ended_command
 from coursework.checks.run import CheckRun
 from coursework.checks.server import Server
+from coursework.checks.startup import looking_command
 from coursework.containers.archive import Link
 from coursework.containers.container import Settings
 from coursework.containers.saved import SavedImage, TooLarge, take_apart
@@ -134,8 +135,12 @@ class Image:
         while not container.has_ended() and not deadline.has_passed():
             time.sleep(_POLL_S)
         code = container.exit_code()
-        shown = running_command if code is None else ended_command
-        command = shown(container.name)
+        name = container.name
+        command = (
+            looking_command(self._run.services.engine, name)
+            if code is None
+            else ended_command(name)
+        )
         finished = Finished(
             -1 if code is None else code,
             container.log(stderr=False).encode(),

@@ -9,6 +9,7 @@ from coursework.checks.retype import ended_command, listening_command, running_c
 from coursework.checks.services import Services
 from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Settings
+from coursework.engine import Engine
 
 HELPER_IMAGE = "busybox:1.37"
 _POLL_S = 0.01
@@ -78,7 +79,8 @@ class Startup:
                 deadline.is_reached() and container.listens_elsewhere()
             )
             if is_late and moment.has_passed():
-                raise self._start_failure(*self._why_not_reached(container), self._looking())
+                command = looking_command(self._services.engine, container.name)
+                raise self._start_failure(*self._why_not_reached(container), command)
             time.sleep(_POLL_S)
 
     def _accepting_address(self, container: Container) -> Address | None:
@@ -105,15 +107,6 @@ class Startup:
             return None
         return Address(*published, published[1]) if accepted else None
 
-    def _looking(self) -> str:
-        """Return the command that shows where it listens, where an image to look with is here."""
-        name = self.container.name
-        try:
-            self._services.engine.client.images.get(HELPER_IMAGE)
-        except OSError:
-            return running_command(name)
-        return listening_command(name, HELPER_IMAGE)
-
     def _start_failure(self, saw: str, hint: str, command: str) -> StartFailure:
         port = self._settings.port
         return StartFailure(
@@ -137,6 +130,18 @@ class Startup:
                 "the port is a variable: read it from the environment",
             )
         return "it runs, but listens nowhere", "the log says how far it came"
+
+
+def looking_command(engine: Engine, name: str) -> str:
+    """Return the command that shows where a container listens.
+
+    Where no image to look with is here, it shows only that the container runs.
+    """
+    try:
+        engine.client.images.get(HELPER_IMAGE)
+    except OSError:
+        return running_command(name)
+    return listening_command(name, HELPER_IMAGE)
 
 
 def ending(container: Container, code: int) -> str:

@@ -25,6 +25,16 @@ def write_kubeconfig(node: Node) -> Path:
     return target
 
 
+def bring(engine: Engine, node: Node) -> Path | None:
+    """Bring what a terminal needs to type kubectl commands at a cluster; see `provide`.
+
+    Raises:
+        CourseError: the cluster does not run.
+    """
+    write_kubeconfig(node)
+    return provide(engine, node)
+
+
 def provide(engine: Engine, node: Node) -> Path | None:
     """Copy kubectl out of the node to where the lab's commands are found.
 

@@ -66,6 +66,8 @@ def command(modules: tuple[str, ...], **options: Any) -> int:
     Then answers are graded: the solution and right answers pass, the blank exercise and junk pass
     nothing, each wrong answer fails exactly its check.
     Then lessons run, cell by cell.
+    With --only, the `try` line of a wrong answer's failure is typed too, and must show what was
+    seen.
 
     With --record the same is proved, and what holds is written down, to be committed.
     What was recorded is proved again only if something it depends on has changed: the lesson's
@@ -182,7 +184,9 @@ def _answers(subjects: list[Subject], chosen: _Chosen, tell: Tell) -> Iterator[F
     # Where there is no engine, this says so once and not for each answer.
     start_engine(tell)
     answers = [(s, a) for s in subjects for a in chosen_answers(s, only)]
-    for graded in grade_answers(answers, jobs=chosen.jobs, repeat=chosen.repeat, tell=tell):
+    for graded in grade_answers(
+        answers, jobs=chosen.jobs, repeat=chosen.repeat, tell=tell, types=bool(only)
+    ):
         chosen.took[f"{graded.subject.slug} {graded.answer.name}"] = graded.seconds
         if only:
             _show(graded.subject.slug, graded.answer.name, graded.outcomes)

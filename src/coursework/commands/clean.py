@@ -8,6 +8,7 @@ from coursework.containers.cleaning import clean
 from coursework.engine import find_engine
 from coursework.layout import find_layout
 from coursework.modules.catalogue import load_catalogue
+from coursework.sandbox.place import remove_ended_sockets
 from coursework.trouble import CourseError
 
 
@@ -35,6 +36,7 @@ def command(module: str | None, everywhere: bool, yes: bool) -> None:
         click.confirm("Remove what checks of every clone on this machine have left?", abort=True)
     slug = load_catalogue(find_layout()).find(module).slug if module else None
     click.echo(f"Removed {clean(engine.client, slug, everywhere=everywhere)}.")
+    remove_ended_sockets(engine)
     for node in (Node(engine), Node(engine, rootless=True)):
         if node.state != "running":
             continue

@@ -38,8 +38,7 @@ def start(memory: str) -> None:
         engine = start_engine(tell)
         node = Node(engine)
         node.start(tell, memory=memory)
-        kubectl.write_kubeconfig(node)
-        program = kubectl.provide(engine, node)
+        program = kubectl.bring(engine, node)
     click.echo(f"✓ Kubernetes is ready; NodePorts answer at {node.address}")
     if program is None:
         click.echo(f"! kubectl is not brought for this machine; install it: {_KUBECTL}", err=True)

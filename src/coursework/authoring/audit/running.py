@@ -258,6 +258,7 @@ def grade_answers(
     jobs: int,
     repeat: int,
     tell: Callable[[str], None],
+    types: bool = False,
 ) -> Iterator[Graded]:
     """Grade answers, junk last, and yield each with its outcomes when all its runs are done.
 
@@ -267,6 +268,7 @@ def grade_answers(
             graded once more, alone.
         repeat: gradings of each answer.
         tell: is told each grading that ended.
+        types: whether the command of each wrong answer's failure is typed.
     """
     _prepare_images(chosen, tell)
     # Answers of one round get the same random values: what they have in common is built once.
@@ -275,14 +277,18 @@ def grade_answers(
     total, done = len(chosen) * repeat, itertools.count(1)
     for part, processes in _parts(chosen, jobs):
         for graded in _grade_part(
-            part, processes, seeds, lambda name: tell(f"[{next(done)}/{total}] {name}")
+            part,
+            processes,
+            seeds,
+            lambda name: tell(f"[{next(done)}/{total}] {name}"),
+            types=types,
         ):
             if processes > 1 and repeat == 1 and any(graded.findings()):
                 doubtful.append(graded)
             else:
                 yield graded
     for graded in doubtful:
-        yield _graded_alone(graded, seeds[0], tell)
+        yield _graded_alone(graded, seeds[0], tell, types=types)
 
 
 def _parts(chosen: Sequence[Chosen], jobs: int) -> Iterator[tuple[list[Chosen], int]]:
@@ -295,10 +301,15 @@ def _parts(chosen: Sequence[Chosen], jobs: int) -> Iterator[tuple[list[Chosen], 
 
 
 def _grade_part(
-    part: Sequence[Chosen], processes: int, seeds: Sequence[int], tell: Callable[[str], None]
+    part: Sequence[Chosen],
+    processes: int,
+    seeds: Sequence[int],
+    tell: Callable[[str], None],
+    *,
+    types: bool,
 ) -> Iterator[Graded]:
     """Grade each answer once with each seed, and yield it when all its runs are done."""
-    tasks = [Task(s.layout, s.module, a, seed) for s, a in part for seed in seeds]
+    tasks = [Task(s.layout, s.module, a, seed, types=types) for s, a in part for seed in seeds]
     outcomes: dict[int, dict[int, Outcome]] = {}
     for place, outcome in grade_tasks(tasks, processes):
         number, run = divmod(place, len(seeds))
@@ -310,11 +321,11 @@ def _grade_part(
             yield Graded(subject, answer, tuple(runs[n] for n in range(len(seeds))))
 
 
-def _graded_alone(graded: Graded, seed: int, tell: Callable[[str], None]) -> Graded:
+def _graded_alone(graded: Graded, seed: int, tell: Callable[[str], None], *, types: bool) -> Graded:
     """Grade an answer again with nothing beside it: only that counts where time is measured."""
     subject, answer = graded.subject, graded.answer
     tell(f"{subject.slug} {answer.name}, once more, alone")
-    outcome = grade_task(Task(subject.layout, subject.module, answer, seed))
+    outcome = grade_task(Task(subject.layout, subject.module, answer, seed, types=types))
     return replace(graded, outcomes=(outcome,))
 
 

@@ -19,7 +19,7 @@ from coursework.layout import Layout
 from coursework.modules.module_files import module_files
 from coursework.sandbox.inside import entering
 
-_WITHIN_S = 20.0
+_WITHIN_S = 8.0
 _ENDS_WITHIN_S = 2.0
 _LIMIT_CHARACTERS = 200_000
 _IN_SANDBOX = ["course", "shell"]
@@ -41,6 +41,8 @@ _CURL_SAYS = {
 # Who waits for an answer that does not come ends the command.
 _TIMED_OUT = "curl: (28)"
 _WAITS = ("nothing in ", "no end after ", "still open")
+# How docker ps says that a container runs.
+_RUNS = re.compile(r"\bup (\d+|about|less)")
 _WORD = re.compile(r"[^\W_][\w./:+-]*[^\W_]|\d")
 _ENOUGH = 0.5
 
@@ -139,6 +141,8 @@ def not_shown(saw: str, typed: Typed) -> str:
     if useless := next((s for s in _USELESS if s.lower() in output and s not in saw), ""):
         return useless
     if any(sign in saw for sign in _WAITS) and (typed.was_ended or _TIMED_OUT in output):
+        return ""
+    if "still runs" in saw and _RUNS.search(output):
         return ""
     says = [word for sign, words in _CURL_SAYS.items() if sign in saw for word in words]
     if any(word in output for word in says):
