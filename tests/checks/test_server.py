@@ -125,9 +125,10 @@ def test_a_server_that_ended_is_told_with_its_exit_code(image):
     """To ask it again would only be refused: the command shows how it ended."""
     server = image("httpd -p 3000 -h /tmp/www; sleep 3; exit 4", health="").start()
     server.get("/").expect(200)
-    server.container.wait(10)
-    with pytest.raises(Failure, match="ended with exit code 4") as failed:
+    server.container.wait(20)
+    with pytest.raises(Failure) as failed:
         server.get("/")
+    assert failed.value.saw == "connection refused; it ended with exit code 4"
     assert "exit code 4" in typed(failed.value.command)
 
 

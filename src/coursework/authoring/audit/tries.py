@@ -19,7 +19,7 @@ from coursework.layout import Layout
 from coursework.modules.module_files import module_files
 from coursework.sandbox.inside import entering
 
-_WITHIN_S = 8.0
+_WITHIN_S = 12.0
 _ENDS_WITHIN_S = 2.0
 _LIMIT_CHARACTERS = 200_000
 _IN_SANDBOX = ["course", "shell"]
