@@ -171,6 +171,15 @@ def test_a_delay_is_waited_for(stub):
     assert time.monotonic() - begin >= 0.2
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_drips(stub, chunked):
+    """Byte by byte, so that no read waits long and all of them do."""
+    stub.reply("/drip", body=b"drip", drips_s=0.05, chunked=chunked)
+    begin = time.monotonic()
+    assert ask(stub, "GET", "/drip")[2] == b"drip"
+    assert time.monotonic() - begin >= 0.15
+
+
 def test_connections_are_refused_and_accepted_again(stub):
     """At the same address; others of the container are not touched."""
     stub.reply("", 200)

@@ -129,6 +129,7 @@ class Stub:
         headers: Mapping[str, str] = _NONE,
         having: str = "",
         after_s: float = 0.0,
+        drips_s: float = 0.0,
         times: int | None = None,
         chunked: bool = False,
         breaks_off_after: int | None = None,
@@ -143,6 +144,7 @@ class Stub:
             headers: further fields; the length is set for you, and each connection ends.
             having: only requests with this text in their target or body.
             after_s: seconds before the reply.
+            drips_s: send the body byte by byte, with so many seconds behind each.
             times: so often; then what was told before counts again.
             chunked: without a length, in chunks.
             breaks_off_after: hang up after so many bytes of the body, whole or not.
@@ -154,7 +156,8 @@ class Stub:
         encoded = base64.b64encode(body).decode()
         self.call(
             "reply", match=[route, having], status=status, headers=fields, body=encoded,
-            chunked=chunked, after_s=after_s, breaks_off_after=breaks_off_after, left=times,
+            chunked=chunked, after_s=after_s, drips_s=drips_s, left=times,
+            breaks_off_after=breaks_off_after,
         )  # fmt: skip
 
     @contextmanager

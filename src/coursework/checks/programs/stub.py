@@ -65,6 +65,7 @@ class Rule:
     body: bytes
     chunked: bool
     after_s: float
+    drips_s: float
     breaks_off_after: int | None
     left: int | None
 
@@ -145,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             gate.hold(request)
         if rule is None:
             text = f"this stub was told nothing of {request.method} {request.path}\n".encode()
-            rule = Rule(Match("", ""), 404, [], text, False, 0, None, None)
+            rule = Rule(Match("", ""), 404, [], text, False, 0, 0, None, None)
         time.sleep(rule.after_s)
         self._send_head(rule)
         if self.command != "HEAD" and rule.status not in _NO_BODY:
@@ -190,8 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
     def _send_part(self, part: bytes, rule: Rule) -> None:
-        if part:
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part) if rule.chunked else part)
+        size = 1 if rule.drips_s else len(part)
+        for start in range(0, len(part), size or 1):
+            piece = part[start : start + size]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if rule.chunked else piece)
+            time.sleep(rule.drips_s)
 
     def log_message(self, *args: object) -> None:
         """Print nothing: what came is recorded."""
