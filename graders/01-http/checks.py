@@ -283,7 +283,7 @@ def request(
 
 def requests_to_read_to_their_end(word: str) -> dict[str, tuple[str, bytes, int]]:
     """Return method, bytes and expected status of requests, by what a server may leave unread."""
-    # A body that looks like a request: whoever leaves it unread answers it.
+    # A body that looks like a request: a server that doesn't read it will answer it.
     body = request("GET", "/")
     length = {"Content-Length": str(len(body))}
     closing = b"X-Trailer: ignored\r\nConnection: close\r\nX-Trailer: too\r\n"

@@ -834,7 +834,7 @@ def breaks_off(office: Office, payments: Stub, ledger: Ledger, *, chunked: bool)
     link="Work that nobody waits for",
 )
 def check_survives_the_background(office: Office, payments: Stub, mails: Stub) -> None:
-    """A reminder is sent behind the reply; one that fails is logged, and nobody else notices"""
+    """A reminder is sent after the reply; one that fails is logged and affects no other request"""
     expect_reminder(office, mails)
     failing = [office.sell(office.order()) for _ in range(3)]
     mails.reply(MAILS, 500, having=failing[0]["id"])
