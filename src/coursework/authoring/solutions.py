@@ -37,7 +37,7 @@ _BY_ENDING = {
     ".java": _SLASHES, ".rs": _SLASHES, ".c": _SLASHES, ".proto": _SLASHES,
     ".py": _HASH, ".sh": _HASH, ".yaml": _HASH, ".yml": _HASH, ".toml": _HASH, ".conf": _HASH,
     ".cfg": _HASH, ".env": _HASH, ".txt": _HASH, ".rb": _HASH,
-    ".sql": _DASHES, ".lua": _DASHES,
+    ".ini": Comment(";"), ".sql": _DASHES, ".lua": _DASHES,
     ".html": Comment("<!--", "-->"), ".css": Comment("/*", "*/"),
 }  # fmt: skip
 _BY_NAME = {"Dockerfile": _HASH, "Makefile": _HASH, ".dockerignore": _HASH, ".env": _HASH}

@@ -7,6 +7,7 @@ It asks for fixtures by name:
 - `server`: a `Server` started from it; define a fixture of this name to give it variables or files;
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
+- `pgbouncers`: starts a `PgBouncer` with the submission's own pgbouncer.ini before a database;
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
@@ -33,6 +34,7 @@ from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.patience import eventually
+from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
@@ -70,6 +72,8 @@ __all__ = [
     "Lint",
     "Meanwhile",
     "Namespace",
+    "PgBouncer",
+    "PgBouncers",
     "Postgres",
     "Random",
     "Received",

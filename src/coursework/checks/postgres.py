@@ -65,8 +65,11 @@ class Postgres:
         """The container in which it runs."""
         return self._starting.result()
 
-    def create_database(self) -> "Database":
+    def create_database(self, name: str = "") -> "Database":
         """Make an empty database that belongs to the answer's role.
+
+        Args:
+            name: where the contract says it; any by default.
 
         Example:
             >>> postgres.create_database().url
@@ -74,7 +77,7 @@ class Postgres:
 
         """
         self._databases += 1
-        name = f"app_{self._databases}"
+        name = name or f"app_{self._databases}"
         self.session("postgres").execute(f"CREATE DATABASE {name} OWNER app".encode())
         address = f"{self.container.network_address}:{_PORT}"
         url = f"postgres://app:{self._password}@{address}/{name}"
