@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from coursework.checks.cause import cause_of
-from coursework.checks.failure import Failure
+from coursework.checks.failure import CHECK_AGAIN, Failure
+from coursework.checks.load import IN_CROWD
 
 
 class Exhibit(Protocol):
@@ -55,7 +56,8 @@ class Evidence:
         if exhibit not in attention.exhibits:
             attention.exhibits.append(exhibit)
         if command:
-            attention.command, attention.is_fleeting = command, is_fleeting
+            attention.command = CHECK_AGAIN if IN_CROWD.get() else command
+            attention.is_fleeting = is_fleeting
 
     def note_command(self, command: str, *, is_fleeting: bool = False) -> None:
         """Remember the command that shows what the running check looked at last.
