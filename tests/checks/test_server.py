@@ -24,9 +24,7 @@ SEAT = r"""#!/bin/sh
 mkdir /tmp/taken 2> /dev/null && status=201 || status=409
 printf "Status: $status Said\r\nContent-Type: text/plain\r\n\r\n"
 """
-SEATS = (
-    "FROM busybox:1.37\nCOPY --chmod=755 seat /www/cgi-bin/\nCMD exec httpd -f -p 3000 -h /www"
-)
+SEATS = "FROM busybox:1.37\nCOPY --chmod=755 seat /www/cgi-bin/\nCMD exec httpd -f -p 3000 -h /www"
 PROBE = "HEALTHCHECK --interval=1s --timeout=1s --retries=1 CMD wget -q -O - http://127.0.0.1:3000/"
 
 

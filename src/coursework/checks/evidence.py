@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from coursework.checks.cause import cause_of
-from coursework.checks.failure import CHECK_AGAIN, Failure
-from coursework.checks.load import IN_CROWD
+from coursework.checks.failure import Failure
 
 
 class Exhibit(Protocol):
@@ -56,8 +55,7 @@ class Evidence:
         if exhibit not in attention.exhibits:
             attention.exhibits.append(exhibit)
         if command:
-            attention.command = CHECK_AGAIN if IN_CROWD.get() else command
-            attention.is_fleeting = is_fleeting
+            attention.command, attention.is_fleeting = command, is_fleeting
 
     def note_command(self, command: str, *, is_fleeting: bool = False) -> None:
         """Remember the command that shows what the running check looked at last.
