@@ -29,7 +29,8 @@ CREATE POLICY own_theatre ON bookings TO app USING (theatre = current_setting('a
 -- It works for 50 ms. The lock is for the checks: while they hold it, every report waits.
 CREATE FUNCTION report() RETURNS TABLE (shows bigint, sold bigint) LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(17);
+  PERFORM pg_advisory_lock_shared(17);
+  PERFORM pg_advisory_unlock_shared(17);
   PERFORM pg_sleep(0.05);
   RETURN QUERY SELECT (SELECT count(*) FROM shows), (SELECT count(*) FROM bookings);
 END
