@@ -26,7 +26,7 @@ ALTER TABLE bookings ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_theatre ON shows TO app USING (theatre = current_setting('app.theatre', true));
 CREATE POLICY own_theatre ON bookings TO app USING (theatre = current_setting('app.theatre', true));
 
--- It works for 50 ms. The lock is for the checks: while they hold it, every report waits.
+-- It takes 50 ms. The lock is for the checks: while they hold it, every report waits.
 CREATE FUNCTION report() RETURNS TABLE (shows bigint, sold bigint) LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_advisory_lock_shared(17);
