@@ -1,8 +1,10 @@
 """The pgbouncer instrument: PgBouncer with the answer's own pgbouncer.ini, before a database."""
 
 import asyncio
+import os
+import socket
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ _PORT = 6432
 _FOLDER = "/etc/pgbouncer"
 _READY_WITHIN_S = 5.0
 _ASKS_WITHIN_S = 2.0
+_CONNECTS_WITHIN_S = 2
 _CONNECTION_WITHIN_S = 1.0
 _POLL_S = 0.01
 
@@ -84,31 +87,33 @@ class PgBouncer:
         assert self.url  # noqa: S101 - waits until it answers
         return asyncio.run(self._ask_each(statement, connections))
 
-    async def _ask_each(self, statement: str, connections: int) -> list[Any]:
-        values: list[Any] = []
+    async def _ask_each(self, statement: str, count: int) -> list[Any]:
+        opening = (self._connect(autocommit=False) for _ in range(count))
+        opened = await asyncio.gather(*opening, return_exceptions=True)
+        connections = [each for each in opened if not isinstance(each, BaseException)]
+        asking = [asyncio.create_task(_value(each, statement)) for each in connections]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(_all(asking)), _CONNECTION_WITHIN_S)
+        for connection, asked in zip(connections, asking, strict=True):
+            if not asked.done():
+                _hang_up(connection)
+            elif not connection.closed:
+                # Who leaves in mid-transaction takes a connection of PgBouncer's along.
+                await connection.rollback()
+        values = await _all(asking)
+        for connection in connections:
+            await connection.close()
+        return [value for value in values if not isinstance(value, BaseException)]
 
-        async def ask(stack: AsyncExitStack) -> None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CONNECTION_WITHIN_S):
-                    connection = await self._connect()
-                    stack.push_async_callback(connection.close)
-                    # Who leaves in mid-transaction takes a connection of PgBouncer's along.
-                    await connection.set_autocommit(False)
-                    stack.push_async_callback(connection.rollback)
-                    values.append(await _value(connection, statement))
-
-        async with AsyncExitStack() as stack:
-            await asyncio.gather(*(ask(stack) for _ in range(connections)))
-        return values
-
-    async def _connect(self) -> "psycopg.AsyncConnection[Any]":
+    async def _connect(self, *, autocommit: bool = True) -> "psycopg.AsyncConnection[Any]":
         import psycopg  # noqa: PLC0415 - a module without a database need not load it
 
         address = self.container.inside_address() or self.container.published_address()
         host, port = address or ("", 0)
         return await psycopg.AsyncConnection.connect(
             host=host, port=port, dbname=self._parts.path.removeprefix("/"),
-            user=self._parts.username, password=self._parts.password, autocommit=True,
+            user=self._parts.username, password=self._parts.password, autocommit=autocommit,
+            connect_timeout=_CONNECTS_WITHIN_S,
         )  # fmt: skip
 
     def _wait_until_ready(self) -> None:
@@ -141,6 +146,16 @@ class PgBouncer:
             command=f"docker logs {self.container.name}",
             hint=f"PgBouncer's log says which line of {INI} it refuses, or what is missing",
         )
+
+
+def _hang_up(connection: "psycopg.AsyncConnection[Any]") -> None:
+    """Cut a connection that waits; psycopg's own way asks the server first, which may be silent."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def _all(tasks: list["asyncio.Task[Any]"]) -> "asyncio.Future[list[Any]]":
+    return asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _value(connection: "psycopg.AsyncConnection[Any]", statement: str) -> Any:
