@@ -88,6 +88,8 @@ class PgBouncer:
         return asyncio.run(self._ask_each(statement, connections))
 
     async def _ask_each(self, statement: str, count: int) -> list[Any]:
+        import psycopg  # noqa: PLC0415 - a module without a database need not load it
+
         opening = (self._connect(autocommit=False) for _ in range(count))
         opened = await asyncio.gather(*opening, return_exceptions=True)
         connections = [each for each in opened if not isinstance(each, BaseException)]
@@ -97,16 +99,17 @@ class PgBouncer:
         for connection, asked in zip(connections, asking, strict=True):
             if not asked.done():
                 _hang_up(connection)
-            elif not connection.closed:
-                # Who leaves in mid-transaction takes a connection of PgBouncer's along.
-                await connection.rollback()
         values = await _all(asking)
         for connection in connections:
+            # Who leaves in mid-transaction takes a connection of PgBouncer's along.
+            if not connection.closed:
+                await connection.rollback()
             await connection.close()
-        return [value for value in values if not isinstance(value, BaseException)]
+        return [asked.result() for asked, value in zip(asking, values, strict=True)
+                if not isinstance(value, psycopg.OperationalError)]  # fmt: skip
 
     async def _connect(self, *, autocommit: bool = True) -> "psycopg.AsyncConnection[Any]":
-        import psycopg  # noqa: PLC0415 - a module without a database need not load it
+        import psycopg  # noqa: PLC0415 - as above
 
         address = self.container.inside_address() or self.container.published_address()
         host, port = address or ("", 0)
