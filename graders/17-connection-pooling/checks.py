@@ -714,7 +714,7 @@ def check_bounds_the_server(
     theatres: tuple[Theatre, Theatre],
 ) -> None:  # fmt: skip
     """With three servers at work PostgreSQL has at most 8 connections, and everybody is served"""
-    asked = [house, small, third] * DOORS
+    asked, report = [house, small, third] * DOORS, theatres[0].report()
     with (
         database.holding(HOLD_REPORTS) as held,
         at_once(lambda each: each.get_report(theatres[0]), asked) as crowd,
@@ -732,3 +732,4 @@ def check_bounds_the_server(
             reply.fail(f"200 for each report, while three servers with pools of {house.most},"
                        f" {small.most} and {third.most} share {DOORS} connections; this one's"
                        f" pool has {each.most}")  # fmt: skip
+        reply.expect(200, json=report)
