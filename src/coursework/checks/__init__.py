@@ -14,12 +14,14 @@ It asks for fixtures by name:
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
+- `backends`: three `Backend`s behind the answer that name themselves, hang and die as told;
 - `submission`: the `Submission`, its files by path;
 - `random`: `Random` values, new in each run.
 
 Fixtures of module scope that start containers are started side by side before the first check.
 """
 
+from coursework.checks.backends import Backend, Backends
 from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
@@ -42,6 +44,7 @@ from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.stack import Stack
 from coursework.checks.store import Store
+from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
@@ -50,6 +53,8 @@ from coursework.containers.steps import Step
 from coursework.submissions.files import Submission
 
 __all__ = [
+    "Backend",
+    "Backends",
     "Builder",
     "Client",
     "Cluster",
@@ -87,10 +92,12 @@ __all__ = [
     "Step",
     "Store",
     "Story",
+    "Stream",
     "Stub",
     "Submission",
     "Traffic",
     "at_once",
+    "at_rate",
     "eventually",
     "fail",
     "points",
