@@ -57,6 +57,17 @@ class House:
         headers = {"X-User": user} if user else None
         return self.door.get(path, headers=headers, timeout_s=timeout_s)
 
+    def asking(self, path: str, user: str) -> str:
+        """Return the command that asks thirty times, and counts who answers.
+
+        Args:
+            path: `$n` in it is the number of the request.
+            user: the same.
+        """
+        ask = f'curl -s -H "X-User: {user}" "localhost:{self.door.port}{path}"'
+        names = """grep -o '"backend": ".."' | sort | uniq -c"""
+        return f"for n in $(seq 30); do {ask}; done | {names}"
+
     def signal(self, name: str, signal: str) -> str:
         """Return the command that has a backend hang (USR1), die (USR2) or be well (CONT)."""
         return f"docker kill --signal={signal} {self.backends[name].container.name}"
@@ -80,8 +91,8 @@ def backend_in(reply: Reply) -> str:
 
 
 def shown(counts: "Counter[str]") -> str:
-    """Return how often each backend was met."""
-    return ", ".join(f"{name} {counts[name]}" for name in ("b1", "b2", "b3"))
+    """Return how often each backend was met, those that were."""
+    return ", ".join(f"{name} {counts[name]}" for name in sorted(counts)) or "none"
 
 
 def all_well(house: House) -> None:
@@ -103,10 +114,12 @@ def expect_used(house: House, name: str) -> None:
                 reply = house.get(path, f"{name}-{time.monotonic_ns()}-{number}")
                 met[backend_in(reply) if reply.status not in FAILURES else "none"] += 1
             if is_late and not met[name]:
+                steps = (house.signal(name, "USR2"), house.signal(name, "CONT"),
+                         house.asking(path, "$n"))  # fmt: skip
                 fail(
-                    f"{name} answers some of the requests for {what}, {RETURNS_WITHIN_S} s after"
-                    " it came back",
-                    f"none of {met.total()}: {shown(met)}",
+                    f"replies of {name} at {what}, {RETURNS_WITHIN_S} s after it came back",
+                    shown(+met),
+                    command="; sleep 3; ".join(steps),
                 )
 
 
@@ -162,11 +175,10 @@ def share(house: House, random: Random) -> None:
     counts = Counter(backend_in(reply) for reply in replies)
     for name in house.backends:
         if not LEAST_PERCENT <= 100 * counts[name] / REQUESTS <= MOST_PERCENT:
-            command = f"for n in $(seq 30); do curl -s localhost:{house.door.port}/api/$n; done"
             fail(
                 f"{LEAST_PERCENT} to {MOST_PERCENT} % of {REQUESTS} requests for each backend",
                 shown(counts),
-                command=f'{command} | grep -o \'"backend": ".."\' | sort | uniq -c',
+                command=house.asking(f"/api/{word}/$n", user),
             )
 
 
@@ -195,29 +207,33 @@ class Visitors:
 def expect_all_served(stream: Stream[Asked], house: House, name: str, signal: str) -> None:
     """Expect that none of the GETs failed, and none was late."""
     total, what = len(stream.outcomes()), {"USR1": "hung", "USR2": "dead"}[signal]
-    buying = [a for a in stream.results() if a.buys and (a.late or a.reply.status != 200)]
-    path = "-H X-User:$n localhost:{port}/checkout/$n" if buying else "localhost:{port}/api/$n"
-    ask = "curl -s -o /dev/null -w '%{http_code} after %{time_total} s\\n'"
-    command = "; ".join([
-        house.signal(name, signal),
-        f"for n in $(seq 9); do {ask} -m 9 {path.format(port=house.door.port)}; done",
-        house.signal(name, "CONT"),
-    ])  # fmt: skip
+    command = again_while(house, stream, name, signal)
     bad = stream.count(lambda asked: asked.reply.status)
     del bad[200]
     if bad:
-        saw = ", ".join(f"{count} with {seen}" for seen, count in bad.most_common(3))
+        saw = "; ".join(f"{seen}, {count} times" for seen, count in bad.most_common(3))
         looked_for = f"200 to each of {total} GETs while {name} was {what} and when it came back"
-        fail(looked_for, f"{sum(bad.values())} failed: {saw}", command=command)
+        fail(looked_for, saw, command=command)
     late = [asked.reply for asked in stream.results() if asked.late]
     if late:
         slowest = max(reply.elapsed_s for reply in late)
-        looked_for = (
-            f"200 within {ANSWERED_WITHIN_S} s to each of {total} GETs while {name} was {what}"
-        )
-        fail(looked_for, f"{len(late)} took longer, up to {slowest:.1f} s", command=command)
+        looked_for = f"200 within {ANSWERED_WITHIN_S} s to each of {total} GETs while {name} was"
+        saw = f"200 after {slowest:.1f} s; too late were {len(late)} in all"
+        fail(f"{looked_for} {what}", saw, command=command)
     for asked in stream.results():
         backend_in(asked.reply)
+
+
+def again_while(house: House, stream: Stream[Asked], name: str, signal: str) -> str:
+    """Return the command that asks nine times at once while a backend hangs, and when it dies."""
+    buying = any(a.buys for a in stream.results() if a.late or a.reply.status != 200)
+    path = "/checkout" if buying else "/api"
+    ask = "curl -s -m 10 -o /dev/null -w 'HTTP %{http_code} after %{time_total} s\\n'"
+    asked = f'{ask} -H "X-User: $n" localhost:{house.door.port}{path}/$n'
+    steps = [house.signal(name, "USR1"), f"for n in $(seq 9); do {asked} & done; sleep 0.3"]
+    if signal == "USR2":
+        steps += [house.signal(name, signal), f"for n in $(seq 9); do {asked} & done"]
+    return "; ".join([*steps, "wait", house.signal(name, "CONT")])
 
 
 @points(
@@ -380,10 +396,12 @@ def spoiled(house: House, how: Literal["die", "hang"], random: Random, purchase:
         was_late = patience.has_passed()
         read = deliveries(house, each.path)
         whose = f"{each.method} whose backend reads it, then {how}s"
+        logs = (house.backends[name].container.name for name in sorted(house.backends))
+        reading = "; ".join(f"docker logs {name} 2>&1 | grep {each.path}" for name in logs)
+        reply.command = f"{reply.command}; {reading}"
         if read.total() > 1:
-            reply.fail(
-                f"one delivery in all of a {whose}", f"{shown(read)}; the caller got {reply.status}"
-            )
+            saw = f"{reply.status}, and read by {shown(+read)}"
+            reply.fail(f"502, 503 or 504, and one delivery in all of a {whose}", saw)
         if reply.status not in FAILURES:
             reply.fail(f"502, 503 or 504 for a {whose}")
         if was_late:
@@ -393,7 +411,7 @@ def spoiled(house: House, how: Literal["die", "hang"], random: Random, purchase:
             return
         # It met nobody: the balancer takes them all for dead, for a moment.
         if deadline.has_passed():
-            reply.fail(f"one delivery of a {whose}", f"none; the caller got {reply.status}")
+            reply.fail(f"one delivery of a {whose}", f"{reply.status}, and none")
         time.sleep(POLL_S)
 
 
@@ -420,40 +438,45 @@ def spoiled(house: House, how: Literal["die", "hang"], random: Random, purchase:
 def check_remembers_the_buyer(house: House, random: Random) -> None:
     """300 users keep their backend below /checkout; with b1 gone, 95 % of the others stay"""
     all_well(house)
-    users = [f"{random.word()}-{random.hex(10)}" for _ in range(USERS)]
+    users = [f"{random.word()}-{random.hex(16)}" for _ in range(USERS)]
     homes = eventually(lambda: stay(house, users, random), attempts=ATTEMPTS)
     counts = Counter(homes.values())
     for name in house.backends:
         if 100 * counts[name] < LEAST_USERS_PERCENT * USERS:
             fail(
-                f"at least {LEAST_USERS_PERCENT} % of {USERS} users for each backend", shown(counts)
+                f"at least {LEAST_USERS_PERCENT} % of {USERS} users for each backend",
+                shown(counts),
+                command=house.asking("/checkout", "$n"),
             )
-    moved = [user for user in users if homes[user] == GONE]
     others = [user for user in users if homes[user] != GONE]
+    theirs = [user for user in users if homes[user] == GONE]
     house.backends[GONE].die()
     until = time.monotonic() + WATCHED_S
     while time.monotonic() < until:
         expect_most_stay(house, others, homes)
-        expect_elsewhere(house, moved)
+        # They are served elsewhere: whoever is gone cannot answer.
+        met(house, theirs[:SIDE_BY_SIDE], lambda n: f"/checkout/{n}")
 
 
 def met(
     house: House, users: Sequence[str], path: Callable[[int], str], *, posts: bool = False
-) -> dict[str, str]:
-    """Ask for something below /checkout for each user, also with POST; return who answered."""
+) -> dict[str, Reply]:
+    """Ask for something below /checkout for each user, also with POST; return the replies."""
 
-    def ask(some: Sequence[str]) -> list[tuple[str, str]]:
-        return [(u, backend_in(one(n, u))) for n, u in enumerate(some)]
+    def ask(some: Sequence[str]) -> list[tuple[str, Reply]]:
+        return [(user, one(number, user)) for number, user in enumerate(some)]
 
     def one(number: int, user: str) -> Reply:
-        if posts and number % 3 == 0:
-            headers = {"X-User": user}
-            return house.door.post(path(number), body=b"{}", headers=headers, timeout_s=PATIENCE_S)
-        return house.get(path(number), user)
+        method = "POST" if posts and number % 3 == 0 else "GET"
+        headers = {"X-User": user}
+        return house.door.request(method, path(number), headers=headers, timeout_s=PATIENCE_S)
 
     groups = [users[n::SIDE_BY_SIDE] for n in range(min(SIDE_BY_SIDE, len(users)))]
     with at_once(ask, groups) as crowd:
-        return dict(pair for some in crowd.results() for pair in some)
+        replies = dict(pair for some in crowd.results() for pair in some)
+    for reply in replies.values():
+        backend_in(reply)
+    return replies
 
 
 def stay(house: House, users: Sequence[str], random: Random) -> dict[str, str]:
@@ -462,46 +485,32 @@ def stay(house: House, users: Sequence[str], random: Random) -> dict[str, str]:
     first = met(house, users, lambda n: f"/checkout/{word}/{n}?seat=C{n}")
     others = ("/checkout", "/checkout?seat=C4", f"/checkout/{word}", "/checkout/")
     second = met(house, users, lambda n: others[n % len(others)], posts=True)
-    changed = [user for user in users if first[user] != second[user]]
+    homes = {user: backend_in(reply) for user, reply in first.items()}
+    changed = [user for user in users if backend_in(second[user]) != homes[user]]
     if changed:
+        user = changed[0]
         fail(
             f"one backend for each of {USERS} users, at every path below /checkout",
-            f"{len(changed)} met another one the second time",
-            command=again(house, changed[0]),
+            f"{user} met {homes[user]}, then {backend_in(second[user])};"
+            f" {len(changed)} users changed in all",
+            command=f"{first[user].command}; {second[user].command}",
         )
-    return first
-
-
-def again(house: House, user: str) -> str:
-    """Return the command that asks nine times for a user."""
-    ask = f"curl -s -H {shlex.quote(f'X-User: {user}')} localhost:{house.door.port}/checkout/$n"
-    return f'for n in $(seq 9); do {ask}; done | grep -o \'"backend": ".."\''
+    return homes
 
 
 def expect_most_stay(house: House, others: Sequence[str], homes: dict[str, str]) -> None:
     """Expect that nearly all users of living backends stay where they were."""
     now = met(house, others, lambda n: f"/checkout/{n}")
-    gone = [user for user in others if now[user] != homes[user]]
-    if 100 * len(gone) > (100 - STAY_PERCENT) * len(others):
-        asked = (
-            f"curl -s -H {shlex.quote(f'X-User: {gone[0]}')} localhost:{house.door.port}/checkout"
-        )
-        command = "; ".join([
-            house.signal(GONE, "CONT"), "sleep 3", asked, house.signal(GONE, "USR2"), "sleep 3",
-            asked,
-        ])  # fmt: skip
+    moved = [user for user in others if backend_in(now[user]) != homes[user]]
+    if 100 * len(moved) > (100 - STAY_PERCENT) * len(others):
+        user, ask = moved[0], now[moved[0]].command
+        steps = (house.signal(GONE, "CONT"), ask + "; " + house.signal(GONE, "USR2"), ask)
         fail(
             f"at least {STAY_PERCENT} % of the users of b2 and b3 stay when {GONE} is gone",
-            f"{len(gone)} of {len(others)} moved",
-            command=command,
+            f"{len(moved)} of {len(others)} moved, such as {user}:"
+            f" {homes[user]}, then {backend_in(now[user])}",
+            command="; sleep 3; ".join(steps),
         )
-
-
-def expect_elsewhere(house: House, moved: Sequence[str]) -> None:
-    """Expect that the users of a backend that is gone are served by another one."""
-    now = met(house, moved[:SIDE_BY_SIDE], lambda n: f"/checkout/{n}")
-    if GONE in now.values():
-        fail(f"another backend for the users of {GONE}, which is gone", f"a reply from {GONE}")
 
 
 # --- the truth ----------------------------------------------------------------------------------
@@ -549,20 +558,21 @@ def believes(house: House, caller: Backend, method: str, half: str, random: Rand
     words += ["--data-raw", body.decode()] if body else []
     reply.command = shlex.join([*words, f"http://localhost:{house.door.port}{path}"])
     backend_in(reply)
-    found = [got for some in house.backends.received(path).values() for got in some]
-    if not found:
-        reply.fail(f"{method} {path} at a backend, the path as it was sent", "no such request")
-    got = found[-1]
+    seen = reply.json()
+    if (seen.get("method"), seen.get("path")) != (method, path):
+        reply.fail(f"{method} {path} at the backend", f"{seen.get('method')} {seen.get('path')}")
+    [got] = [got for some in house.backends.received(path).values() for got in some][-1:]
     peer = caller.container.network_address
-    last = got.headers.get("X-Forwarded-For", "(absent)").split(",")[-1].strip()
+    absent = f"no such field among {', '.join(got.headers)}"
+    entries = got.headers.get("X-Forwarded-For", "").split(",")
+    last = entries[-1].strip() or absent
     facts = (
         ("the last entry of X-Forwarded-For", peer, last),
-        ("X-Forwarded-Proto", "http", got.headers.get("X-Forwarded-Proto", "(absent)")),
-        ("Host", host, got.headers.get("Host", "(absent)").partition(":")[0]),
-        ("X-Ticket", ticket, got.headers.get("X-Ticket", "(absent)")),
-        ("X-User", headers["X-User"], got.headers.get("X-User", "(absent)")),
+        ("X-Forwarded-Proto", "http", got.headers.get("X-Forwarded-Proto", absent)),
+        ("Host", host, got.headers.get("Host", absent).partition(":")[0]),
+        ("X-Ticket", ticket, got.headers.get("X-Ticket", absent)),
+        ("X-User", headers["X-User"], got.headers.get("X-User", absent)),
         ("the body", body.decode(), got.body.decode(errors="replace")),
-        ("the method", method, got.method),
     )
     for what, wanted, saw in facts:
         if saw != wanted:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from coursework.checks.failure import Failure
-from coursework.checks.load import wait_for_calm
+from coursework.checks.load import IN_CROWD, wait_for_calm
 
 Result = TypeVar("Result")
 
@@ -107,6 +107,7 @@ class Stream(Generic[Result]):
             call.start()
 
     def _call(self) -> None:
+        IN_CROWD.set(True)
         try:
             outcome: Result | Failure = self._function()
         except Failure as failure:
