@@ -158,7 +158,7 @@ def check_spreads(house: House, random: Random) -> None:
 
 def share(house: House, random: Random) -> None:
     """Send requests of one user to many paths, and count who answers."""
-    user, word = f"{random.word()}-{random.hex(8)}", random.word()
+    user, word = f"{random.word()}-{random.hex(8)}", random.hex(12)
 
     def ask(numbers: Sequence[int]) -> list[Reply]:
         return [one(number) for number in numbers]
@@ -172,12 +172,14 @@ def share(house: House, random: Random) -> None:
 
     with at_once(ask, [range(n, REQUESTS, SIDE_BY_SIDE) for n in range(SIDE_BY_SIDE)]) as crowd:
         replies = [reply for some in crowd.results() for reply in some]
-    counts = Counter(backend_in(reply) for reply in replies)
+    for reply in replies:
+        backend_in(reply)
+    counts = deliveries(house, f"/api/{word}/")
     for name in house.backends:
         if not LEAST_PERCENT <= 100 * counts[name] / REQUESTS <= MOST_PERCENT:
             fail(
                 f"{LEAST_PERCENT} to {MOST_PERCENT} % of {REQUESTS} requests for each backend",
-                shown(counts),
+                shown(+counts),
                 command=house.asking(f"/api/{word}/$n", user),
             )
 
@@ -561,7 +563,10 @@ def believes(house: House, caller: Backend, method: str, half: str, random: Rand
     seen = reply.json()
     if (seen.get("method"), seen.get("path")) != (method, path):
         reply.fail(f"{method} {path} at the backend", f"{seen.get('method')} {seen.get('path')}")
-    [got] = [got for some in house.backends.received(path).values() for got in some][-1:]
+    arrived = [got for some in house.backends.received(path).values() for got in some]
+    if not arrived:
+        reply.fail(f"{method} {path} at a backend of ours", "none got it")
+    got = arrived[-1]
     peer = caller.container.network_address
     absent = f"no such field among {', '.join(got.headers)}"
     entries = got.headers.get("X-Forwarded-For", "").split(",")

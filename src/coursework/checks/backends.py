@@ -104,7 +104,7 @@ class Backend:
         except ValueError as error:
             raise Failure(f"a reply to {method} {path} from {self.name}", str(error)) from error
         if reply is None:
-            raise Failure(f"a reply to {method} {path} from {self.name}", "half of one")
+            raise Failure(f"a reply to {method} {path} from {self.name}", "none, or half of one")
         return reply
 
     def _do(self, what: str, **how: object) -> object:
