@@ -2,8 +2,9 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Literal
 
 import pytest
@@ -187,23 +188,30 @@ def share(house: House, random: Random) -> None:
 # --- a backend that dies ------------------------------------------------------------------------
 
 
-@dataclass
 class Visitors:
     """Callers who ask with GET at a steady rate, for seats to buy and for everything else."""
 
-    house: House
-    random: Random
-    begun: int = field(default=0)
+    def __init__(self, house: House, random: Random) -> None:
+        self._house, self.word, self._numbers = house, random.hex(12), count()
 
     def ask(self) -> Asked:
         """Ask for something, each third time below /checkout."""
-        self.begun += 1
-        user, number = self.random.hex(8), self.begun
+        number = next(self._numbers)
         buys = number % 3 == 0
-        path = f"/checkout/{number}" if buys else f"/api/shows/{number}"
+        path = f"/{'checkout' if buys else 'api'}/{self.word}/{number}"
         deadline = Deadline(ANSWERED_WITHIN_S)
-        reply = self.house.get(path, user)
+        reply = self._house.get(path, f"{self.word}-{number}")
         return Asked(reply, buys, deadline.has_passed())
+
+    def expect_read(self, backend: Backend) -> None:
+        """Expect that a backend reads another one of their requests, as soon as one comes."""
+        before = len(backend.received(self.word))
+
+        def reads_more() -> None:
+            if len(backend.received(self.word)) == before:
+                fail(f"requests for {backend.name} among all others", "none")
+
+        eventually(reads_more, within_s=2)
 
 
 def expect_all_served(stream: Stream[Asked], house: House, name: str, signal: str) -> None:
@@ -262,21 +270,14 @@ def check_survives_a_death(house: House, random: Random) -> None:
     with at_rate(visitors.ask, per_s=PER_S) as stream:
         stream.wait_for(GETS // 4)
         # It dies with requests in its hands.
-        read = len(b2.received())
         b2.hang()
-        eventually(lambda: expect_more(b2, read), within_s=2)
+        visitors.expect_read(b2)
         b2.die()
         stream.wait_for(3 * GETS // 4)
         b2.revive()
         stream.wait_for(GETS)
     expect_all_served(stream, house, "b2", "USR2")
     expect_used(house, "b2")
-
-
-def expect_more(backend: Backend, read: int) -> None:
-    """Expect that a backend has read another request."""
-    if len(backend.received()) == read:
-        fail(f"requests for {backend.name} among all others", "none")
 
 
 # --- a backend that hangs -----------------------------------------------------------------------
@@ -304,9 +305,8 @@ def check_survives_a_hang(house: House, random: Random) -> None:
     b3, visitors = house.backends["b3"], Visitors(house, random)
     with at_rate(visitors.ask, per_s=HUNG_PER_S) as stream:
         stream.wait_for(HUNG_GETS // 4)
-        read = len(b3.received())
         b3.hang()
-        eventually(lambda: expect_more(b3, read), within_s=2)
+        visitors.expect_read(b3)
         stream.wait_for(HUNG_GETS)
         b3.revive()
     expect_all_served(stream, house, "b3", "USR1")
