@@ -144,6 +144,9 @@ def refused(backend):
         ask(backend, "/healthz")
     except ConnectionRefusedError:
         return
+    except OSError as error:
+        # It's dying.
+        fail("a refused connection", repr(error))
     fail("a refused connection", "a reply")
 
 
