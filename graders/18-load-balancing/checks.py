@@ -2,6 +2,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -13,6 +14,7 @@ from coursework.checks import (
     Backend,
     Backends,
     Deadline,
+    Failure,
     Image,
     Random,
     Reply,
@@ -35,6 +37,8 @@ SIDE_BY_SIDE = 10
 WATCHED_S = 2
 GONE = "b1"
 ATTEMPTS = 3
+# What takes seconds is seen again only where a busy machine may have spoiled it.
+BUSY_ATTEMPTS = 2
 FAILURES = (502, 503, 504)
 POLL_S = 0.05
 # What a client waits at most, where the machine is too busy to tell.
@@ -97,31 +101,30 @@ def shown(counts: "Counter[str]") -> str:
 
 
 def all_well(house: House) -> None:
-    """Let each backend be well, and wait until each is used, in each half of the site."""
+    """Let each backend be well, and wait until each is used."""
     house.backends.revive()
     for name in house.backends:
-        expect_used(house, name)
+        expect_used(house, name, "/api")
 
 
-def expect_used(house: House, name: str) -> None:
-    """Expect that a backend that is well again is used within its time, in each half."""
-    deadline = Deadline(RETURNS_WITHIN_S)
-    for what, path in (("/api/…", "/api/shows"), ("/checkout/…", "/checkout/seats")):
-        met = Counter[str]()
-        while not met[name]:
-            is_late = deadline.has_passed()
-            for number in range(SIDE_BY_SIDE):
-                # Where all have failed just now, none may be used for a moment.
-                reply = house.get(path, f"{name}-{time.monotonic_ns()}-{number}")
-                met[backend_in(reply) if reply.status not in FAILURES else "none"] += 1
-            if is_late and not met[name]:
-                steps = (house.signal(name, "USR2"), house.signal(name, "CONT"),
-                         house.asking(path, "$n"))  # fmt: skip
-                fail(
-                    f"replies of {name} at {what}, {RETURNS_WITHIN_S} s after it came back",
-                    shown(+met),
-                    command="; sleep 3; ".join(steps),
-                )
+def expect_used(house: House, name: str, half: str) -> None:
+    """Expect that a backend that is well again is used within its time, in a half of the site."""
+    deadline, met = Deadline(RETURNS_WITHIN_S), Counter[str]()
+    path = f"{half}/seats"
+    while not met[name]:
+        is_late = deadline.has_passed()
+        for number in range(SIDE_BY_SIDE):
+            # Where all have failed just now, none may be used for a moment.
+            reply = house.get(path, f"{name}-{time.monotonic_ns()}-{number}")
+            met[backend_in(reply) if reply.status not in FAILURES else "none"] += 1
+        if is_late and not met[name]:
+            steps = (house.signal(name, "USR2"), house.signal(name, "CONT"),
+                     house.asking(path, "$n"))  # fmt: skip
+            fail(
+                f"replies of {name} at {half}/…, {RETURNS_WITHIN_S} s after it came back",
+                shown(+met),
+                command="; sleep 3; ".join(steps),
+            )
 
 
 # --- the house ----------------------------------------------------------------------------------
@@ -265,11 +268,15 @@ def again_while(house: House, stream: Stream[Asked], name: str, signal: str) -> 
 )
 def check_survives_a_death(house: House, random: Random) -> None:
     """b2 dies under load: 0 of 400 GETs fail, none takes 2 s; back again, it serves within 3 s"""
+    eventually(lambda: outlives(house, random), attempts=BUSY_ATTEMPTS)
+
+
+def outlives(house: House, random: Random) -> None:
+    """Let a backend die with requests in its hands, and come back, while many ask."""
     all_well(house)
     b2, visitors = house.backends["b2"], Visitors(house, random)
     with at_rate(visitors.ask, per_s=PER_S) as stream:
         stream.wait_for(GETS // 4)
-        # It dies with requests in its hands.
         b2.hang()
         visitors.expect_read(b2)
         b2.die()
@@ -277,7 +284,7 @@ def check_survives_a_death(house: House, random: Random) -> None:
         b2.revive()
         stream.wait_for(GETS)
     expect_all_served(stream, house, "b2", "USR2")
-    expect_used(house, "b2")
+    expect_used(house, "b2", "/api")
 
 
 # --- a backend that hangs -----------------------------------------------------------------------
@@ -301,6 +308,11 @@ def check_survives_a_death(house: House, random: Random) -> None:
 )
 def check_survives_a_hang(house: House, random: Random) -> None:
     """b3 accepts and is silent: 0 of 200 GETs fail, none takes 2 s; later it serves within 3 s"""
+    eventually(lambda: endures(house, random), attempts=BUSY_ATTEMPTS)
+
+
+def endures(house: House, random: Random) -> None:
+    """Let a backend hang until everybody has a reply, or has given up."""
     all_well(house)
     b3, visitors = house.backends["b3"], Visitors(house, random)
     with at_rate(visitors.ask, per_s=HUNG_PER_S) as stream:
@@ -308,10 +320,9 @@ def check_survives_a_hang(house: House, random: Random) -> None:
         b3.hang()
         visitors.expect_read(b3)
         stream.wait_for(HUNG_GETS)
-    # It hangs until everybody has a reply, or has given up.
     b3.revive()
     expect_all_served(stream, house, "b3", "USR1")
-    expect_used(house, "b3")
+    expect_used(house, "b3", "/api")
 
 
 # --- purchases ----------------------------------------------------------------------------------
@@ -441,6 +452,10 @@ def spoiled(house: House, how: Literal["die", "hang"], random: Random, purchase:
 def check_remembers_the_buyer(house: House, random: Random) -> None:
     """300 users keep their backend below /checkout; with b1 gone, 95 % of the others stay"""
     all_well(house)
+    # Where this fails, the users below show it better.
+    with suppress(Failure):
+        for name in house.backends:
+            expect_used(house, name, "/checkout")
     users = [f"{random.word()}-{random.hex(16)}" for _ in range(USERS)]
     homes = eventually(lambda: stay(house, users, random), attempts=ATTEMPTS)
     counts = Counter(homes.values())
@@ -456,9 +471,11 @@ def check_remembers_the_buyer(house: House, random: Random) -> None:
     house.backends[GONE].die()
     until = time.monotonic() + WATCHED_S
     while time.monotonic() < until:
-        expect_most_stay(house, others, homes)
+        eventually(lambda: expect_most_stay(house, others, homes), attempts=BUSY_ATTEMPTS)
         # They are served elsewhere: whoever is gone cannot answer.
         met(house, theirs[:SIDE_BY_SIDE], lambda n: f"/checkout/{n}")
+    house.backends[GONE].revive()
+    expect_used(house, GONE, "/checkout")
 
 
 def met(
