@@ -305,12 +305,14 @@ def add_titles(lantern: Lantern) -> list[str]:
     """Add shows whose titles begin alike; return beginnings to look for."""
     random = lantern.random
     word, other = random.word(), random.word()
-    titles = [
+    titles = random.shuffled([
         word.title(), f"{word.upper()} II", f"{word}% sold", f"{word}_x", f"{word}yx", f"{word}\\n",
         f"{word[:-1]}", f"The {word}", f"{other} {word}", f"Ćao {word}", f"ćao {word} 2",
-    ]  # fmt: skip
+    ])  # fmt: skip
     first = random.integer(9000, 9300)
-    shows = [show(first + n, title, n // 2) for n, title in enumerate(random.shuffled(titles))]
+    # All at one moment, so that only the id tells their order; and an earlier one with a later id.
+    shows = [show(first + n, title) for n, title in enumerate(titles)]
+    shows.append(show(first + len(titles), f"{word} again", days=-9))
     lantern.add(ADD_SHOWS, shows)
     return [
         word, word.upper(), f"{word.title()}%", f"{word}_", f"{word}\\", f"ĆAO {word[:3]}",
@@ -318,9 +320,9 @@ def add_titles(lantern: Lantern) -> list[str]:
     ]  # fmt: skip
 
 
-def show(id_: int, title: str, day: int = 0) -> dict[str, Any]:
-    """Return a row of shows; those of one day start at the same moment."""
-    starts = datetime(2029, 5, 1, 18, tzinfo=UTC) + timedelta(days=day)
+def show(id_: int, title: str, days: int = 0) -> dict[str, Any]:
+    """Return a row of shows; all start at one moment, or so many days after it."""
+    starts = datetime(2029, 5, 1, 18, tzinfo=UTC) + timedelta(days=days)
     return {"id": id_, "title": title, "starts_at": starts.isoformat(), "price_cents": 2500,
             "description": ""}  # fmt: skip
 
@@ -523,19 +525,20 @@ def check_pays_for_writes(lantern: Lantern) -> None:
 
 def keeps_what_was_there(lantern: Lantern) -> None:
     """Compare columns, constraints, indexes and the number of rows with those of the other copy."""
-    mine = {row["line"] for row in lantern.mine.rows(LEFT_ALONE)}
-    for row in lantern.given.rows(LEFT_ALONE):
-        if row["line"] not in mine:
-            fail(f"as before, {row['line']}", "it is gone or another one")
-    kept = {row["oid"] for row in lantern.mine.rows(INDEXES_OF_TABLES)}
-    for row in lantern.given.rows(INDEXES_OF_TABLES):
-        if row["oid"] not in kept:
-            fail(f"the index {row['name']} as before", "it is gone")
+    right = lantern.given.rows(LEFT_ALONE)
+    seen = {row["line"] for row in lantern.mine.rows(LEFT_ALONE)}
+    if changed := [row["line"] for row in right if row["line"] not in seen]:
+        fail(f"as before: {changed[0]}", "it is gone or another one", command=CHECK_AGAIN)
+    right, left = lantern.given.rows(INDEXES_OF_TABLES), lantern.mine.rows(INDEXES_OF_TABLES)
+    kept = {row["oid"] for row in left}
+    if gone := [row["name"] for row in right if row["oid"] not in kept]:
+        names = ", ".join(row["name"] for row in left)
+        fail(f"the index {gone[0]} as before", f"only {names}")
     for table in TABLES:
         count = f"SELECT count(*) FROM {table}"  # noqa: S608 - our own word
-        left, right = lantern.mine.rows(count), lantern.given.rows(count)
+        right, left = lantern.given.rows(count), lantern.mine.rows(count)
         if left != right:
-            fail(f"{right[0]['count']} rows in {table}", f"{left[0]['count']}")
+            fail(f"{right[0]['count']} rows in {table}", f"count {left[0]['count']}")
 
 
 def log_of_inserts(database: Database) -> int:

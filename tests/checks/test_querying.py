@@ -10,7 +10,7 @@ pytestmark = pytest.mark.engine
 FILES = {
     "seats.sql": b"-- by number\nSELECT seat, n FROM seats WHERE n > $1 AND seat <> $2 ORDER BY n;",
     "empty.sql": b"\n",
-    "comment.sql": b"-- YOUR CODE HERE",
+    "comment.sql": b"-- YOUR CODE HERE\n/* nothing\n */",
     "two.sql": b"SELECT $1::text; DROP TABLE seats",
     "writes.sql": b"DELETE FROM seats WHERE seat = $1",
     "endless.sql": b"SELECT $1::text FROM generate_series(1, 1000000000)",
@@ -43,6 +43,12 @@ def test_values_are_bound_and_their_types_inferred(database):
     assert found.rows == [("C8999", 8999), ("C9000", 9000)]
 
 
+def test_no_rows_have_columns_all_the_same(database):
+    """An empty answer is told from another one."""
+    found = database.queries(FILES).rows("seats.sql", "9000", "")
+    assert (found.columns, found.rows) == (("seat", "n"), [])
+
+
 def test_cost_is_what_the_plan_touched(database):
     """Each block of the table is counted once, and the step that reads it is named."""
     cost = database.queries(FILES).cost("seats.sql", "0", "C4")
@@ -70,9 +76,9 @@ def test_what_is_no_query_is_the_answers_failure(database, name, saw):
     assert database.rows("SELECT count(*) FROM seats") == [{"count": 9000}]
 
 
-def test_a_file_without_a_statement_answers_nothing(database):
-    """A comment alone is no query."""
-    with pytest.raises(Failure):
+def test_a_comment_is_no_query(database):
+    """A file that holds nothing else is told as empty."""
+    with pytest.raises(Failure, match="empty"):
         database.queries(FILES).rows("comment.sql", "C4")
 
 

@@ -1,6 +1,7 @@
 """The answer's own SQL: queries with their rows and their cost, and scripts that psql runs."""
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ _STATEMENT_WITHIN_S = 10
 _SCRIPT_WITHIN_S = 60.0
 _ENDS_WITHIN_S = 5.0
 _POLL_S = 0.01
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 # A result that is longer is wrong: the rest of it is not read.
 _ROWS_AT_MOST = 1000
 _LIMITS = {
@@ -132,6 +134,9 @@ class Queries:
                     rows.append(row)
                     if len(rows) == _ROWS_AT_MOST:
                         break
+                if not rows:
+                    # A stream without rows doesn't tell its columns.
+                    cursor.execute(sql, values)
             except self._errors() as error:
                 self._refused(name, error)
             columns = tuple(column.name for column in cursor.description or ())
@@ -171,8 +176,8 @@ class Queries:
         if name not in self._files:
             raise Failure(f"a file {name}", "there is none")
         sql = self._files[name].decode(errors="replace").strip()
-        if not sql:
-            raise Failure(f"a query in {name}", "the file is empty")
+        if not _COMMENT.sub("", sql).strip():
+            raise Failure(f"a query in {name}", f"{name} is empty")
         return sql
 
     def _session(self) -> "psycopg.Connection[Any]":
