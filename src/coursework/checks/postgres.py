@@ -69,7 +69,7 @@ class Postgres:
         self._of_answer: list[psycopg.Connection[Any]] = []
         self._others: list[Postgres] = []
         variables = {"ADMIN_PASSWORD": self._admin_password, "APP_PASSWORD": self._password}
-        settings = Settings(image, variables, files, port=_PORT, memory="1g", in_memory=[_DATA])
+        settings = Settings(image, variables, files, port=_PORT, memory="2g", in_memory=[_DATA])
         self._starting = run.services.start_service(name, settings)
 
     def another(self) -> "Postgres":
