@@ -15,6 +15,7 @@ FILES = {
     "writes.sql": b"DELETE FROM seats WHERE seat = $1",
     "endless.sql": b"SELECT $1::text FROM generate_series(1, 1000000000)",
     "zone.sql": b"SELECT current_setting($1)",
+    "lifts.sql": b"SELECT set_config($1, 'off', false)",
 }
 
 
@@ -87,6 +88,14 @@ def test_an_endless_result_is_not_read_to_its_end(database):
     queries = database.queries(FILES)
     assert len(queries.rows("endless.sql", "x").rows) == 1000
     assert len(queries.rows("seats.sql", "8998", "").rows) == 2
+
+
+def test_no_query_lifts_the_limits_of_the_next(database):
+    """What a query sets in its session is set again before the next one."""
+    queries = database.queries(FILES)
+    queries.rows("lifts.sql", "default_transaction_read_only")
+    with pytest.raises(Failure, match="read-only"):
+        queries.rows("writes.sql", "C4")
 
 
 def test_the_session_has_the_time_zone_asked_for(database):
