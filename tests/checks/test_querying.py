@@ -13,7 +13,8 @@ FILES = {
     "comment.sql": b"-- YOUR CODE HERE\n/* nothing\n */",
     "two.sql": b"SELECT $1::text; DROP TABLE seats",
     "writes.sql": b"DELETE FROM seats WHERE seat = $1",
-    "endless.sql": b"SELECT $1::text FROM generate_series(1, 1000000000)",
+    "endless.sql": b"SELECT $1::text, generate_series(1, 1000000000)",
+    "piles_up.sql": b"SELECT $1::text FROM generate_series(1, 1000000000)",
     "zone.sql": b"SELECT current_setting($1)",
     "lifts.sql": b"SELECT set_config($1, 'off', false)",
 }
@@ -67,6 +68,7 @@ def test_cost_is_what_the_plan_touched(database):
         ("two.sql", "multiple commands"),
         ("writes.sql", "read-only"),
         ("seats.sql", "parameters"),
+        ("piles_up.sql", "temporary file size"),
     ],
 )
 def test_what_is_no_query_is_the_answers_failure(database, name, saw):

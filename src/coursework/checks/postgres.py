@@ -98,6 +98,9 @@ class Postgres:
         # Its files are copied: a large template is not written to the log once more.
         copied = f" TEMPLATE {template} STRATEGY file_copy" if template else ""
         self.session("postgres").execute(f"CREATE DATABASE {name} OWNER app{copied}".encode())
+        # A query that never ends must not fill the memory in which all databases are.
+        limit = f"ALTER ROLE app IN DATABASE {name} SET temp_file_limit = '256MB'"
+        self.session("postgres").execute(limit.encode())
         address = f"{self.container.network_address}:{_PORT}"
         url = f"postgres://app:{self._password}@{address}/{name}"
         return Database(self, self._run.evidence, name, url)

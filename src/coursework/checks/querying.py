@@ -201,9 +201,9 @@ class Queries:
 
     def _refused(self, name: str, error: Exception) -> NoReturn:
         said = getattr(error, "diag", None)
-        lines = str((said and said.message_primary) or error).strip().splitlines()
+        message = str((said and said.message_primary) or error).strip()
         hint = str((said and said.message_hint) or "")
-        saw = f"{name}: {lines[0] if lines else error!r}"
+        saw = f"{name}: {message.partition(chr(10))[0]}"
         raise Failure(f"{name} answers within {_STATEMENT_WITHIN_S} s", saw, hint=hint) from error
 
 
