@@ -179,6 +179,12 @@ def box_office(image: Image) -> Server:
     return image.start(env={"TZ": TIME_ZONE})
 
 
+@pytest.fixture(scope="module")
+def documented(image: Image) -> Server:
+    """A server whose replies are compared with its document."""
+    return image.start()
+
+
 @pytest.fixture(scope="session")
 def dates(random: Random) -> tuple[int, int]:
     """When version 1 was deprecated, and when it ends: in seconds since 1970."""
@@ -260,7 +266,9 @@ def refuses_in_v1(server: Server, random: Random, last: int) -> None:
         fields = {"Content-Type": "application/json"}
         reply = server.request(method, path, body=broken, headers=fields)
         reply.expect(400, json={"error": "bad_json"})
-        for bad in bad_values({"title": NO_TITLES, "when": NO_WHENS, "price": NO_PRICES}):
+        # All of them once; a PUT that looks at nothing shows with one of each.
+        few = None if method == "POST" else 2
+        for bad in bad_values({"title": NO_TITLES, "when": NO_WHENS, "price": NO_PRICES}, few):
             reply = send(server, method, path, Offer(random).v1(**bad))
             reply.expect(422, json={"error": "invalid_show"})
         for name in ("title", "when", "price"):
@@ -268,10 +276,10 @@ def refuses_in_v1(server: Server, random: Random, last: int) -> None:
             reply.expect(422, json={"error": "invalid_show"})
 
 
-def bad_values(values: dict[str, tuple[Any, ...]]) -> Iterator[Show]:
-    """Return fields with a value that none may have, one at a time."""
+def bad_values(values: dict[str, tuple[Any, ...]], few: int | None = None) -> Iterator[Show]:
+    """Return fields with a value that none may have, one at a time; of each all, or a few."""
     for name, bad in values.items():
-        yield from ({name: value} for value in bad)
+        yield from ({name: value} for value in bad[:few])
 
 
 def without(show: Show, name: str) -> Show:
@@ -305,8 +313,9 @@ def check_converts_money_exactly(box_office: Server, random: Random) -> None:
     with advising("A price in version 1 is text with exactly two decimals; repair nothing."):
         show_id = create(box_office, V1, Offer(random).v1())
         for price in NO_DECIMALS:
-            for method, path in (("POST", V1), ("PUT", at(V1, show_id))):
-                send(box_office, method, path, Offer(random).v1(price=price)).expect(422)
+            send(box_office, "POST", V1, Offer(random).v1(price=price)).expect(422)
+        for price in NO_DECIMALS[:4]:
+            send(box_office, "PUT", at(V1, show_id), Offer(random).v1(price=price)).expect(422)
 
 
 @points(
@@ -642,10 +651,10 @@ def lives_through_the_end(image: Image) -> None:
     link="A document that can't lie",
     needs=("keeps_v1",),
 )
-def check_documents_v2(box_office: Server, submission: Submission, random: Random) -> None:
+def check_documents_v2(documented: Server, submission: Submission, random: Random) -> None:
     """openapi.v2.yaml is valid, and thirty replies of the server are as it says"""
     document = Document(submission)
-    replies = list(talks(box_office, random))
+    replies = list(talks(documented, random))
     for operation, reply in replies:
         document.expect_reply(operation, reply)
     with advising(
@@ -695,7 +704,7 @@ def talks(server: Server, random: Random) -> Iterator[tuple[Operation, Reply]]:
         yield operation, expect_problem(reply, 400, "bad-json")
         bad = {"title": NO_TITLES, "starts_at": NO_STARTS, "price_cents": NO_CENTS,
                "venue": NO_VENUES}  # fmt: skip
-        for value in bad_values(bad):
+        for value in bad_values(bad, None if operation is creation else 2):
             reply = send(server, operation[0], path, offer.v2(**value))
             yield operation, expect_problem(reply, 422, "invalid-show")
         reply = send(server, operation[0], path, without(offer.v2(), "price_cents"))
