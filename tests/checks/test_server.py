@@ -125,10 +125,23 @@ def test_a_server_that_ended_is_told_with_its_exit_code(image):
     """To ask it again would only be refused: the command shows how it ended."""
     server = image("httpd -p 3000 -h /tmp/www; sleep 3; exit 4", health="").start()
     server.get("/").expect(200)
-    server.container.wait(10)
-    with pytest.raises(Failure, match="ended with exit code 4") as failed:
+    server.container.wait(20)
+    with pytest.raises(Failure) as failed:
         server.get("/")
+    assert failed.value.saw == "connection refused; it ended with exit code 4"
     assert "exit code 4" in typed(failed.value.command)
+
+
+def test_silent_connections_are_opened_again(image):
+    """A request that many of them hold up would be answered alone."""
+    server = image(health="").start()
+    lines = [server.connect() for _ in range(10)]
+    beside = server.get("/").command
+    assert beside.startswith("(for n in $(seq 10); do sleep 9 | curl -s -m 9 telnet://localhost:")
+    assert "hello" in typed(beside)
+    for line in lines:
+        line.close()
+    assert server.get("/").command == f"curl -i http://localhost:{server.port}/"
 
 
 def test_a_server_that_does_not_stop_is_shown_to_run_on(image):
