@@ -146,7 +146,7 @@ def id_of(reply: Reply, sent: object = None) -> int:
     if not isinstance(show_id, int) or isinstance(show_id, bool) or show_id < 1:
         reply.fail("an id that is a positive integer")
     if show_id == sent:
-        reply.fail("an id that the server has chosen", f"{sent}, which the client sent")
+        reply.fail(f"an id that the server has chosen, not the {sent} that was sent")
     return show_id
 
 
