@@ -39,6 +39,9 @@ LIMIT_DOCUMENT_BYTES = 100_000
 LIMIT_REFERENCES = 50
 # References to references multiply, and whoever follows them all never comes to an end.
 LIMIT_NODES = 50_000
+# To know what is left over, a validator looks at all of it once more, and that in each level.
+UNEVALUATED = {"unevaluatedProperties", "unevaluatedItems"}
+UNEVALUATED_TIMES = 4
 PROBLEM = "application/problem+json"
 DECLARED = "urn:document"
 VERSION = "Lantern-Version"
@@ -861,7 +864,8 @@ class Document:
             return 1 + sum(self._size(item, known) for item in node)
         if not isinstance(node, dict):
             return 1
-        size = 1 + sum(self._size(item, known) for item in node.values())
+        size = sum(self._size(item, known) for item in node.values())
+        size = 1 + size * (UNEVALUATED_TIMES if UNEVALUATED & node.keys() else 1)
         if isinstance(node.get("$ref"), str):
             place = unquote(node["$ref"])[1:]
             if place not in known:
