@@ -25,7 +25,7 @@ from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
 from coursework.checks.deadline import Deadline
-from coursework.checks.failure import Failure, StartFailure, fail
+from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
 from coursework.checks.in_turn import Start
@@ -50,6 +50,7 @@ from coursework.containers.steps import Step
 from coursework.submissions.files import Submission
 
 __all__ = [
+    "CHECK_AGAIN",
     "Builder",
     "Client",
     "Cluster",

@@ -30,7 +30,9 @@ _USELESS = (
     "unexpected EOF", "unable to prepare context", "the connection to the server",
 )  # fmt: skip
 # A reply as a report words it begins with its status.
-_REPLY = re.compile(r"(\d{3}) · ")
+_REPLY = re.compile(r"([1-5]\d\d)\b")
+# What looks into a store names there what it looks at, and prints its value only.
+_LOOKS = "docker exec "
 # What the instruments call the end of a connection, and how curl does.
 _CURL_SAYS = {
     "refused": ("failed to connect", "couldn't connect", "refused"),
@@ -48,6 +50,8 @@ _ENDED = re.compile(r"exit code \d+")
 _LISTENS = re.compile(r"listens on (\S+:\d+)")
 _WORD = re.compile(r"[^\W_][\w./:+-]*[^\W_]|\d")
 _ENOUGH = 0.5
+# A word of that many characters is in no output by chance: a key, a hash, a token.
+_UNLIKELY = 20
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Reader:
         if result.name != self._check or result.verdict != "failed":
             return
         typed = type_command(result.command, self._engine, self._outer, self._folder)
-        if typed and (what := not_shown(result.saw, typed)):
+        if typed and (what := not_shown(result.saw, typed, result.command)):
             self.not_shown = f"saw {result.saw[:160]!r}; {result.command[:200]} shows {what}"
 
 
@@ -133,12 +137,13 @@ def _run(words: list[str], environment: Mapping[str, str], folder: Path) -> Type
     return Typed(output[:_LIMIT_CHARACTERS], was_ended)
 
 
-def not_shown(saw: str, typed: Typed) -> str:
+def not_shown(saw: str, typed: Typed, command: str = "") -> str:
     """Say what a command shows instead of what a report says was seen; empty where it shows it.
 
     Args:
         saw: of the report.
-        typed: its command.
+        typed: what its command printed.
+        command: as it was typed.
     """
     output = typed.output.lower()
     if useless := next((s for s in _USELESS if s.lower() in output and s not in saw), ""):
@@ -148,7 +153,10 @@ def not_shown(saw: str, typed: Typed) -> str:
     if reply := _REPLY.match(saw):
         return "" if f" {reply[1]}" in output else f"no status {reply[1]}"
     words = {word.lower() for word in _WORD.findall(saw)}
-    shown = [word for word in words if word in output]
+    told = f"{command.lower()} {output}" if _LOOKS in command and output.strip() else output
+    shown = [word for word in words if word in told]
+    if any(len(word) >= _UNLIKELY and word in output for word in words):
+        return ""
     return "" if len(shown) >= _ENOUGH * len(words) else f"none of it, but {typed.output[-160:]!r}"
 
 
