@@ -864,15 +864,14 @@ class Document:
             return 1 + sum(self._size(item, known) for item in node)
         if not isinstance(node, dict):
             return 1
-        size = sum(self._size(item, known) for item in node.values())
-        size = 1 + size * (UNEVALUATED_TIMES if UNEVALUATED & node.keys() else 1)
+        inside = sum(self._size(item, known) for item in node.values())
         if isinstance(node.get("$ref"), str):
             place = unquote(node["$ref"])[1:]
             if place not in known:
                 known[place] = 1
                 known[place] = self._size(self._at(place), known)
-            size += known[place]
-        return size
+            inside += known[place]
+        return 1 + inside * (UNEVALUATED_TIMES if UNEVALUATED & node.keys() else 1)
 
     def _operation(self, operation: Operation) -> tuple[str, ...]:
         """Return the way to an operation; its path may call the id as it likes."""
