@@ -819,7 +819,8 @@ class Document:
             error = next(iter(OpenAPIV31SpecValidator(self.root).iter_errors()), None)
         if error is not None:
             place = pointer(getattr(error, "absolute_path", ()))
-            told = str(getattr(error, "message", error))
+            # What cannot be found is told with the whole document behind it.
+            told = str(getattr(error, "message", error)).partition(" within {")[0]
             fail_in(place, "a valid OpenAPI 3.1 document", told, COMMAND_TO_VALIDATE)
         self._registry = Registry().with_resource(DECLARED, DRAFT202012.create_resource(self.root))
 
@@ -921,7 +922,9 @@ class Document:
         place = self._reply_schema(operation, reply)
         why = self._why_not(place, reply.json())
         if why:
-            reply.fail(f"a body as {DOCUMENT} has it at {place}", why)
+            sent = json.dumps(reply.json(), ensure_ascii=False)[:200]
+            wanted = f"a schema that accepts the {reply.status} of {said(operation)}: {sent}"
+            fail_in(place, wanted, why)
 
     def expect_no_other(self, operation: Operation, reply: Reply) -> None:
         """Spoil a reply, field by field: the document refuses each of these bodies."""
