@@ -819,9 +819,7 @@ class Document:
             error = next(iter(OpenAPIV31SpecValidator(self.root).iter_errors()), None)
         if error is not None:
             place = pointer(getattr(error, "absolute_path", ()))
-            # What cannot be found is told with the whole document behind it.
-            told = str(getattr(error, "message", error)).partition(" within {")[0]
-            fail_in(place, "a valid OpenAPI 3.1 document", told, COMMAND_TO_VALIDATE)
+            fail_as_invalid(place, str(getattr(error, "message", error)))
         self._registry = Registry().with_resource(DECLARED, DRAFT202012.create_resource(self.root))
 
     def _read(self, submission: Submission) -> Any:
@@ -994,6 +992,17 @@ def fail_in(place: str, looked_for: str, saw: str, command: str = COMMAND_TO_REA
     fail(looked_for, f"in {DOCUMENT}, at {where or 'the top'}: {saw}"[:400], command=command)
 
 
+def fail_as_invalid(place: str, told: str) -> NoReturn:
+    """End the check over a document that a validator refuses as well.
+
+    Raises:
+        Failure: always.
+    """
+    # What a reference doesn't find is told with the whole document behind it.
+    why = told.splitlines()[0].partition(" within {")[0]
+    fail_in(place, "a valid OpenAPI 3.1 document", why, COMMAND_TO_VALIDATE)
+
+
 @contextmanager
 def reading_schemas() -> Iterator[None]:
     """Turn what a broken schema does to those who use it into a failure."""
@@ -1002,8 +1011,7 @@ def reading_schemas() -> Iterator[None]:
     except Failure:
         raise
     except Exception as error:  # noqa: BLE001 - a stranger's schema can fail in any way
-        told = str(error) or type(error).__name__
-        fail_in("", "a valid OpenAPI 3.1 document", told.splitlines()[0], COMMAND_TO_VALIDATE)
+        fail_as_invalid("", str(error) or type(error).__name__)
 
 
 def plain(value: Any) -> Any:
