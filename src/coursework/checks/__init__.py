@@ -7,6 +7,7 @@ It asks for fixtures by name:
 - `server`: a `Server` started from it; define a fixture of this name to give it variables or files;
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
+- `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
@@ -35,6 +36,7 @@ from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.patience import eventually
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
+from coursework.checks.querying import Cost, PlanStep, Queries, Rows, Script
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
@@ -57,6 +59,7 @@ __all__ = [
     "ClusterClient",
     "Composed",
     "Connection",
+    "Cost",
     "Crowd",
     "Database",
     "Deadline",
@@ -71,16 +74,20 @@ __all__ = [
     "Lint",
     "Meanwhile",
     "Namespace",
+    "PlanStep",
     "Postgres",
+    "Queries",
     "Random",
     "Received",
     "Record",
     "Relay",
     "Relays",
     "Reply",
+    "Rows",
     "Sandbox",
     "SandboxClient",
     "SavedImage",
+    "Script",
     "Server",
     "Stack",
     "Start",
