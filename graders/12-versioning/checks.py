@@ -37,9 +37,9 @@ COMMAND_TO_READ = f"cat -n {DOCUMENT}"
 COMMAND_TO_VALIDATE = f"openapi-spec-validator {DOCUMENT}"
 LIMIT_DOCUMENT_BYTES = 100_000
 LIMIT_REFERENCES = 50
-# References to references multiply, and whoever follows them all never comes to an end.
+# References to references multiply: following all of them may never end.
 LIMIT_NODES = 50_000
-# To know what is left over, a validator looks at all of it once more, and that in each level.
+# To know which properties are left over, a validator looks at the others again, at each level.
 UNEVALUATED = {"unevaluatedProperties", "unevaluatedItems"}
 UNEVALUATED_TIMES = 4
 PROBLEM = "application/problem+json"
@@ -90,7 +90,7 @@ Show = dict[str, Any]
 
 
 class Offer:
-    """A show as both versions have it, with values that nobody can type in."""
+    """A show as both versions have it, with values that can't be hard-coded."""
 
     def __init__(self, random: Random, price: str = "", cents: int = 0) -> None:
         minutes = random.integer(1, 1_500_000)
@@ -183,7 +183,7 @@ def advising(hint: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def port(random: Random) -> int:
-    """A port that nobody can type in beforehand."""
+    """A port that can't be hard-coded."""
     return random.port()
 
 
@@ -525,7 +525,7 @@ def expect_version(reply: Reply, version: object, offer: Offer) -> None:
 
 
 def expect_vary(reply: Reply) -> None:
-    """Look that caches are told what has chosen."""
+    """Expect Vary to name the field that chose the version."""
     told = [name.strip().lower() for name in reply.headers.get("Vary", "").split(",")]
     if VERSION.lower() not in told and "*" not in told:
         looked_for = f"{reply.status} · Vary: {VERSION}"
@@ -652,7 +652,7 @@ def says_nothing_in_v2(server: Server, random: Random, show_id: int) -> None:
 
 
 def expect_silence(reply: Reply, names: tuple[str, ...]) -> None:
-    """Look that a reply has none of the fields; links of other kinds are free."""
+    """Expect none of the fields in a reply; links of other kinds are free."""
     for name in names:
         seen = reply.headers.get(name)
         if seen is not None and (name != "Link" or SUCCESSOR.search(seen)):
@@ -802,10 +802,10 @@ PlainLoader.yaml_implicit_resolvers = {
 class Document:
     """The description of version 2, as it was handed in.
 
-    It is a stranger's file: it is read without aliases, references to elsewhere, and patterns.
+    It comes from a stranger, so it is read without aliases, outside references and patterns.
 
     Args:
-        submission: that has it.
+        submission: the answer with the document.
     """
 
     def __init__(self, submission: Submission) -> None:
@@ -934,7 +934,7 @@ class Document:
                 fail_in(place, "a schema that refuses a wrong body", saw)
 
     def expect_request_body(self, operation: Operation, random: Random) -> None:
-        """Look that every valid show may be sent, and nothing that is none."""
+        """Expect a schema that accepts every valid show and refuses what is none."""
         way = (*self._operation(operation), "requestBody")
         _, body = self._node(*way)
         if body.get("required") is not True:
@@ -1005,7 +1005,7 @@ def fail_as_invalid(place: str, told: str) -> NoReturn:
 
 @contextmanager
 def reading_schemas() -> Iterator[None]:
-    """Turn what a broken schema does to those who use it into a failure."""
+    """Turn any error that a broken schema causes into a failure."""
     try:
         yield
     except Failure:
@@ -1015,7 +1015,7 @@ def reading_schemas() -> Iterator[None]:
 
 
 def plain(value: Any) -> Any:
-    """Return a document without its patterns, which may take for ever, and refuse references out.
+    """Return a document without patterns, which may never end; refuse outside references.
 
     Raises:
         Failure: there is such a reference.
