@@ -8,6 +8,7 @@ It asks for fixtures by name:
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
 - `store`: a `Store`, a Redis beside the submission, in the background;
+- `memcached`: a `Memcached` with the same words, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
@@ -32,6 +33,7 @@ from coursework.checks.in_turn import Start
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
+from coursework.checks.memcached import Memcached
 from coursework.checks.patience import eventually
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
@@ -70,6 +72,7 @@ __all__ = [
     "Link",
     "Lint",
     "Meanwhile",
+    "Memcached",
     "Namespace",
     "Postgres",
     "Random",

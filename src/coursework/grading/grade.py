@@ -19,6 +19,7 @@ from coursework.checks import (
     cluster,
     image,
     meanwhile,
+    memcached,
     plugin,
     postgres,
     randomness,
@@ -50,8 +51,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    builder, cluster, image, meanwhile, postgres, randomness, relay, sandbox, server, stack, store,
-    stub,
+    builder, cluster, image, meanwhile, memcached, postgres, randomness, relay, sandbox, server,
+    stack, store, stub,
 )  # fmt: skip
 
 
