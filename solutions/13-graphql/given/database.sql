@@ -25,4 +25,4 @@ FROM generate_series(1, 200) AS n;
 INSERT INTO bookings (show_id, seat, user_name)
 SELECT s, chr(64 + (k - 1) / 3 + 1) || ((k - 1) % 3 + 1), 'user' || ((s * 37 + k * 101) % 500 + 1)
 FROM generate_series(1, 200) AS s, generate_series(1, 15) AS k;
-ANALYZE;
+ANALYZE users, shows, bookings;

@@ -39,6 +39,7 @@ from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.stack import Stack
+from coursework.checks.statements import Recording
 from coursework.checks.store import Store
 from coursework.checks.stub import HeldBack, Received, Stub
 from coursework.checks.wire import Connection
@@ -72,6 +73,7 @@ __all__ = [
     "Random",
     "Received",
     "Record",
+    "Recording",
     "Reply",
     "Sandbox",
     "SandboxClient",

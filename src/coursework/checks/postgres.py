@@ -12,6 +12,7 @@ import pytest
 from coursework.checks.evidence import Evidence
 from coursework.checks.failure import Failure
 from coursework.checks.run import CheckRun
+from coursework.checks.statements import Recording, statements_between
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
 
@@ -24,6 +25,7 @@ _PORT = 5432
 _DATA = "/var/lib/postgresql/in-memory"
 _READY_WITHIN_S = 20.0
 _POLL_S = 0.01
+_LOGGED_WITHIN_S = 5.0
 # What the answer's own tables can be guilty of: class 42 is a name or a right that is missing,
 # 23 a constraint, 3D a database that is gone (PostgreSQL manual, appendix A).
 _THEIR_CLASSES = ("42", "23", "3D")
@@ -65,8 +67,11 @@ class Postgres:
         """The container in which it runs."""
         return self._starting.result()
 
-    def create_database(self) -> "Database":
+    def create_database(self, *, recorded: bool = False) -> "Database":
         """Make an empty database that belongs to the answer's role.
+
+        Args:
+            recorded: the server logs each statement of the answer there; see `recording`.
 
         Example:
             >>> postgres.create_database().url
@@ -76,6 +81,9 @@ class Postgres:
         self._databases += 1
         name = f"app_{self._databases}"
         self.session("postgres").execute(f"CREATE DATABASE {name} OWNER app".encode())
+        if recorded:
+            setting = f"ALTER ROLE app IN DATABASE {name} SET log_statement = 'all'"
+            self.session("postgres").execute(setting.encode())
         address = f"{self.container.network_address}:{_PORT}"
         url = f"postgres://app:{self._password}@{address}/{name}"
         return Database(self, self._run.evidence, name, url)
@@ -248,6 +256,43 @@ class Database:
         """End a session from outside, as a crash or an operator would."""
         session = self._postgres.session("postgres")
         session.execute("SELECT pg_terminate_backend(%s)", (process_id,))
+
+    @contextmanager
+    def recording(self) -> Iterator[Recording]:
+        """Note what the answer sends until the block ends; the database must be `recorded`.
+
+        What only begins, ends or sets something is left out, and so is all that others send.
+
+        Raises:
+            CourseError: the server's log does not show it.
+
+        Example:
+            >>> with database.recording() as recording:
+            ...     server.get("/api/shows")
+            >>> len(recording)
+            1
+
+        """
+        container = self._postgres.container
+        grep = f"grep -F {shlex.quote(f'app@{self.name} LOG')}"
+        recording = Recording(f"docker logs {container.name} 2>&1 | {grep}")
+        first = self._mark_log()
+        yield recording
+        last = self._mark_log()
+        deadline = time.monotonic() + _LOGGED_WITHIN_S
+        while (
+            sent := statements_between(container.log(lines="all"), first, last, self.name)
+        ) is None:
+            if time.monotonic() > deadline:
+                raise CourseError("The checks' database does not log what it is asked.")
+            time.sleep(_POLL_S)
+        recording.statements = sent
+
+    def _mark_log(self) -> str:
+        """Write a line into the server's log; all that comes later is behind it."""
+        mark = f"mark-{secrets.token_hex(8)}"
+        self._postgres.session(self.name).execute(f"DO $$BEGIN RAISE LOG '{mark}'; END$$".encode())
+        return mark
 
     def _run(
         self, connection: "psycopg.Connection[Row]", statement: str, values: tuple[object, ...]
