@@ -227,7 +227,9 @@ def check_answers_any_selection(theatre: Theatre, neighbour: Theatre) -> None:
 def selects_with_variables(theatre: Theatre) -> None:
     """Ask one document with three sets of variables."""
     one, two, free, title, seats, buyer, none, f1, f2, name = theatre.random.words(10)
-    shows = [theatre.show_with(n) for n in (3, 5, 2)]
+    # One booking each: whether many users come in order is another check's question.
+    found = [show for show in theatre.shows() if len(show["bookings"]) == 1]
+    shows = theatre.random.shuffled(found)[:3]
     document = (
         f"query {name}($id: ID!, $other: ID! = {json.dumps(shows[1]['id'])}, $yes: Boolean!) {{"
         f" {one}: show(id: $id) {{ ...{f1} {free}: seatsFree priceCents @skip(if: $yes)"
@@ -322,7 +324,7 @@ def check_batches_loading(theatre: Theatre) -> None:
     page = f"{{ shows(first: {PAGE}) {{ nodes"
     documents = (
         f"{page} {{ id title seatsFree bookings {{ id seat user {{ name }} }} }} }} }}",
-        f"{page} {{ startsAt priceCents bookings {{ seat show {{ id title }} }} }} }} }}",
+        f"{page} {{ priceCents bookings {{ seat show {{ id title }} }} }} }} }}",
     )
     # Connections are opened, and drivers ask what they ask once.
     theatre.ask(documents[0]).expect(200)
@@ -343,7 +345,7 @@ def with_users(show: Values) -> Values:
 def with_shows(show: Values) -> Values:
     """Return a show as the second document selects it."""
     bookings = [{"seat": b["seat"], "show": only(show, "id", "title")} for b in show["bookings"]]
-    return only(show, "startsAt", "priceCents") | {"bookings": bookings}
+    return only(show, "priceCents") | {"bookings": bookings}
 
 
 def many_aliases(theatre: Theatre) -> None:
@@ -377,7 +379,8 @@ def change_rows(theatre: Theatre) -> None:
     """Change what the next request sees: a title, a booking more and one less, another buyer."""
     random, rows = theatre.random, theatre.database.rows
     more, less, other = (theatre.show_with(n) for n in (2, 3, 5))
-    rows("UPDATE shows SET title = %s, price_cents = price_cents + 1", random.word())
+    statement = "UPDATE shows SET title = %s, price_cents = price_cents + 1 WHERE id = %s"
+    rows(statement, random.word(), int(more["id"]))
     free = next(s for s in SEATS if s not in [b["seat"] for b in more["bookings"]])
     buyer, next_buyer = random.shuffled([*theatre.users()])[:2]
     rows(NEW_BOOKINGS, [int(more["id"])], [free], [buyer])
@@ -401,20 +404,16 @@ def check_fails_in_parts(theatre: Theatre) -> None:
     """An email that isn't the caller's is null with its path in errors; the rest is intact"""
     random, users = theatre.random, theatre.users()
     show = theatre.show_with(6)
-    caller, *others = random.shuffled([*users])
-    # The caller has two of the six seats.
-    buyers = random.shuffled([caller, caller, *others[:4]])
-    for booking, buyer in zip(show["bookings"], buyers, strict=True):
-        statement = "UPDATE bookings SET user_name = %s WHERE id = %s"
-        theatre.database.rows(statement, buyer, int(booking["id"]))
+    buyers = [booking["user"] for booking in show["bookings"]]
+    caller, other = buyers[0], next(user for user in users if user not in buyers)
     root, seats, owner, address = random.words(4)
     document = (
         f'{{ {root}: show(id: "{show["id"]}") {{ title'
         f" {seats}: bookings {{ seat {owner}: user {{ name {address}: email }} }} }} }}"
     )
     cases = [
-        (caller, "", {caller}), (caller, random.word(), {caller}), ("", "", set()),
-        (caller, "staff", set(users)), (others[5], "staff", set(users)),
+        (caller, "", {caller}), (caller, random.word(), {caller}), ("", "", set()), ("", "staff", set(users)),
+        (caller, "staff", set(users)), (other, "staff", set(users)),
     ]  # fmt: skip
     for user, role, readable in cases:
         reply = theatre.ask(document, user=user, role=role)
@@ -431,8 +430,6 @@ def check_fails_in_parts(theatre: Theatre) -> None:
         expect_paths(reply, paths)
         if leaked := [u for u in {*buyers} - readable if users[u] in reply.text]:
             reply.fail("no email that the caller may not read", f"{users[leaked[0]]} in the reply")
-    mine = {"me": {"name": caller, "email": users[caller]}}
-    expect_data(theatre.ask("{ me { name email } }", user=caller), mine)
 
 
 def expect_paths(reply: Reply, paths: list[list[Any]]) -> None:
@@ -474,16 +471,16 @@ def check_books_as_data(theatre: Theatre, neighbour: Theatre) -> None:
     sells_once(offices, show["id"], free[3], crowd[:BUYERS])
 
 
-BOOK = (
-    "mutation($show: ID!, $seat: String!) { outcome: book(showId: $show, seat: $seat) {"
-    " __typename ... on Booking { id seat show { id } user { name } }"
-    " ... on SeatTaken { takenSeat: seat } ... on UnknownShow { showId } } }"
+OUTCOME = (
+    "{ __typename ... on Booking { id seat show { id } user { name } }"
+    " ... on SeatTaken { takenSeat: seat } ... on UnknownShow { showId } }"
 )
 
 
 def book(theatre: Theatre, show_id: str, seat: str, user: str) -> Reply:
     """Ask for a seat."""
-    return theatre.ask(BOOK, {"show": show_id, "seat": seat}, user=user)
+    call = f'book(showId: "{show_id}", seat: "{seat}")'
+    return theatre.ask(f"mutation {{ outcome: {call} {OUTCOME} }}", user=user)
 
 
 def expect_outcome(reply: Reply, kind: str, fields: Values) -> None:
