@@ -412,7 +412,8 @@ def check_fails_in_parts(theatre: Theatre) -> None:
         f" {seats}: bookings {{ seat {owner}: user {{ name {address}: email }} }} }} }}"
     )
     cases = [
-        (caller, "", {caller}), (caller, random.word(), {caller}), ("", "", set()), ("", "staff", set(users)),
+        (caller, "", {caller}), (caller, random.word(), {caller}), ("", "", set()),
+        ("", "staff", set(users)),
         (caller, "staff", set(users)), (other, "staff", set(users)),
     ]  # fmt: skip
     for user, role, readable in cases:
@@ -550,7 +551,7 @@ def sells_once(offices: list[Theatre], show_id: str, seat: str, users: list[str]
             " remember the result."
         ),
     ),
-    link="Two kilobytes that cost minutes",
+    link="A small query with a huge reply",
 )
 def check_bounds_cost(theatre: Theatre) -> None:
     """Depth over 10 and more than 200 fields are refused before any statement; the rest is not"""
