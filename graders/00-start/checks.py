@@ -1,8 +1,9 @@
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 
-from coursework.checks import Builder, Image, Random, Reply, Server, points
+from coursework.checks import Builder, Image, Random, Reply, Server, Submission, points
 
 HEADING = "Lantern"
 # The contract says so: a page of any length would cost the grader any time.
@@ -16,7 +17,7 @@ def tonight(random: Random) -> str:
     return (
         f"Tonight: {play}  \n"
         f"\tby {author} & <{random.text(6)}>\n"
-        f"at {random.integer(17, 21)}:{random.integer(10, 59)}, with {singer}\n\n"
+        f"at {random.integer(17, 21)}:{random.integer(10, 59)}, with {singer}\r\n\n\n"
     )
 
 
@@ -125,14 +126,15 @@ def check_serves_tonight(server: Server, tonight: str) -> None:
     ),
     link="Ask a server with curl",
 )
-def check_says_not_found(server: Server, random: Random) -> None:
+def check_says_not_found(server: Server, submission: Submission, random: Random) -> None:
     """Any other path answers 404"""
     one, two, three, four, five = random.words(5)
     paths = (
         f"/{one}", f"/{two}.html", f"/{three}/tonight.txt", f"/tonight.txt{four}", f"/{five}/",
         "/Dockerfile",
     )  # fmt: skip
-    for path in paths:
+    own = {f"/{quote(name)}" for name in submission.files} - {"/index.html", "/tonight.txt"}
+    for path in (*paths, *sorted(own - {*paths})):
         reply = server.get(path)
         if reply.status != 404:
             reply.fail(f"404 to GET {path}")

@@ -2,8 +2,19 @@ import re
 
 import pytest
 
-from coursework.checks import Connection, Image, Random, Reply, Server, at_once, fail, points
+from coursework.checks import (
+    Connection,
+    Failure,
+    Image,
+    Random,
+    Reply,
+    Server,
+    at_once,
+    fail,
+    points,
+)
 
+# Beside them one has sent half a request.
 SILENT_CONNECTIONS = 40
 ANSWER_WITHIN_S = 0.5
 PLAIN = "text/plain"
@@ -48,17 +59,17 @@ def moved_server(image: Image, port: int) -> Server:
 def check_counts_bytes(server: Server, moved_server: Server, random: Random) -> None:
     """On the port given in PORT, lines end in CRLF, and Content-Length counts the body's bytes"""
     expect_text(moved_server.get("/"), "Lantern box office\n")
-    text = f"{random.text(6)} {random.word()} %41+"
+    text = f" {random.text(6)} {random.word()} %41/+"
     with server.connect() as line:
-        # Letters, a plus sign and a decoded percent sign stay as they are.
-        line.send(request("GET", f"/echo/{percent_encoded(text[:-1])}+"))
+        # Blanks, letters, a slash, a plus sign and a decoded percent sign stay as they are.
+        line.send(request("GET", f"/echo/{percent_encoded(text[:-2])}/+"))
         reply = line.reply()
         head = line.received.partition(text.encode())[0]
         expect_text(reply, text, {"Content-Length": str(len(text.encode()))})
         if head.count(b"\n") != head.count(b"\r\n"):
             reply.fail("a head whose lines all end in CRLF", f"{head[:120]!r}")
     expect_text(server.get("/echo/"), "")
-    visitor = random.word()
+    visitor = f"{random.word()} {random.text(3)}"
     expect_text(server.get("/visitor", headers={"X-Visitor": visitor}), visitor)
 
 
@@ -85,7 +96,10 @@ def check_reads_whole_requests(server: Server, random: Random) -> None:
     pieces = [head + b"\r\n", b"\r\n" + body[:8], *(body[n : n + 8] for n in range(8, 64, 8))]
     # Nine bytes: a size that reads the same in any notation, which is another check's matter.
     chunks = [random.hex(9).encode(), random.hex(8).encode()]
-    for sent in (pieces, [bytes([byte]) for byte in chunked_request(chunks, trailer=b"")]):
+    chunked = chunked_request(chunks, trailer=b"")
+    # Its end in one piece: whether trailers are read is another check's matter.
+    end = len(b"0\r\n\r\n")
+    for sent in (pieces, [*(bytes([byte]) for byte in chunked[:-end]), chunked[-end:]]):
         with server.connect() as line:
             line.send_in_pieces(sent, pause_s=0.01 if sent is pieces else 0.002)
             reply = line.reply()
@@ -123,13 +137,15 @@ def check_keeps_connections(server: Server, random: Random) -> None:
         line.reply().expect(201)
         for word in words[1:3]:
             line.reply().expect(200, body=word)
-        line.send(request("GET", f"/echo/{words[3]}", fields={"CONNECTION": "Close"}))
+        line.send(request("GET", f"/echo/{words[3]}", fields={"CONNECTION": "CLOSE"}))
         line.reply().expect(200, body=words[3])
         line.expect_closed()
     with server.connect() as line:
         line.send(request("POST", "/notes", note, {"connection": "close"}))
         line.reply().expect(201)
         line.expect_closed()
+    for what, (method, sent, status) in requests_to_read_to_their_end(words[4]).items():
+        expect_next_is_answered(server, what, method, sent, status, word=words[0])
 
 
 @points(
@@ -154,7 +170,8 @@ def check_reads_both_framings(server: Server, random: Random) -> None:
     chunks = [b"\r\n" + random.bytes(size - 3) + b" " for size in sizes]
     framed = {
         **{request("POST", "/notes", body): body for body in bodies},
-        chunked_request(chunks): b"".join(chunks),
+        # The size of the last chunk may have an extension too.
+        chunked_request(chunks, last=b"0;end"): b"".join(chunks),
         chunked_request([bodies[1]]): bodies[1],
         b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\n\r\n": b"",
     }
@@ -190,17 +207,26 @@ def check_refuses_ambiguity(server: Server, random: Random) -> None:
             line.send(unclear)
             line.reply().expect(400)
             line.expect_closed()
-    with server.connect() as line:
-        line.send(request("HEAD", f"/echo/{word}", fields={"Connection": "close"}))
-        length = {"Content-Length": str(len(word))}
-        line.reply(to="HEAD").expect(200, type=PLAIN, headers=length)
-        line.expect_closed()
+    for path, status in ((f"/echo/{word}", 200), (f"/{word}", 404), ("/visitor", 400)):
+        with server.connect() as line:
+            line.send(request("HEAD", path, fields={"Connection": "close"}))
+            reply = line.reply(to="HEAD").expect(status)
+            line.expect_closed()
+        if status == 200:
+            reply.expect(type=PLAIN, headers={"Content-Length": str(len(word))})
     server.get("/visitor").expect(400)
     visitor = {"x-VISITOR": f" \t {word} {word} "}
     server.get("/visitor", headers=visitor).expect(200, body=f"{word} {word}")
-    server.get(f"/{word}").expect(404)
-    server.get(f"/{word}/notes").expect(404)
-    server.get("/notes/999999999").expect(404)
+    with server.connect() as line:
+        # A value may follow its colon at once, and may contain more of them.
+        asked = request("GET", "/visitor", fields={"x-visitor": f"{word}:{word}"})
+        line.send(asked.replace(b": ", b":"))
+        line.reply().expect(200, body=f"{word}:{word}")
+    for path in (
+        f"/{word}", f"/{word}/notes", "/echo", f"/visitor/{word}", "/visitors", "/notes/",
+        f"/notes{word}", f"/notes/{word}", "/notes/999999999",
+    ):  # fmt: skip
+        server.get(path).expect(404)
     taken = server.post("/notes", body=note).expect(201, headers={"Location": None})
     for path, headers in (
         ("/", {}), ("/visitor", visitor), (taken.headers["Location"], {}), (f"/{word}", {}),
@@ -208,6 +234,7 @@ def check_refuses_ambiguity(server: Server, random: Random) -> None:
         expect_same_head(server, path, headers)
     for path in (*PATHS_TO_READ[:3], taken.headers["Location"]):
         expect_refused(server.request("DELETE", path), {"GET", "HEAD"})
+        expect_refused(server.request(word.upper(), path), {"GET", "HEAD"})
         expect_refused(server.request("POST", path), {"GET", "HEAD"})
     expect_refused(server.get("/notes"), {"POST"})
     expect_refused(server.request("PUT", "/notes"), {"POST"})
@@ -228,7 +255,7 @@ def check_serves_while_others_wait(server: Server, random: Random) -> None:
     """With 40 silent connections and one half a request, another is answered within 500 ms"""
     word = random.word()
     server.get("/").expect(200)
-    with at_once(lambda _: server.connect(), range(SILENT_CONNECTIONS)) as crowd:
+    with at_once(lambda _: server.connect(), range(SILENT_CONNECTIONS + 1)) as crowd:
         pass
     others: list[Connection] = crowd.results()
     others[0].send(request("GET", f"/echo/{word}")[:-9])
@@ -254,6 +281,35 @@ def request(
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
+def requests_to_read_to_their_end(word: str) -> dict[str, tuple[str, bytes, int]]:
+    """Return method, bytes and expected status of requests, by what a server may leave unread."""
+    # A body that looks like a request: a server that doesn't read it will answer it.
+    body = request("GET", "/")
+    length = {"Content-Length": str(len(body))}
+    closing = b"X-Trailer: ignored\r\nConnection: close\r\nX-Trailer: too\r\n"
+    return {
+        "a GET with a body": ("GET", request("GET", f"/echo/{word}", fields=length) + body, 200),
+        "a DELETE with a body": ("DELETE", request("DELETE", "/", fields=length) + body, 405),
+        "a POST to /echo with a body": ("POST", request("POST", f"/echo/{word}", body), 405),
+        "a POST to an unknown path": ("POST", request("POST", f"/{word}", body), 404),
+        "trailer fields, which are ignored": ("POST", chunked_request([b"row C"], closing), 201),
+    }
+
+
+def expect_next_is_answered(
+    server: Server, what: str, method: str, sent: bytes, status: int, *, word: str
+) -> None:
+    """Send a request and another one behind it: both are answered, and nothing else is."""
+    with server.connect() as line:
+        line.send(sent + request("GET", f"/echo/{word}"))
+        try:
+            line.reply(to=method).expect(status)
+            line.reply().expect(200, body=word)
+        except Failure as failure:
+            failure.looked_for += f", on a connection with {what} and then GET /echo/{word}"
+            raise
+
+
 def expect_text(reply: Reply, text: str, headers: dict[str, str | None] | None = None) -> None:
     """Expect this text, with a type that says it is UTF-8."""
     reply.expect(200, type=PLAIN, body=text, headers=headers)
@@ -272,24 +328,32 @@ def expect_same_head(server: Server, path: str, headers: dict[str, str]) -> None
         )
 
 
-def chunked_request(chunks: list[bytes], trailer: bytes = b"X-Trailer: ignored\r\n") -> bytes:
+def chunked_request(
+    chunks: list[bytes], trailer: bytes = b"X-Trailer: ignored\r\n", *, last: bytes = b"0"
+) -> bytes:
     """Return a note whose body comes in chunks, with extensions and a trailer to ignore."""
     sizes = [f"{len(c):X}" if n % 2 else f"{len(c):x};part={n}" for n, c in enumerate(chunks)]
     parts = [f"{s}\r\n".encode() + c + b"\r\n" for s, c in zip(sizes, chunks, strict=True)]
     head = b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return head + b"".join(parts) + b"0\r\n" + trailer + b"\r\n"
+    return head + b"".join(parts) + last + b"\r\n" + trailer + b"\r\n"
 
 
 def unclear_requests() -> list[bytes]:
     """Return requests about which a server must not guess."""
     both = {"Transfer-Encoding": "chunked"}
+    note = request("POST", "/notes", b"hello hello")
     return [
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET /\r\nHost: lantern.test\r\n\r\n",
         b"three words here\r\nHost: lantern.test\r\n\r\n",
         b"GET / / HTTP/1.1\r\nHost: lantern.test\r\n\r\n",
+        b"GET / HTTPS/1.1\r\nHost: lantern.test\r\n\r\n",
+        b"GET / XHTTP/1.1\r\nHost: lantern.test\r\n\r\n",
         b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\nContent-Length: 5x\r\n\r\nhello",
-        b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\nContent-Length: five\r\n\r\n",
+        *(
+            note.replace(b"Content-Length: 11", b"Content-Length: " + bad)
+            for bad in (b"five", b"+5", b"-5", b"1_0", b"0x5")
+        ),
         request("POST", "/notes", b"0\r\n\r\n", both),
         chunked_request([]).replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n", 1),
     ]

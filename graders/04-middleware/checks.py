@@ -19,6 +19,8 @@ from coursework.checks import (
     points,
 )
 
+# Only 1 closes: a list of words that mean no is never complete.
+OPEN = "true"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 LIMIT_BYTES = 1024
 ANNOUNCED_BYTES = 5_000_000
@@ -116,10 +118,10 @@ def closed(image: Image, staff_key: str, canary: str, slow_ms: int) -> Server:
 
 @pytest.fixture(scope="module")
 def reopened(image: Image, staff_key: str, canary: str, slow_ms: int, random: Random) -> Server:
-    """A box office where somebody has set MAINTENANCE to 0, at another port."""
+    """A box office where MAINTENANCE has a value that closes nothing, at another port."""
     port = random.port()
     env = {"STAFF_KEY": staff_key, "CANARY": canary, "SLOW_MS": str(slow_ms)}
-    return image.start(env={**env, "MAINTENANCE": "0", "PORT": str(port)}, port=port)
+    return image.start(env={**env, "MAINTENANCE": OPEN, "PORT": str(port)}, port=port)
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +137,7 @@ def requests(random: Random, staff_key: str) -> list[Sent]:
         Sent("GET", "/api/staff/sales", key),
         Sent("GET", "/api/staff/sales"),
         Sent("HEAD", f"/api/staff/{random.word()}"),
-        Sent("GET", f"/api/{random.word()}"),
+        Sent("GET", f"/api/{random.word().title()}"),
         Sent("PUT", f"/{random.word()}", is_json, note),
         Sent("GET", "/api/boom"),
         Sent("POST", "/api/echo", is_json, note[:-1]),
@@ -593,7 +595,7 @@ def expect_contained(reply: Reply, canary: str) -> None:
     hints=(
         "GET /healthz is answered before the function that closes, everything else after it.",
         (
-            "Compare MAINTENANCE with the text '1': the text '0' is true as well. Set Retry-"
+            "Compare MAINTENANCE with the text '1': any other text is true as well. Set Retry-"
             "After before you answer 503."
         ),
     ),
@@ -611,6 +613,8 @@ def check_closes_for_maintenance(
         closed.get("/api/staff/sales"),
         closed.get("/api/boom"),
         closed.get(f"/{random.word()}"),
+        closed.get(f"/healthz/{random.word()}"),
+        closed.get(f"/healthz{random.word()}"),
     ):
         reply.expect(503, json={"error": "maintenance"}, headers={"Retry-After": None})
         if not is_later(reply.headers["Retry-After"]):
@@ -619,7 +623,7 @@ def check_closes_for_maintenance(
     reopened.get("/healthz").expect(200)
     open_again = reopened.post("/api/echo", json={"note": random.word()})
     if open_again.status == 503:
-        open_again.fail("an open box office with MAINTENANCE=0")
+        open_again.fail(f"an open box office with MAINTENANCE={OPEN}")
 
 
 def is_later(value: str) -> bool:

@@ -886,7 +886,7 @@ NEITHER = (
 
 
 def welcome(one: str, other: str) -> list[str | None]:
-    """Return values of Accept that prefer one format to the other; None stands for no field."""
+    """Return values of Accept that prefer one format to the other; None means no such field."""
     kind, far = one.partition("/")[0], other.partition("/")[0]
     common = [
         one, f"{kind}/*", f"text/html, {one}", f"{one};q=0.5",

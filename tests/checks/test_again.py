@@ -7,10 +7,14 @@ import pytest
 
 from coursework.checks.again import again
 from coursework.checks.evidence import Evidence
-from coursework.checks.failure import BuildFailure, Failure
+from coursework.checks.failure import CHECK_AGAIN, BuildFailure, Failure
 from coursework.checks.home import Home
 
 FAILED = Failure("200", "404", command="curl -i 'http://localhost:1/a b'")
+
+
+def _refused():
+    raise Failure("a reply", "connection refused")
 
 
 @pytest.fixture
@@ -54,6 +58,24 @@ def test_a_build_is_tried_in_the_learners_folder(run):
     assert again(run, "up", failed, is_last=False) == build
     failed.command = ""
     assert again(run, "up", failed, is_last=False) == "course check 07-docker-basics --only up"
+
+
+@pytest.mark.parametrize("comes", [lambda: False, _refused])
+def test_what_does_not_come_again_is_checked_again(run, comes):
+    """A seat that is taken now is refused for another reason than the one that failed."""
+    run.services.engine.is_sandbox = False
+    failed = Failure("409", "201", command="curl -i http://localhost:1/")
+    failed.comes_again = comes
+    assert again(run, "books", failed, is_last=True) == "course check 07-docker-basics --only books"
+    failed.comes_again = lambda: True
+    assert again(run, "books", failed, is_last=True) == failed.command
+
+
+def test_what_no_single_command_shows_is_checked_again(run):
+    run.services.engine.is_sandbox = False
+    run.evidence.note_command("curl -i http://localhost:1/")
+    failed = Failure("1 time 201", "2 times 201", command=CHECK_AGAIN)
+    assert again(run, "books", failed, is_last=True) == "course check 07-docker-basics --only books"
 
 
 def test_a_failure_without_a_command_is_checked_again(run):

@@ -5,7 +5,9 @@ import time
 
 import pytest
 
-from coursework.checks.failure import Failure
+from coursework.checks.builder import Builder
+from coursework.checks.failure import CHECK_AGAIN, Failure
+from coursework.checks.load import at_once
 
 pytestmark = pytest.mark.engine
 
@@ -18,6 +20,11 @@ COPY serve.sh /
 {health}
 CMD sh /serve.sh && {command}
 """
+SEAT = r"""#!/bin/sh
+mkdir /tmp/taken 2> /dev/null && status=201 || status=409
+printf "Status: $status Said\r\nContent-Type: text/plain\r\n\r\n"
+"""
+SEATS = "FROM busybox:1.37\nCOPY --chmod=755 seat /www/cgi-bin/\nCMD exec httpd -f -p 3000 -h /www"
 PROBE = "HEALTHCHECK --interval=1s --timeout=1s --retries=1 CMD wget -q -O - http://127.0.0.1:3000/"
 
 
@@ -28,6 +35,42 @@ def image(image_of):
         return image_of({"Dockerfile": dockerfile, "serve.sh": SERVE})
 
     return of
+
+
+def comes_again(asking):
+    """Return what the failure of a request says of its command."""
+    with pytest.raises(Failure) as told:
+        asking()
+    assert told.value.comes_again is not None
+    return told.value.comes_again()
+
+
+@pytest.fixture
+def seats(run_of):
+    """Return a run, and a server that sells one seat once."""
+    run = run_of({"Dockerfile": SEATS, "seat": SEAT})
+    return run, Builder(run).first_image().start()
+
+
+def test_a_reply_knows_whether_it_comes_again(seats):
+    """The seat is taken by now; the page is still not there; a server that hangs still does."""
+    _, server = seats
+    assert not comes_again(lambda: server.post("/cgi-bin/seat").expect(409))
+    assert comes_again(lambda: server.get("/none").expect(200))
+    server.freeze()
+    assert comes_again(lambda: server.get("/none", timeout_s=0.5))
+
+
+def test_what_many_at_once_saw_is_shown_by_checking_again(seats):
+    """One curl alone meets no rush."""
+    run, server = seats
+    server.get("/none").expect(404)
+    with at_once(lambda _: server.post("/cgi-bin/seat").status, range(3)) as rush:
+        pass
+    assert sorted(rush.results()) == [201, 409, 409]
+    assert run.evidence.command(None) == CHECK_AGAIN
+    server.get("/none").expect(404)
+    assert run.evidence.command(None).startswith("curl")
 
 
 @pytest.mark.parametrize("command", ["exec httpd -f -p 3000 -h /tmp/www",
@@ -125,10 +168,23 @@ def test_a_server_that_ended_is_told_with_its_exit_code(image):
     """To ask it again would only be refused: the command shows how it ended."""
     server = image("httpd -p 3000 -h /tmp/www; sleep 3; exit 4", health="").start()
     server.get("/").expect(200)
-    server.container.wait(10)
-    with pytest.raises(Failure, match="ended with exit code 4") as failed:
+    server.container.wait(20)
+    with pytest.raises(Failure) as failed:
         server.get("/")
+    assert failed.value.saw == "connection refused; it ended with exit code 4"
     assert "exit code 4" in typed(failed.value.command)
+
+
+def test_silent_connections_are_opened_again(image):
+    """A request that many of them hold up would be answered alone."""
+    server = image(health="").start()
+    lines = [server.connect() for _ in range(10)]
+    beside = server.get("/").command
+    assert beside.startswith("(for n in $(seq 10); do sleep 9 | curl -s -m 9 telnet://localhost:")
+    assert "hello" in typed(beside)
+    for line in lines:
+        line.close()
+    assert server.get("/").command == f"curl -i http://localhost:{server.port}/"
 
 
 def test_a_server_that_does_not_stop_is_shown_to_run_on(image):

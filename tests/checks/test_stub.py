@@ -31,9 +31,7 @@ pytestmark = pytest.mark.engine
 def first(engine, shared_run):
     """Return a stub for all of them."""
     ensure_images(engine, ["python:3.13-slim"])
-    made = Stub(shared_run)
-    yield made
-    made.close()
+    return Stub(shared_run)
 
 
 @pytest.fixture
@@ -173,6 +171,15 @@ def test_a_delay_is_waited_for(stub):
     assert time.monotonic() - begin >= 0.2
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_drips(stub, chunked):
+    """Byte by byte, so that no read waits long and all of them do."""
+    stub.reply("/drip", body=b"drip", drips_s=0.05, chunked=chunked)
+    begin = time.monotonic()
+    assert ask(stub, "GET", "/drip")[2] == b"drip"
+    assert time.monotonic() - begin >= 0.15
+
+
 def test_connections_are_refused_and_accepted_again(stub):
     """At the same address; others of the container are not touched."""
     stub.reply("", 200)
@@ -207,7 +214,6 @@ def test_a_stub_that_is_gone_is_our_trouble(run_of):
     stub.container.wait(10)
     with pytest.raises(CourseError, match="stub does not answer"):
         stub.requests()
-    stub.close()
 
 
 @pytest.fixture
@@ -244,4 +250,3 @@ def test_an_answer_reaches_it_by_its_address(engine, request, where):
     finished = Builder(run).first_image().run(env={"UPSTREAM": stub.url})
     assert (finished.exit_code, finished.output) == (0, b"good evening")
     assert [request.path for request in stub.requests()] == ["/hello"]
-    stub.close()

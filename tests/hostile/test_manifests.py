@@ -67,10 +67,12 @@ HOSTILE = {
     "a system priority": (
         pod(spec="priorityClassName: system-node-critical"), "insufficient quota"),
     "another namespace": (
-        pod().replace("{name: hostile}", "{name: hostile, namespace: kube-system}"), "cannot"),
+        pod().replace("{name: hostile}", "{name: hostile, namespace: kube-system}"),
+        "names the namespace kube-system"),
     "a new namespace": (
         ("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: hostile\n"
-        "  labels: {pod-security.kubernetes.io/enforce: privileged}\n"), "cannot"),
+        "  labels: {pod-security.kubernetes.io/enforce: privileged}\n"),
+        "makes a namespace of its own"),
     "all rights in the cluster": (rbac("ClusterRoleBinding", "hostile", BINDING), "cannot"),
     "all rights by a role of its own": (rbac("Role", "hostile", ALL), "attempting to grant"),
     "the kubelet's API": (rbac("ClusterRole", "hostile", NODES), "cannot"),
@@ -91,7 +93,8 @@ HOSTILE = {
         "spec: {hard: {pods: '500'}}\n"), "cannot"),
     "a laxer namespace": (
         ("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: NAMESPACE\n"
-        "  labels: {pod-security.kubernetes.io/enforce: privileged}\n"), "cannot"),
+        "  labels: {pod-security.kubernetes.io/enforce: privileged}\n"),
+        "makes a namespace of its own"),
     "a pod's name that fits in no rule": (
         pod().replace("{name: hostile}", f"{{name: {'n' * 64}}}"), "at most 63 characters"),
     "a policy's name that fits in no rule": (
@@ -145,6 +148,7 @@ def empty(node):
 
 @pytest.mark.parametrize(("manifest", "words"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_it_is_refused_in_the_api_servers_words(empty, manifest, words):
+    """Or, where the server has refused a namespace, with the manifest that names it."""
     text = manifest.replace("NAMESPACE", empty.name)
     with pytest.raises(Failure) as refused:
         empty.apply({"k8s/all.yaml": text.encode()})

@@ -18,6 +18,8 @@ from coursework.engine import processes
 from coursework.lab.server import Lab, free_port
 from tests.publishing.browser import complaints, desk
 
+# The page may have to be loaded more than once.
+pytestmark = pytest.mark.timeout(500)
 SLUG = "02-first-server"
 CELLS = ("%%writefile server.js\nold", "print(6 * 7, callable(check))")
 SPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}

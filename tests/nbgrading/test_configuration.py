@@ -106,7 +106,8 @@ def test_feedback_shows_each_check_s_report(term):
     assert "GET / answers hello" in page
     assert "&lt;b&gt;hi&lt;/b&gt;" in page
     assert "takes_port  2 of 2" in page
-    assert "curl" in page
+    assert "--only greets" in page
+    assert "curl" not in page
     assert str(term.root) not in page
 
 

@@ -8,6 +8,7 @@ It asks for fixtures by name:
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
 - `store`: a `Store`, a Redis beside the submission, in the background;
+- `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
@@ -24,7 +25,7 @@ from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
 from coursework.checks.deadline import Deadline
-from coursework.checks.failure import Failure, StartFailure, fail
+from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
 from coursework.checks.in_turn import Start
@@ -35,6 +36,7 @@ from coursework.checks.patience import eventually
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.randomness import Random
+from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
@@ -49,6 +51,7 @@ from coursework.containers.steps import Step
 from coursework.submissions.files import Submission
 
 __all__ = [
+    "CHECK_AGAIN",
     "Builder",
     "Client",
     "Cluster",
@@ -74,6 +77,8 @@ __all__ = [
     "Received",
     "Record",
     "Recording",
+    "Relay",
+    "Relays",
     "Reply",
     "Sandbox",
     "SandboxClient",
@@ -87,6 +92,7 @@ __all__ = [
     "Story",
     "Stub",
     "Submission",
+    "Traffic",
     "at_once",
     "eventually",
     "fail",

@@ -2,15 +2,16 @@
 
 import shlex
 
-from coursework.checks.failure import BuildFailure, Failure
+from coursework.checks.failure import CHECK_AGAIN, Blocked, BuildFailure, Failure
 from coursework.checks.run import CheckRun
 
 
 def again(run: CheckRun, name: str, failure: Failure | None, *, is_last: bool) -> str:
     """Return the command that shows a failure again.
 
-    In an engine that is thrown away, it is typed inside; `course shell --failed` leads there.
-    What a later check changes there is seen by checking again.
+    A request that gets another reply once the check is over shows nothing: its seat is taken
+    now, or its lock let go. In an engine that is thrown away, the command is typed inside;
+    `course shell --failed` leads there. What a later check changes there is seen by checking again.
 
     Args:
         run: of the checks.
@@ -23,10 +24,24 @@ def again(run: CheckRun, name: str, failure: Failure | None, *, is_last: bool) -
     if isinstance(failure, BuildFailure):
         # Outside, where the learner changes the files.
         return failure.command or home.check_only(name)
-    if not command:
+    is_inside = run.services.engine.is_sandbox
+    if not command or command == CHECK_AGAIN:
         return home.check_only(name)
-    if not run.services.engine.is_sandbox:
+    # Inside, later checks look at the same things: nothing is asked there once more.
+    if is_inside and evidence.is_fleeting and not is_last:
+        return home.check_only(name)
+    if not _comes_again(failure):
+        return home.check_only(name)
+    if not is_inside:
         return command
-    if evidence.is_fleeting and not is_last:
-        return home.check_only(name)
     return f"course shell {run.task.module.slug} --failed -c {shlex.quote(command)}"
+
+
+def _comes_again(failure: Failure | None) -> bool:
+    """Tell whether a request is answered as it was; what cannot be tried counts as if it were."""
+    if failure is None or failure.comes_again is None:
+        return True
+    try:
+        return failure.comes_again()
+    except (Failure, Blocked):
+        return False

@@ -8,6 +8,10 @@ from coursework.checks.failure import Failure
 from coursework.checks.reply import Reply
 from coursework.checks.wire import Connection
 
+# For a request that is sent once more, when its check has failed.
+_PATIENCE_S = 2.0
+_SILENCE_S = 0.5
+
 
 class Client(ABC):
     """Sends requests to somebody; who that is, and how to reach them, is said by its kinds.
@@ -70,17 +74,32 @@ class Client(ABC):
         command = self._prepare(method, path, sent, body)
         fields = {"Host": self._host(), "Connection": "close", **sent}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        sent_bytes = f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
         try:
-            with self._open(timeout_s) as connection:
-                connection.send(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-                reply = connection.reply(to=method, timeout_s=timeout_s)
+            reply = self._ask(method, sent_bytes, timeout_s)
         except Failure as failure:
             failure.command = command
+            failure.comes_again = lambda: self._is_refused(method, sent_bytes)
             failure.looked_for += f" to {method} {path[:80]}"
             self._explain(failure)
             raise
         reply.command = command
+        status = reply.status
+        reply.comes_again = lambda: self._ask(method, sent_bytes, _PATIENCE_S).status == status
         return reply
+
+    def _ask(self, method: str, sent: bytes, timeout_s: float) -> Reply:
+        with self._open(timeout_s) as connection:
+            connection.send(sent)
+            return connection.reply(to=method, timeout_s=timeout_s)
+
+    def _is_refused(self, method: str, sent: bytes) -> bool:
+        """Tell whether still no reply comes; a learner sees a silence sooner than it ends."""
+        try:
+            self._ask(method, sent, _SILENCE_S)
+        except Failure:
+            return True
+        return False
 
     def get(
         self, path: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = 5.0

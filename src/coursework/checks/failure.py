@@ -1,6 +1,10 @@
 """What a failed check tells the learner, as fields that every view words in its own way."""
 
+from collections.abc import Callable
 from typing import NoReturn
+
+# The command of what no single command shows: a rush, a lock that was held, a median.
+CHECK_AGAIN = "check again"
 
 
 class Failure(AssertionError):  # noqa: N818 - a verdict, not an error
@@ -11,7 +15,11 @@ class Failure(AssertionError):  # noqa: N818 - a verdict, not an error
         saw: what came instead.
         command: what to type to see it again.
         hint: the way out of a known mistake; the check's own hints where empty.
+
+    `comes_again` tries whether the command still shows it; None where nobody can tell.
     """
+
+    comes_again: Callable[[], bool] | None = None
 
     def __init__(self, looked_for: str, saw: str, *, command: str = "", hint: str = "") -> None:
         super().__init__(f"looked for {looked_for}, saw {saw}")
@@ -35,6 +43,12 @@ class Blocked(Exception):  # noqa: N818 - not an error: the check has nothing to
 
 def fail(looked_for: str, saw: str, *, command: str = "", hint: str = "") -> NoReturn:
     """End a check as failed.
+
+    Args:
+        looked_for: what the contract asks.
+        saw: what came instead.
+        command: that shows it again; the last request where empty, `CHECK_AGAIN` where none can.
+        hint: the way out of a known mistake.
 
     Example:
         >>> if finished.exit_code == 0:

@@ -3,13 +3,15 @@
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
 
+# A request of many at once shows nothing when it is sent alone.
+IN_CROWD: ContextVar[bool] = ContextVar("called at once with others", default=False)
 _before_release: list[Callable[[], None]] = []
 
 
@@ -66,6 +68,7 @@ class Crowd(Generic[Value, Result]):
         return [f.result() for f in self._futures]
 
     def _call(self, value: Value, future: "Future[Result]") -> None:
+        IN_CROWD.set(True)
         self._gate.wait()
         try:
             future.set_result(self._function(value))

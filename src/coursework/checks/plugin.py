@@ -107,12 +107,14 @@ class CheckPlugin:
         hint, next_hint = _hints(check, error) if failed else ("", "")
         evidence = self._run.evidence
         is_last = item is item.session.items[-1]
+        # Before anything is asked once more.
+        log = evidence.log(failure) if shown else ""
         result = check.result(
             verdict,
             looked_for=(failure.looked_for if failure else check.title) if failed else "",
             saw=saw if shown else "",
             command=again(self._run, check.name, failure, is_last=is_last) if failed else "",
-            log=evidence.log(failure) if shown else "",
+            log=log,
             hint=hint,
             next_hint=next_hint,
             # The lesson's section explains what the check asks, not why nothing came up.

@@ -1,7 +1,7 @@
 """The http instrument's reply: read strictly, compared plainly, and always retypable."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Self
 
@@ -44,6 +44,7 @@ class Reply:
         surplus: bytes that came after the reply on the same connection.
         elapsed_s: seconds from the request's last byte to the reply's last byte.
         command: what to type to see the reply again.
+        comes_again: tries whether the same request still gets this status.
     """
 
     status: int
@@ -53,6 +54,7 @@ class Reply:
     surplus: bytes = field(default=b"", repr=False)
     elapsed_s: float = 0.0
     command: str = field(default="", repr=False)
+    comes_again: Callable[[], bool] | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
@@ -121,10 +123,9 @@ class Reply:
             _json_text(value) if wants_json else "" if body is None else _shown(body),
             self._shown_as_json() if wants_json else _shown(self.body),
         )
-        raise Failure(
+        raise self._failure(
             " · ".join(p for p in (*looked, wanted) if p),
             self._summary(seen, tuple(headers or ())),
-            command=self.command,
         )
 
     def fail(self, looked_for: str, saw: str = "") -> NoReturn:
@@ -138,7 +139,12 @@ class Reply:
             Failure: always.
         """
         _, seen = around_difference("", _shown(self.body))
-        raise Failure(looked_for, saw or self._summary(seen), command=self.command)
+        raise self._failure(looked_for, saw or self._summary(seen))
+
+    def _failure(self, looked_for: str, saw: str) -> Failure:
+        failure = Failure(looked_for, saw, command=self.command)
+        failure.comes_again = self.comes_again
+        return failure
 
     def _summary(self, body: str, fields: tuple[str, ...] = ()) -> str:
         shown = [f"{n}: {self.headers.get(n, '(absent)')}" for n in fields]

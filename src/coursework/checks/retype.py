@@ -62,6 +62,19 @@ def wire_command(sent: bytes, port: int) -> str:
     return f"{_printf(sent)} | {listen}" if sent else f"{listen} </dev/null"
 
 
+def beside_command(silent: int, port: int, command: str) -> str:
+    """Return a curl command with silent connections beside it, which alone would be answered.
+
+    Args:
+        silent: how many connections are open, and send nothing.
+        port: the published port on this machine.
+        command: of `curl_command`.
+    """
+    opened = f"sleep 9 | curl -s -m 9 telnet://localhost:{port} > /dev/null"
+    asked = command.replace("curl ", "curl -m 5 ", 1)
+    return f"(for n in $(seq {silent}); do {opened} & done; sleep 1; {asked})"
+
+
 def ended_command(container: str) -> str:
     """Return the command that shows what a container printed, and how it ended."""
     ended = "--format 'exit code {{.State.ExitCode}}'"

@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Mapping
+from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import pytest
 
 from coursework.checks.cause import line_ending_hint
 from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
-from coursework.checks.failure import Blocked, Failure, StartFailure
+from coursework.checks.failure import CHECK_AGAIN, Blocked, Failure, StartFailure
+from coursework.checks.load import IN_CROWD
 from coursework.checks.log import Record, having, records_in
-from coursework.checks.retype import curl_command, ended_command, stop_command
+from coursework.checks.retype import beside_command, curl_command, ended_command, stop_command
 from coursework.checks.run import CheckRun
 from coursework.checks.services import Services
 from coursework.checks.startup import HELPER_IMAGE, Startup, ending
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from coursework.checks.image import Image
 
 _POLL_S = 0.01
+# So many open connections are what a check is about.
+_CROWD = 10
 # From inside the process namespace. What the engine runs there, such as a probe of HEALTHCHECK,
 # descends from nobody: the engine waits ten seconds for a probe that is stopped.
 _STOP_DESCENDANTS = """
@@ -54,6 +59,7 @@ class Server(Client):
         self._ready_within_s = ready_within_s
         self._trouble: StartFailure | None = None
         self._address: Address | None = None
+        self._lock = Lock()
         self._start()
 
     @property
@@ -81,10 +87,13 @@ class Server(Client):
         address = self._ready()
         self._run.evidence.note_use(self)
         try:
-            return self._connection(address)
+            connection = self._connection(address)
         except Failure as failure:
             self._explain(failure)
             raise
+        with self._lock:
+            self._connections.add(connection)
+        return connection
 
     def wait_for_log(self, text: str, *, within_s: float = 5.0) -> None:
         """Wait until the server has printed a text, on either output.
@@ -234,11 +243,16 @@ class Server(Client):
             self._start()
 
     def _start(self) -> None:
+        self._connections: WeakSet[Connection] = WeakSet()
         self._startup = Startup(self._run.services, self._settings, self._ready_within_s)
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         command = curl_command(method, path, headers, body, self.port)
-        self._run.evidence.note_use(self, command)
+        with self._lock:
+            silent = sum(connection.is_open for connection in self._connections)
+        if silent >= _CROWD:
+            command = beside_command(silent, self.port, command)
+        self._run.evidence.note_use(self, CHECK_AGAIN if IN_CROWD.get() else command)
         return command
 
     def _host(self) -> str:

@@ -2,31 +2,22 @@
 
 import base64
 import json as json_codec
-import secrets
-import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from coursework.checks.companion import Companion
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure
 from coursework.checks.reply import Headers
 from coursework.checks.run import CheckRun
-from coursework.containers.container import Container, Settings
-from coursework.trouble import CourseError
+from coursework.containers.container import Container
 
-IMAGE = "python:3.13-slim"
-_PROGRAM = Path(__file__).with_name("stub_program.py")
-_CONTROL_PORT = 8000
-_READY_WITHIN_S = 20.0
-_CALL_WITHIN_S = 10.0
 _POLL_S = 0.01
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -104,7 +95,7 @@ class Stub:
     """
 
     def __init__(self, run: CheckRun, name: str = "stub") -> None:
-        self._desk = _Desk(run, name)
+        self._desk = Companion(run, "stub", name)
         self._port: int | None = None
 
     @property
@@ -138,6 +129,7 @@ class Stub:
         headers: Mapping[str, str] = _NONE,
         having: str = "",
         after_s: float = 0.0,
+        drips_s: float = 0.0,
         times: int | None = None,
         chunked: bool = False,
         breaks_off_after: int | None = None,
@@ -152,6 +144,7 @@ class Stub:
             headers: further fields; the length is set for you, and each connection ends.
             having: only requests with this text in their target or body.
             after_s: seconds before the reply.
+            drips_s: send the body byte by byte, with so many seconds behind each.
             times: so often; then what was told before counts again.
             chunked: without a length, in chunks.
             breaks_off_after: hang up after so many bytes of the body, whole or not.
@@ -163,7 +156,8 @@ class Stub:
         encoded = base64.b64encode(body).decode()
         self.call(
             "reply", match=[route, having], status=status, headers=fields, body=encoded,
-            chunked=chunked, after_s=after_s, breaks_off_after=breaks_off_after, left=times,
+            chunked=chunked, after_s=after_s, drips_s=drips_s, left=times,
+            breaks_off_after=breaks_off_after,
         )  # fmt: skip
 
     @contextmanager
@@ -242,92 +236,17 @@ class Stub:
             time.sleep(_POLL_S)
 
     def call(self, what: str, **told: object) -> Any:
-        """Call a method of the program's desk; see stub_program.py.
+        """Call a method of the program's desk; see programs/stub.py.
 
         Raises:
             CourseError: the stub is gone.
         """
-        return self._desk.call(do=what, port=self._opened(), **told)
+        return self._desk.ask(what, port=self._opened(), **told)
 
     def _opened(self) -> int:
         if self._port is None:
-            self._port = int(self._desk.call(do="open"))
+            self._port = int(self._desk.ask("open"))
         return self._port
-
-    def close(self) -> None:
-        """Close the connection of the checks."""
-        self._desk.close()
-
-
-class _Desk:
-    """The container of a stub, and the connection by which the checks tell it what to do."""
-
-    def __init__(self, run: CheckRun, name: str) -> None:
-        # Whoever can reach the container but has no token can tell it nothing.
-        self._token = secrets.token_hex(16)
-        self._lock = threading.Lock()
-        self._line: socket.socket | None = None
-        settings = Settings(
-            IMAGE,
-            {"TOKEN": self._token, "PORT": str(_CONTROL_PORT)},
-            {f"/{_PROGRAM.name}": _PROGRAM.read_bytes()},
-            ("python", "-S", "-E", f"/{_PROGRAM.name}"),
-            port=_CONTROL_PORT,
-            memory="512m",
-        )
-        self._starting = run.services.start_service(name, settings)
-
-    @property
-    def container(self) -> Container:
-        return self._starting.result()
-
-    def call(self, **told: object) -> Any:
-        """Say one line, and return what the answer's line says."""
-        with self._lock:
-            if self._line is None:
-                self._line = self._connected()
-            try:
-                self._line.sendall(json_codec.dumps(told).encode() + b"\n")
-                answer = _read_line(self._line)
-            except OSError as error:
-                raise self._trouble(str(error)) from error
-        if not answer:
-            raise self._trouble("it hung up")
-        return json_codec.loads(answer)
-
-    def close(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
-
-    def _connected(self) -> socket.socket:
-        deadline = time.monotonic() + _READY_WITHIN_S
-        address = self.container.inside_address() or self.container.published_address()
-        while True:
-            # A port forwarder accepts for a program that is not there yet, then hangs up.
-            try:
-                line = socket.create_connection(address or ("", 0), _CALL_WITHIN_S)
-                line.sendall(f"{self._token}\n".encode())
-                if _read_line(line):
-                    return line
-                line.close()
-            except OSError as error:
-                if time.monotonic() > deadline or self.container.exit_code() is not None:
-                    raise self._trouble(f"{error}\n{self.container.log()[-500:]}") from error
-            time.sleep(_POLL_S)
-
-    def _trouble(self, why: str) -> CourseError:
-        return CourseError("The checks' stub does not answer.", why=why, fix="check again")
-
-
-def _read_line(line: socket.socket) -> bytes:
-    read = bytearray()
-    while not read.endswith(b"\n"):
-        block = line.recv(65536)
-        if not block:
-            return b""
-        read += block
-    return bytes(read)
 
 
 def _received(method: str, target: str, headers: list[list[str]], body: str) -> Received:
@@ -337,8 +256,6 @@ def _received(method: str, target: str, headers: list[list[str]], body: str) -> 
 
 
 @pytest.fixture(scope="session")
-def stub(check_run: CheckRun) -> Iterator[Stub]:
+def stub(check_run: CheckRun) -> Stub:
     """Return an upstream beside the submission that answers as told."""
-    upstream = Stub(check_run)
-    yield upstream
-    upstream.close()
+    return Stub(check_run)

@@ -82,6 +82,11 @@ class Connection:
         """Hang up."""
         self._socket.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed from here."""
+        return self._socket.fileno() >= 0
+
     def send(self, data: bytes) -> None:
         """Send bytes at once; a peer that has hung up is seen by the next read, not here."""
         self._sent += data

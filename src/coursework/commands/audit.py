@@ -40,7 +40,8 @@ _SLOWEST = 5
     type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
-    help="Grade each answer that often; a verdict that changes is a finding.",
+    help="Grade each answer that often, wrong ones after the first time by the check that they"
+    " must fail; a verdict that changes is a finding.",
 )
 @click.option(
     "--quick",

@@ -22,6 +22,7 @@ from coursework.checks import (
     plugin,
     postgres,
     randomness,
+    relay,
     sandbox,
     server,
     stack,
@@ -49,7 +50,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    builder, cluster, image, meanwhile, postgres, randomness, sandbox, server, stack, store, stub,
+    builder, cluster, image, meanwhile, postgres, randomness, relay, sandbox, server, stack, store,
+    stub,
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from coursework.authoring.audit import Subject
 from coursework.authoring.audit.leftovers import lesson_objects
 from coursework.authoring.audit.lessons import audit_lesson
 from coursework.authoring.audit.running import chosen_answers, grade_answers
+from coursework.checks.verdict import Report
 from coursework.modules.catalogue import load_catalogue
 from tests.authoring.conftest import ALPHA, build, edit
 
@@ -101,6 +102,21 @@ def test_a_verdict_that_changes_is_found_by_repeating(clone, tmp_path):
     findings = [finding for answer in done for finding in answer.findings()]
     assert [f.rule for f in findings] == ["right-answer-fails", "flaky"]
     assert findings[-1].command == f"course audit {ALPHA} --only right/plain_socket --repeat 2"
+
+
+def test_a_repeated_wrong_answer_meets_only_its_check_again(clone):
+    """The first grading looks at all; what the others would say is known from right answers."""
+    text = (clone.root / CHECKS).read_text("utf-8")
+    passing = SECOND_CHECK.replace('200, json={"message": "never this"}', "200")
+    (clone.root / CHECKS).write_text(text + passing, "utf-8")
+    build(clone)
+    subject = subject_of(clone)
+    chosen = [(subject, answer) for answer in chosen_answers(subject, ["wrong"])]
+    (done,) = grade_answers(chosen, jobs=1, repeat=2, tell=lambda _: None)
+    reports = [report for report in done.outcomes if isinstance(report, Report)]
+    looked_at = [[result.name for result in report.checks] for report in reports]
+    assert looked_at == [["greets", "answers"], ["greets"]]
+    assert list(done.findings()) == []
 
 
 def test_an_answer_that_fails_beside_others_is_graded_once_more_alone(clone, tmp_path):

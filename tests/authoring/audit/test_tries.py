@@ -30,6 +30,11 @@ CASES = {
         ("connection refused; service web has no ready endpoint", "curl: (7) Failed to connect"),
         ("the connection was closed without a byte", "curl: (52) Empty reply from server"),
         ("it ended with exit code 3", "no port\nexit code 3\n"),
+        ("the connection was closed without a byte; it ended with exit code 3", "exit code 3\n"),
+        ("it listens on 0.0.0.0:3000, not on port 4000", "tcp 0 0 0.0.0.0:3000 0.0.0.0:* LISTEN"),
+        ("it listens on 127.0.0.1:3000 only, where nobody gets", "tcp 0 0 127.0.0.1:3000 LISTEN"),
+        ("no HTTP (peer closed), after 17 bytes: b'SSH'", "curl: (1) Received HTTP/0.9 when not"),
+        ("it still runs", "CONTAINER ID   STATUS\n1   Up 5 seconds   x"),
         ("the label version=1 · '2'", '[{"version": "2", "label": 1}]'),
     ],
 )
@@ -58,7 +63,7 @@ def test_what_was_not_seen_is_told(saw, output, what):
 @pytest.fixture(scope="module")
 def graded(engine, tmp_path_factory):
     """Return a function that grades a wrong answer to a tiny module, as the audit does."""
-    ensure_images(engine, ["python:3.13-slim"])
+    ensure_images(engine, ["python:3.13-slim", "busybox:1.37"])
     layout: Layout = tiny_clone(tmp_path_factory.mktemp("tries") / "clone", SLUG)
     module = load_catalogue(layout).find(SLUG)
 
@@ -84,7 +89,7 @@ def test_each_wrong_answers_command_shows_what_was_seen(graded, case):
 @pytest.mark.engine
 def test_one_that_shows_something_else_is_a_finding(graded, monkeypatch):
     """With what was seen, the command and what it shows."""
-    monkeypatch.setattr("coursework.checks.client.curl_command", lambda *_: "echo all is well")
+    monkeypatch.setattr("coursework.checks.server.curl_command", lambda *_: "echo all is well")
     found = [f for f in graded("other_body").findings() if f.rule == "try-does-not-reproduce"]
     assert len(found) == 1
     assert "echo all is well shows no status" in found[0].what

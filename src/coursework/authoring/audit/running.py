@@ -9,20 +9,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from coursework.authoring.audit.answers import (
-    BLANK,
     JUNK,
     JUNK_IMAGE,
-    RIGHT,
-    SOLUTION,
-    WRONG,
     Answer,
     answers_of,
 )
+from coursework.authoring.audit.judging import judge, looked_at, of_answer, unstable
 from coursework.authoring.audit.subject import Finding, Subject, one_line
 from coursework.authoring.audit.tries import Reader, laid_out
 from coursework.checks.home import Home
-from coursework.checks.points import Check
-from coursework.checks.verdict import CheckResult, Report
+from coursework.checks.verdict import Report
 from coursework.engine import Engine, start_engine
 from coursework.grading.engine_choice import place_for
 from coursework.grading.grade import Watcher, grade
@@ -31,84 +27,10 @@ from coursework.layout import Layout
 from coursework.modules.catalogue import Module
 from coursework.trouble import CourseError, engine_trouble
 
-_RULES = {SOLUTION: "solution-fails", RIGHT: "right-answer-fails",
-          BLANK: "blank-passes", JUNK: "junk-passes"}  # fmt: skip
 Outcome = Report | CourseError
 # Junk is mostly waited for: several at a time disturb no verdict of theirs.
 _JUNK_PROCESSES = 4
 Chosen = tuple[Subject, Answer]
-
-
-def judge(subject: Subject, answer: Answer, report: Report) -> Iterator[Finding]:
-    """Compare the verdicts on one answer with what its kind demands."""
-    absent = {check.name for check in subject.checks} - {r.name for r in report.checks}
-    for name in sorted(absent):
-        yield of_answer(subject, answer, "grader-error", f"{name} gave no verdict")
-    for result in report.checks:
-        rule, what = _fault(subject, answer, result)
-        if rule:
-            yield of_answer(subject, answer, rule, what)
-
-
-def of_answer(subject: Subject, answer: Answer, rule: str, what: str, more: str = "") -> Finding:
-    """Return a finding about an answer, with the command that shows its whole report."""
-    command = f"course audit {subject.slug} --only {answer.name}{more}"
-    return subject.finding(answer.place, rule, f"{answer.name}: {what}", command)
-
-
-def _fault(subject: Subject, answer: Answer, result: CheckResult) -> tuple[str, str]:
-    verdict = result.verdict
-    if verdict == "error":
-        return "grader-error", f"{result.name} ended as our error: {result.saw[:200]}"
-    if answer.kind == WRONG:
-        return _fault_of_wrong(subject, answer.wrong_check, result)
-    must_pass = answer.kind in (SOLUTION, RIGHT)
-    if (verdict == "passed") == must_pass:
-        return "", ""
-    return _RULES[answer.kind], _told(result)
-
-
-def _fault_of_wrong(subject: Subject, check: str, result: CheckResult) -> tuple[str, str]:
-    if result.name == check:
-        is_good = result.verdict == "failed"
-        return ("", "") if is_good else ("wrong-answer-passes", _told(result))
-    may_skip = check in _all_needs(subject.checks, result.name)
-    if result.verdict == "passed" or (result.verdict == "skipped" and may_skip):
-        return "", ""
-    return "wrong-answer-fails-more", _told(result)
-
-
-def _told(result: CheckResult) -> str:
-    seen = f": looked for {result.looked_for}, saw {result.saw}" if result.saw else ""
-    return (
-        f"{result.name} {result.verdict}{seen or (': ' + result.reason if result.reason else '')}"[
-            :400
-        ]
-    )
-
-
-def _all_needs(checks: tuple[Check, ...], name: str) -> set[str]:
-    """Return the checks that one needs, directly or through another."""
-    needs = {check.name: check.needs for check in checks}
-    found: set[str] = set()
-    queue = [name]
-    while queue:
-        for need in needs.get(queue.pop(), ()):
-            if need not in found:
-                found.add(need)
-                queue.append(need)
-    return found
-
-
-def unstable(subject: Subject, answer: Answer, reports: list[Report]) -> Iterator[Finding]:
-    """Compare the verdicts of repeated gradings of one answer."""
-    runs = [{result.name: result.verdict for result in report.checks} for report in reports]
-    for name in runs[0] if runs else ():
-        verdicts = [run.get(name, "absent") for run in runs]
-        if len(set(verdicts)) > 1:
-            seeds = ", ".join(f"{r.seed} {v}" for r, v in zip(reports, verdicts, strict=True))
-            what = f"{name} changes with the run (seed and verdict): {seeds}"
-            yield of_answer(subject, answer, "flaky", what, f" --repeat {len(runs)}")
 
 
 @dataclass(frozen=True)
@@ -224,8 +146,11 @@ class Graded:
         """Compare the outcomes with what the answer must come to; equal ones are told once."""
         reports = [o for o in self.outcomes if isinstance(o, Report)]
         found: dict[tuple[str, str], Finding] = {}
-        for report in reports:
-            for finding in judge(self.subject, self.answer, report):
+        for run, report in enumerate(self.outcomes):
+            if not isinstance(report, Report):
+                continue
+            asked = looked_at(self.subject, self.answer, run)
+            for finding in judge(self.subject, self.answer, report, asked):
                 check = finding.what.split(": ")[1].split(" ")[0]
                 found.setdefault((finding.rule, check), finding)
         yield from found.values()
@@ -266,9 +191,10 @@ def grade_answers(
         chosen: with their modules.
         jobs: gradings at a time, one where answers share a cluster; what is not as it must be is
             graded once more, alone.
-        repeat: gradings of each answer.
+        repeat: gradings of each answer; after the first a wrong answer meets only the check that
+            it must fail.
         tell: is told each grading that ended.
-        types: whether the command of each wrong answer's failure is typed.
+        types: whether the command of each wrong answer's failure is typed, once.
     """
     _prepare_images(chosen, tell)
     # Answers of one round get the same random values: what they have in common is built once.
@@ -309,7 +235,11 @@ def _grade_part(
     types: bool,
 ) -> Iterator[Graded]:
     """Grade each answer once with each seed, and yield it when all its runs are done."""
-    tasks = [Task(s.layout, s.module, a, seed, types=types) for s, a in part for seed in seeds]
+    tasks = [
+        _task(s, a, run, seed, types=types and not run)
+        for s, a in part
+        for run, seed in enumerate(seeds)
+    ]
     outcomes: dict[int, dict[int, Outcome]] = {}
     for place, outcome in grade_tasks(tasks, processes):
         number, run = divmod(place, len(seeds))
@@ -319,6 +249,11 @@ def _grade_part(
         runs[run] = outcome
         if len(runs) == len(seeds):
             yield Graded(subject, answer, tuple(runs[n] for n in range(len(seeds))))
+
+
+def _task(subject: Subject, answer: Answer, run: int, seed: int, *, types: bool) -> Task:
+    only = tuple(sorted(looked_at(subject, answer, run))) if run else ()
+    return Task(subject.layout, subject.module, answer, seed, only, types)
 
 
 def _graded_alone(graded: Graded, seed: int, tell: Callable[[str], None], *, types: bool) -> Graded:

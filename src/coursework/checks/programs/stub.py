@@ -1,19 +1,17 @@
 """The program of `Stub`: upstreams that answer as they are told. It runs in a container of ours."""
 
+import asyncio
 import base64
 import fnmatch
-import hmac
 import itertools
-import json
-import os
-import socketserver
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NoReturn
+from typing import Any
+
+from coursework.checks.programs.control import serve_control
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - the engine's network is the only one it is on
 LIMIT_BODY_BYTES = 5_000_000
@@ -67,6 +65,7 @@ class Rule:
     body: bytes
     chunked: bool
     after_s: float
+    drips_s: float
     breaks_off_after: int | None
     left: int | None
 
@@ -147,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             gate.hold(request)
         if rule is None:
             text = f"this stub was told nothing of {request.method} {request.path}\n".encode()
-            rule = Rule(Match("", ""), 404, [], text, False, 0, None, None)
+            rule = Rule(Match("", ""), 404, [], text, False, 0, 0, None, None)
         time.sleep(rule.after_s)
         self._send_head(rule)
         if self.command != "HEAD" and rule.status not in _NO_BODY:
@@ -192,8 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
     def _send_part(self, part: bytes, rule: Rule) -> None:
-        if part:
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part) if rule.chunked else part)
+        size = 1 if rule.drips_s else len(part)
+        for start in range(0, len(part), size or 1):
+            piece = part[start : start + size]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if rule.chunked else piece)
+            time.sleep(rule.drips_s)
 
     def log_message(self, *args: object) -> None:
         """Print nothing: what came is recorded."""
@@ -253,36 +255,13 @@ def _shown(request: Received) -> list[object]:
     return [request.method, request.target, request.headers, body]
 
 
-class _Control(socketserver.StreamRequestHandler):
-    """A line with the token, then lines of JSON, each answered by one."""
-
-    def handle(self) -> None:
-        token = os.environ["TOKEN"].encode()
-        if not hmac.compare_digest(self.rfile.readline(200).strip(), token):
-            return
-        self._say("ready")
-        for line in self.rfile:
-            told = json.loads(line)
-            self._say(getattr(DESK, told.pop("do"))(**told))
-
-    def _say(self, value: object) -> None:
-        self.wfile.write(json.dumps(value).encode() + b"\n")
-
-
-class _ControlListener(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-
-
 DESK = Desk()
 
 
-def main() -> NoReturn:
-    """Serve until the container ends."""
-    with suppress(KeyboardInterrupt):
-        _ControlListener((ANYWHERE, int(os.environ["PORT"])), _Control).serve_forever()
-    raise SystemExit
+async def handle(do: str, how: dict[str, Any]) -> Any:
+    """Do what the checks ask: a method of the desk, by its name."""
+    return getattr(DESK, do)(**how)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(serve_control(handle))
