@@ -1,5 +1,7 @@
 """What a server's log tells of the statements it was sent."""
 
+import pytest
+
 from coursework.checks.statements import statements_between
 
 LOG = """\
@@ -22,9 +24,30 @@ LOG = """\
 def test_counts_what_the_answer_sent_between_two_marks():
     """Not what came before, after, from others, or only begins and ends."""
     found = statements_between(LOG, "mark-one", "mark-two", "app_1")
-    assert found == ["SELECT id", 'SELECT "a: b"']
+    assert found == ["SELECT id FROM shows WHERE id = $1", 'SELECT "a: b"']
 
 
 def test_waits_for_a_mark_that_is_not_there_yet():
     """A log that is not complete yet says nothing."""
     assert statements_between(LOG, "mark-one", "mark-three", "app_1") is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "counted"),
+    [
+        ("SELECT pg_advisory_unlock_all();\n\tCLOSE ALL;\n\tUNLISTEN *;\n\tRESET ALL;", False),
+        ("select 1", False),
+        ("-- ping", False),
+        ("\n\tBEGIN", False),
+        ("SELECT pg_catalog.set_config('search_path', '', false)", False),
+        ("\n\t  SELECT id\n\t  FROM shows", True),
+        ("SELECT 1 FROM shows", True),
+        ("SET ROLE app; SELECT * FROM shows", True),
+        ("SELECT setting FROM shows", True),
+        ("WITH begin AS (SELECT 1) SELECT * FROM begin", True),
+    ],
+)
+def test_what_pools_and_drivers_say_between_statements_is_left_out(sent, counted):
+    """A pool that resets its connection or asks whether it lives has searched nothing."""
+    log = f"mark-one\n2026 UTC [7] app@app_1 LOG:  statement: {sent}\n2026 UTC LOG:  mark-two\n"
+    assert len(statements_between(log, "mark-one", "mark-two", "app_1")) == counted

@@ -1,11 +1,14 @@
 """The statements that an answer sent to its database, read from the server's own log."""
 
 import re
+from collections.abc import Iterator
 
 # About sessions and transactions: they come from drivers and pools, and cost no search.
 _BESIDE = re.compile(
-    r"\s*(?:begin|start|commit|end|rollback|abort|savepoint|release|set|reset|show|discard"
-    r"|deallocate|close|listen|unlisten)\b[^;]*;?\s*",
+    r"(?:begin|start|commit|end|rollback|abort|savepoint|release|set|reset|show|discard"
+    r"|deallocate|close|listen|unlisten)\b.*"
+    r"|select (?:1|pg_advisory_unlock_all\(\)|(?:pg_catalog\.)?set_config\(.*)"
+    r"|(?:-- ?ping)?",
     re.IGNORECASE,
 )
 _SENT = re.compile(r"app@(?P<database>\S+) LOG:  (?:statement|execute [^:]*): (?P<text>.*)")
@@ -29,7 +32,8 @@ class Recording:
 def statements_between(log: str, first: str, last: str, database: str) -> list[str] | None:
     """Return the statements of the answer between two marks in a log, or None without the marks.
 
-    A statement is its first line. What only begins, ends or sets something is left out.
+    A statement is what was sent at once, on one line. What only begins, ends, resets or sets
+    something is left out.
 
     Args:
         log: as PostgreSQL wrote it, with `log_statement = all`.
@@ -41,7 +45,21 @@ def statements_between(log: str, first: str, last: str, database: str) -> list[s
     within, closed, _ = behind.partition(last)
     if not found or not closed:
         return None
-    sent = (match for line in within.splitlines() if (match := _SENT.search(line)))
-    return [
-        m["text"] for m in sent if m["database"] == database and not _BESIDE.fullmatch(m["text"])
-    ]
+    sent = (match for line in _unfolded(within) if (match := _SENT.search(line)))
+    return [m["text"] for m in sent if m["database"] == database and not _is_beside(m["text"])]
+
+
+def _unfolded(log: str) -> Iterator[str]:
+    """Yield each entry of a log on one line: PostgreSQL begins further lines with a tab."""
+    entry: list[str] = []
+    for line in log.splitlines():
+        if entry and not line.startswith("\t"):
+            yield " ".join(entry)
+            entry = []
+        entry.append(line.strip() if entry else line)
+    if entry:
+        yield " ".join(entry)
+
+
+def _is_beside(text: str) -> bool:
+    return all(_BESIDE.fullmatch(part.strip()) for part in text.split(";"))
