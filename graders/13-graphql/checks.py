@@ -26,6 +26,7 @@ SHOWS = 60
 PAGE = 50
 ALIASES = 20
 BUYERS = 10
+CALLERS_OF_EACH = 5
 LIMIT_STATEMENTS = 4
 LIMIT_FIELDS = 200
 REFUSED_WITHIN_S = 2.0
@@ -53,6 +54,12 @@ NEW_SHOWS = (
 NEW_BOOKINGS = (
     "INSERT INTO bookings (show_id, seat, user_name)"
     " SELECT * FROM unnest(%s::integer[], %s::text[], %s::text[])"
+)
+# The first booking of a show becomes the last, wherever a table or an index has its rows.
+MOVE_FIRST = (
+    "UPDATE bookings AS first SET seat = 'F9'"
+    " WHERE id IN (SELECT min(id) FROM bookings GROUP BY show_id)"
+    " AND NOT EXISTS (SELECT FROM bookings WHERE show_id = first.show_id AND seat = 'F9')"
 )
 ALL_BOOKINGS = "SELECT id, show_id, seat, user_name FROM bookings ORDER BY id"
 
@@ -84,13 +91,11 @@ class Theatre:
         # No two prices, and no two numbers of bookings in a row, are the same.
         prices = random.shuffled(range(1001, 1001 + 13 * SHOWS, 13))
         self.database.rows(NEW_SHOWS, random.shuffled(ids), titles, times, prices)
-        bookings = [
-            (show_id, seat, random.pick(users))
-            for n, show_id in enumerate(ids)
-            for seat in random.shuffled(SEATS)[: n % 7]
-        ]
-        # So that the bookings of a show don't lie side by side.
-        self.database.rows(NEW_BOOKINGS, *map(list, zip(*random.shuffled(bookings), strict=True)))
+        booked = {i: sorted(random.shuffled(SEATS)[: n % 7]) for n, i in enumerate(ids)}
+        # The bookings of a show don't lie side by side, and are in one order by id and by seat.
+        sold = random.shuffled([show_id for show_id, seats in booked.items() for _ in seats])
+        seats = [booked[show_id].pop(0) for show_id in sold]
+        self.database.rows(NEW_BOOKINGS, sold, seats, [random.pick(users) for _ in sold])
 
     def ask(
         self, query: str, variables: Values | None = None, *, operation: str = "",
@@ -215,7 +220,8 @@ def check_answers_any_selection(theatre: Theatre, neighbour: Theatre) -> None:
     selects_with_variables(theatre)
     chooses_the_operation(theatre)
     knows_the_caller(theatre)
-    for size in (7, SHOWS // 4):
+    # First the one that leaves no rest on the last page.
+    for size in (SHOWS // 4, 7):
         turns_pages(theatre, size)
     first = [only(show, "id") for show in theatre.shows()[:20]]
     expect_data(theatre.ask("{ shows { nodes { id } } }"), {"shows": {"nodes": first}})
@@ -269,13 +275,14 @@ def knows_the_caller(theatre: Theatre) -> None:
     """Ask for `me` as a stranger, as somebody unknown, and as two users."""
     query = "{ me { name } }"
     expect_data(theatre.ask(query), {"me": None})
-    expect_data(theatre.ask(query, user=theatre.random.word()), {"me": None})
+    for unknown in (theatre.random.word(), f"{theatre.random.word()}' OR 'a' < 'b"):
+        expect_data(theatre.ask(query, user=unknown), {"me": None})
     for user in theatre.random.shuffled([*theatre.users()])[:2]:
         expect_data(theatre.ask(query, user=user), {"me": {"name": user}})
 
 
 def turns_pages(theatre: Theatre, size: int) -> None:
-    """Follow `next` from the first page to the last."""
+    """Follow `next` from the first page to the last; a show that is new lies on none of them."""
     query = "query($n: Int!, $after: String) { shows(first: $n, after: $after)"
     query += " { next nodes { id priceCents } } }"
     shows = [only(show, "id", "priceCents") for show in theatre.shows()]
@@ -289,6 +296,9 @@ def turns_pages(theatre: Theatre, size: int) -> None:
         if isinstance(after, str) is (start + size >= len(shows)):
             left = max(0, len(shows) - start - size)
             reply.fail(f"a string as next if shows follow, else null; {left} follow", repr(after))
+        if start == 0:
+            new = [[size], [theatre.random.word()], [new_time(theatre.random)], [size]]
+            theatre.database.rows(NEW_SHOWS, *new)
 
 
 def invalid_documents(random: Random) -> list[str]:
@@ -322,14 +332,16 @@ def invalid_documents(random: Random) -> list[str]:
 def check_batches_loading(theatre: Theatre) -> None:
     """50 shows with bookings and users take at most 4 statements, and each row is its own"""
     page = f"{{ shows(first: {PAGE}) {{ nodes"
+    twice = "seatsFree left: seatsFree bookings { id seat user { name } } again: bookings { seat }"
     documents = (
-        f"{page} {{ id title seatsFree bookings {{ id seat user {{ name }} }} }} }} }}",
+        f"{page} {{ id title {twice} }} }} }}",
         f"{page} {{ priceCents bookings {{ seat show {{ id title }} }} }} }} }}",
     )
+    theatre.database.rows(MOVE_FIRST)
     # Connections are opened, and drivers ask what they ask once.
     theatre.ask(documents[0]).expect(200)
     for _ in range(2):
-        for document, project in zip(documents, (with_users, with_shows), strict=True):
+        for document, project in zip(documents, (with_users_twice, with_shows), strict=True):
             nodes = [project(show) for show in theatre.shows()[:PAGE]]
             expect_few_statements(theatre, document, {"shows": {"nodes": nodes}})
         many_aliases(theatre)
@@ -337,9 +349,15 @@ def check_batches_loading(theatre: Theatre) -> None:
 
 
 def with_users(show: Values) -> Values:
-    """Return a show as the first document selects it."""
+    """Return a show with its bookings and their buyers."""
     bookings = [{**b, "user": {"name": b["user"]}} for b in show["bookings"]]
     return only(show, "id", "title", "seatsFree") | {"bookings": bookings}
+
+
+def with_users_twice(show: Values) -> Values:
+    """Return a show as the first document selects it, some of it under aliases once more."""
+    again = [only(booking, "seat") for booking in show["bookings"]]
+    return with_users(show) | {"left": show["seatsFree"], "again": again}
 
 
 def with_shows(show: Values) -> Values:
@@ -376,17 +394,21 @@ def expect_few_statements(theatre: Theatre, document: str, data: Values) -> None
 
 
 def change_rows(theatre: Theatre) -> None:
-    """Change what the next request sees: a title, a booking more and one less, another buyer."""
+    """Change what later requests see: a title, an email, a booking more and less, a new buyer."""
     random, rows = theatre.random, theatre.database.rows
     more, less, other = (theatre.show_with(n) for n in (2, 3, 5))
     statement = "UPDATE shows SET title = %s, price_cents = price_cents + 1 WHERE id = %s"
     rows(statement, random.word(), int(more["id"]))
     free = next(s for s in SEATS if s not in [b["seat"] for b in more["bookings"]])
-    buyer, next_buyer = random.shuffled([*theatre.users()])[:2]
+    buyer, next_buyer = random.pick([*theatre.users()]), random.word()
+    rows(NEW_USERS, [next_buyer], [f"{next_buyer}@{random.word()}.example"])
     rows(NEW_BOOKINGS, [int(more["id"])], [free], [buyer])
     rows("DELETE FROM bookings WHERE id = %s", int(less["bookings"][0]["id"]))
     statement = "UPDATE bookings SET user_name = %s WHERE show_id = %s"
     rows(statement, next_buyer, int(other["id"]))
+    email = f"{buyer}@{random.word()}.example"
+    rows("UPDATE users SET email = %s WHERE name = %s", email, buyer)
+    expect_data(theatre.ask("{ me { email } }", user=buyer), {"me": {"email": email}})
 
 
 @points(
@@ -406,31 +428,60 @@ def check_fails_in_parts(theatre: Theatre) -> None:
     show = theatre.show_with(6)
     buyers = [booking["user"] for booking in show["bookings"]]
     caller, other = buyers[0], next(user for user in users if user not in buyers)
-    root, seats, owner, address = random.words(4)
-    document = (
-        f'{{ {root}: show(id: "{show["id"]}") {{ title'
-        f" {seats}: bookings {{ seat {owner}: user {{ name {address}: email }} }} }} }}"
-    )
+    names = tuple(random.words(4))
     cases = [
         (caller, "", {caller}), (caller, random.word(), {caller}), ("", "", set()),
         ("", "staff", set(users)),
         (caller, "staff", set(users)), (other, "staff", set(users)),
     ]  # fmt: skip
+    document = screen(show, names)
     for user, role, readable in cases:
-        reply = theatre.ask(document, user=user, role=role)
-        bookings = [
-            {"seat": booking["seat"],
-             owner: {"name": name, address: users[name] if name in readable else None}}
-            for booking, name in zip(show["bookings"], buyers, strict=True)
-        ]  # fmt: skip
-        reply.expect(200, json={"data": {root: {"title": show["title"], seats: bookings}}})
-        paths = [
-            [root, seats, index, owner, address]
-            for index, name in enumerate(buyers) if name not in readable
-        ]  # fmt: skip
-        expect_paths(reply, paths)
-        if leaked := [u for u in {*buyers} - readable if users[u] in reply.text]:
-            reply.fail("no email that the caller may not read", f"{users[leaked[0]]} in the reply")
+        expect_screen(theatre.ask(document, user=user, role=role), show, names, users, readable)
+    expect_data(theatre.ask("{ me { email } }", user=caller), {"me": {"email": users[caller]}})
+    crowd: Crowd[tuple[str, str, set[str]], Reply]
+    callers = [(caller, "", {caller}), ("", "staff", set(users)), (other, "", set[str]())]
+    callers *= CALLERS_OF_EACH
+    with (
+        theatre.database.holding("LOCK TABLE bookings") as held,
+        at_once(lambda case: theatre.ask(document, user=case[0], role=case[1]), callers) as crowd,
+    ):
+        theatre.database.wait_for_waiting(2, within_s=1.0)
+        held.release()
+    for (_, _, readable), reply in zip(callers, crowd.results(), strict=True):
+        expect_screen(reply, show, names, users, readable)
+
+
+Names = tuple[str, ...]
+
+
+def screen(show: Values, names: Names) -> str:
+    """Return a document that asks for the email of everybody who booked a show."""
+    root, seats, owner, address = names
+    return (
+        f'{{ {root}: show(id: "{show["id"]}") {{ title'
+        f" {seats}: bookings {{ seat {owner}: user {{ name {address}: email }} }} }} }}"
+    )
+
+
+def expect_screen(
+    reply: Reply, show: Values, names: Names, users: dict[str, str], readable: set[str]
+) -> None:
+    """Compare the reply to `screen` for a caller who may read some emails."""
+    root, seats, owner, address = names
+    buyers = [booking["user"] for booking in show["bookings"]]
+    bookings = [
+        {"seat": booking["seat"],
+         owner: {"name": name, address: users[name] if name in readable else None}}
+        for booking, name in zip(show["bookings"], buyers, strict=True)
+    ]  # fmt: skip
+    reply.expect(200, json={"data": {root: {"title": show["title"], seats: bookings}}})
+    paths = [
+        [root, seats, index, owner, address]
+        for index, name in enumerate(buyers) if name not in readable
+    ]  # fmt: skip
+    expect_paths(reply, paths)
+    if leaked := [u for u in {*buyers} - readable if users[u] in reply.text]:
+        reply.fail("no email that the caller may not read", f"{users[leaked[0]]} in the reply")
 
 
 def expect_paths(reply: Reply, paths: list[list[Any]]) -> None:
@@ -563,6 +614,9 @@ def check_bounds_cost(theatre: Theatre) -> None:
     excess = (*excessive(theatre.random, show["id"]), bomb(theatre.random, show["id"]))
     for document in excess:
         eventually(partial(expect_free_refusal, theatre, document), attempts=2)
+    small, large = theatre.random.words(2)
+    two = f"query {small} {{ me {{ name }} }} query {large} {excess[0]}"
+    eventually(partial(expect_free_refusal, theatre, two, operation=large), attempts=2)
     buyer = theatre.random.pick([*theatre.users()])
     free = next(s for s in SEATS if s not in [b["seat"] for b in show["bookings"]])
     fields = " ".join(f"{theatre.random.word()}: __typename" for _ in range(LIMIT_FIELDS))
@@ -573,10 +627,10 @@ def check_bounds_cost(theatre: Theatre) -> None:
         reply.fail("nothing booked by a request that is refused", f"seat {free} is booked")
 
 
-def expect_free_refusal(theatre: Theatre, document: str) -> None:
+def expect_free_refusal(theatre: Theatre, document: str, *, operation: str = "") -> None:
     """Look that a request is refused soon, and that the database hears nothing of it."""
     with theatre.database.recording() as recording:
-        reply = theatre.ask(document)
+        reply = theatre.ask(document, operation=operation)
     expect_refused(reply)
     if recording.statements:
         fail(

@@ -46,7 +46,8 @@ def statements_between(log: str, first: str, last: str, database: str) -> list[s
     if not found or not closed:
         return None
     sent = (match for line in _unfolded(within) if (match := _SENT.search(line)))
-    return [m["text"] for m in sent if m["database"] == database and not _is_beside(m["text"])]
+    texts = (match["text"].strip() for match in sent if match["database"] == database)
+    return [text for text in texts if not _is_beside(text)]
 
 
 def _unfolded(log: str) -> Iterator[str]:
