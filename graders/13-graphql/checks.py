@@ -137,6 +137,14 @@ class Theatre:
         """Return a show that has so many bookings."""
         return self.random.pick([s for s in self.shows() if len(s["bookings"]) == bookings])
 
+    def sell(self, seats: list[str], users: list[str]) -> Values:
+        """Put a new show with bookings into the database, and return it."""
+        new = self.random.integer(2000, 4000)
+        times, price = [new_time(self.random)], self.random.integer(1000, 9000)
+        self.database.rows(NEW_SHOWS, [new], [self.random.word()], times, [price])
+        self.database.rows(NEW_BOOKINGS, [new] * len(seats), seats, users)
+        return next(show for show in self.shows() if show["id"] == str(new))
+
     def sold(self, show_id: str, seat: str) -> list[Values]:
         """Look the bookings of a seat up in the database."""
         statement = "SELECT id, user_name FROM bookings WHERE show_id = %s AND seat = %s"
@@ -425,9 +433,9 @@ def change_rows(theatre: Theatre) -> None:
 def check_fails_in_parts(theatre: Theatre) -> None:
     """An email that isn't the caller's is null with its path in errors; the rest is intact"""
     random, users = theatre.random, theatre.users()
-    show = theatre.show_with(6)
-    buyers = [booking["user"] for booking in show["bookings"]]
-    caller, other = buyers[0], next(user for user in users if user not in buyers)
+    # One buyer twice; and in one order by id and by seat, as order is another check's question.
+    caller, other, *buyers = random.shuffled([*users])[:6]
+    show = theatre.sell(sorted(random.shuffled(SEATS)[:6]), [*buyers, caller, buyers[0]])
     names = tuple(random.words(4))
     cases = [
         (caller, "", {caller}), (caller, random.word(), {caller}), ("", "", set()),
@@ -578,8 +586,13 @@ def sells_once(offices: list[Theatre], show_id: str, seat: str, users: list[str]
     """Have many buy one seat at once, at two servers."""
     calls = list(zip(offices, users, strict=True))
     crowd: Crowd[tuple[Theatre, str], Reply]
-    with at_once(lambda call: book(call[0], show_id, seat, call[1]), calls) as crowd:
-        pass
+    # All may look; who wants to write waits until several do.
+    with (
+        offices[0].database.holding("LOCK TABLE bookings IN SHARE MODE") as held,
+        at_once(lambda call: book(call[0], show_id, seat, call[1]), calls) as crowd,
+    ):
+        offices[0].database.wait_for_waiting(2, within_s=1.0)
+        held.release()
     replies = crowd.results()
     kinds: Counter[str] = Counter()
     for reply in replies:
