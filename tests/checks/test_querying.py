@@ -143,6 +143,7 @@ def test_a_lock_that_a_script_waits_for_keeps_others_waiting(postgres):
     insert = "INSERT INTO seats VALUES ('C4')"
     with made.holding(insert):
         script = made.run_script({"i.sql": b"CREATE INDEX ON seats (seat);"}, "i.sql")
+        assert not script.has_ended()
         assert made.wait_for_waiting(within_s=20)
         with pytest.raises(Failure, match="lock timeout"), made.holding(insert):
             pass
