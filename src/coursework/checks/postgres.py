@@ -209,7 +209,7 @@ class Postgres:
             time.sleep(_POLL_S)
 
     def run_script(self, name: str, text: bytes, url: str) -> Script:
-        """Begin to run a file of the answer with psql, in a container of its own.
+        """Return a file of the answer as a script: psql runs it once it is looked at.
 
         Args:
             name: of the file.
@@ -367,7 +367,7 @@ class Database:
         )  # fmt: skip
 
     def run_script(self, files: Mapping[str, bytes], name: str) -> Script:
-        """Begin to run a file of the answer with psql, in a container of its own.
+        """Return a file of the answer as a script: psql runs it once it is looked at.
 
         Args:
             files: of the answer.
