@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from coursework.checks import (
+    backends,
     builder,
     cluster,
     image,
@@ -51,8 +52,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    builder, cluster, image, meanwhile, memcached, postgres, randomness, relay, sandbox, server,
-    stack, store, stub,
+    backends, builder, cluster, image, meanwhile, memcached, postgres, randomness, relay, sandbox,
+    server, stack, store, stub,
 )  # fmt: skip
 
 
