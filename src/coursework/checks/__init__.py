@@ -45,6 +45,7 @@ from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.stack import Stack
+from coursework.checks.statements import Recording
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
@@ -85,6 +86,7 @@ __all__ = [
     "Random",
     "Received",
     "Record",
+    "Recording",
     "Relay",
     "Relays",
     "Reply",
