@@ -119,7 +119,8 @@ def test_a_database_is_a_copy_of_another(postgres):
 
 def test_a_script_runs_statement_by_statement(database):
     """It may contain what no transaction allows; its output names each statement."""
-    script = {"indexes.sql": b"CREATE INDEX CONCURRENTLY by_n ON seats (n);\n"}
+    text = b"CREATE INDEX CONCURRENTLY by_n ON seats (n);\nDROP INDEX CONCURRENTLY by_n;\n"
+    script = {"indexes.sql": text}
     finished = database.run_script(script, "indexes.sql").result()
     assert finished.exit_code == 0
     assert "CREATE INDEX CONCURRENTLY by_n" in finished.stdout
@@ -143,6 +144,7 @@ def test_a_lock_that_a_script_waits_for_keeps_others_waiting(postgres):
     insert = "INSERT INTO seats VALUES ('C4')"
     with made.holding(insert):
         script = made.run_script({"i.sql": b"CREATE INDEX ON seats (seat);"}, "i.sql")
+        assert not script.has_ended()
         assert made.wait_for_waiting(within_s=20)
         with pytest.raises(Failure, match="lock timeout"), made.holding(insert):
             pass

@@ -10,6 +10,7 @@ It asks for fixtures by name:
 - `pgbouncers`: starts a `PgBouncer` with the submission's own pgbouncer.ini before a database;
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
+- `memcached`: a `Memcached` with the same words, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
@@ -36,6 +37,7 @@ from coursework.checks.in_turn import Start
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
+from coursework.checks.memcached import Memcached
 from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
@@ -47,6 +49,7 @@ from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.stack import Stack
+from coursework.checks.statements import Recording
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
@@ -80,6 +83,7 @@ __all__ = [
     "Link",
     "Lint",
     "Meanwhile",
+    "Memcached",
     "Namespace",
     "PgBouncer",
     "PgBouncers",
@@ -89,6 +93,7 @@ __all__ = [
     "Random",
     "Received",
     "Record",
+    "Recording",
     "Relay",
     "Relays",
     "Reply",

@@ -14,6 +14,7 @@ from coursework.checks.evidence import Evidence
 from coursework.checks.failure import Failure
 from coursework.checks.querying import ANSWER, Queries, Script
 from coursework.checks.run import CheckRun
+from coursework.checks.statements import Recording, statements_between
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
 
@@ -26,6 +27,7 @@ _PORT = 5432
 _DATA = "/var/lib/postgresql/in-memory"
 _READY_WITHIN_S = 20.0
 _POLL_S = 0.01
+_LOGGED_WITHIN_S = 5.0
 # What the answer's own tables can be guilty of: class 42 is a name or a right that is missing,
 # 23 a constraint, 3D a database that is gone, 55P03 a lock that they hold for longer than
 # lock_timeout (PostgreSQL manual, appendix A).
@@ -82,12 +84,15 @@ class Postgres:
         """The container in which it runs."""
         return self._starting.result()
 
-    def create_database(self, name: str = "", *, template: str = "") -> "Database":
+    def create_database(
+        self, name: str = "", *, template: str = "", recorded: bool = False
+    ) -> "Database":
         """Make a database that belongs to the answer's role.
 
         Args:
             name: where the contract says it; any by default.
             template: the database of this server that it is a copy of; an empty one by default.
+            recorded: the server logs each statement of the answer there; see `recording`.
 
         Example:
             >>> postgres.create_database().url
@@ -102,6 +107,9 @@ class Postgres:
         # A query that never ends must not fill the memory in which all databases are.
         limit = f"ALTER ROLE app IN DATABASE {name} SET temp_file_limit = '256MB'"
         self.session("postgres").execute(limit.encode())
+        if recorded:
+            setting = f"ALTER ROLE app IN DATABASE {name} SET log_statement = 'all'"
+            self.session("postgres").execute(setting.encode())
         address = f"{self.container.network_address}:{_PORT}"
         url = f"postgres://app:{self._password}@{address}/{name}"
         return Database(self, self._run.evidence, name, url)
@@ -204,7 +212,7 @@ class Postgres:
             time.sleep(_POLL_S)
 
     def run_script(self, name: str, text: bytes, url: str) -> Script:
-        """Begin to run a file of the answer with psql, in a container of its own.
+        """Return a file of the answer as a script: psql runs it once it is looked at.
 
         Args:
             name: of the file.
@@ -311,6 +319,43 @@ class Database:
         session = self._postgres.session("postgres")
         session.execute("SELECT pg_terminate_backend(%s)", (process_id,))
 
+    @contextmanager
+    def recording(self) -> Iterator[Recording]:
+        """Note what the answer sends until the block ends; the database must be `recorded`.
+
+        What only begins, ends or sets something is left out, and so is all that others send.
+
+        Raises:
+            CourseError: the server's log does not show it.
+
+        Example:
+            >>> with database.recording() as recording:
+            ...     server.get("/api/shows")
+            >>> len(recording)
+            1
+
+        """
+        container = self._postgres.container
+        grep = f"grep -F {shlex.quote(f'app@{self.name} LOG')}"
+        recording = Recording(f"docker logs {container.name} 2>&1 | {grep}")
+        first = self._mark_log()
+        yield recording
+        last = self._mark_log()
+        deadline = time.monotonic() + _LOGGED_WITHIN_S
+        while (
+            sent := statements_between(container.log(lines="all"), first, last, self.name)
+        ) is None:
+            if time.monotonic() > deadline:
+                raise CourseError("The checks' database does not log what it is asked.")
+            time.sleep(_POLL_S)
+        recording.statements = sent
+
+    def _mark_log(self) -> str:
+        """Write a line into the server's log; all that comes later is behind it."""
+        mark = f"mark-{secrets.token_hex(8)}"
+        self._postgres.session(self.name).execute(f"DO $$BEGIN RAISE LOG '{mark}'; END$$".encode())
+        return mark
+
     def queries(self, files: Mapping[str, bytes], timezone: str = "UTC") -> Queries:
         """Ask the answer's own queries here, as the answer's role.
 
@@ -325,7 +370,7 @@ class Database:
         )  # fmt: skip
 
     def run_script(self, files: Mapping[str, bytes], name: str) -> Script:
-        """Begin to run a file of the answer with psql, in a container of its own.
+        """Return a file of the answer as a script: psql runs it once it is looked at.
 
         Args:
             files: of the answer.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from coursework.checks.deadline import Deadline
@@ -13,7 +14,7 @@ from coursework.checks.evidence import Evidence
 from coursework.checks.failure import Failure
 from coursework.checks.finished import Finished
 from coursework.checks.run import CheckRun
-from coursework.containers.container import Settings
+from coursework.containers.container import Container, Settings
 
 if TYPE_CHECKING:
     import psycopg
@@ -210,6 +211,8 @@ class Queries:
 class Script:
     """A file of the answer that psql runs, statement by statement, in a container of its own.
 
+    It starts when it is first looked at, so that a check can hold its locks before.
+
     Args:
         run: of the checks.
         name: of the file.
@@ -223,9 +226,15 @@ class Script:
         file = f"{ANSWER}/{name}"
         options = ("--no-psqlrc", "--set=ON_ERROR_STOP=1", "--echo-queries", f"--file={file}")
         command = ("psql", *options, url)
-        settings = Settings(image, files={file: text}, memory="256m", entrypoint=command)
-        self._container = run.services.start_container(settings).result()
+        self._settings = Settings(image, files={file: text}, memory="256m", entrypoint=command)
+        self._deadline = 0.0
+
+    @cached_property
+    def _container(self) -> Container:
+        """The container in which it runs, started now."""
+        container = self._run.services.start_container(self._settings).result()
         self._deadline = time.monotonic() + _SCRIPT_WITHIN_S
+        return container
 
     def has_ended(self) -> bool:
         """Tell whether psql has ended; after a minute it is made to.

@@ -20,6 +20,7 @@ from coursework.checks import (
     cluster,
     image,
     meanwhile,
+    memcached,
     pgbouncer,
     plugin,
     postgres,
@@ -52,8 +53,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, pgbouncer, postgres, randomness, relay, sandbox,
-    server, stack, store, stub,
+    backends, builder, cluster, image, meanwhile, memcached, pgbouncer, postgres, randomness, relay,
+    sandbox, server, stack, store, stub,
 )  # fmt: skip
 
 
