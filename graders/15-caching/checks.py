@@ -826,7 +826,7 @@ def remembers_again(theatre: Theatre, when: str) -> None:
     eventually(look, within_s=REMEMBERS_WITHIN_S)
 
 
-# --- what is nobody else's, or not for long -----------------------------------------------------
+# --- private tickets, and shows that don't exist yet --------------------------------------------
 
 
 @points(
