@@ -111,8 +111,7 @@ class PgBouncer:
     async def _connect(self, *, autocommit: bool = True) -> "psycopg.AsyncConnection[Any]":
         import psycopg  # noqa: PLC0415 - as above
 
-        address = self.container.inside_address() or self.container.published_address()
-        host, port = address or ("", 0)
+        host, port = self.container.near_address() or ("", 0)
         return await psycopg.AsyncConnection.connect(
             host=host, port=port, dbname=self._parts.path.removeprefix("/"),
             user=self._parts.username, password=self._parts.password, autocommit=autocommit,
