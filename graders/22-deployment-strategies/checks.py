@@ -37,7 +37,8 @@ BYSTANDER, BYSTANDER_IMAGE = "old-shop", "busybox:1.37"
 # How the names of what the checks start themselves begin.
 OWN = "22-deployment-strategies-"
 LIST = "docker ps --all"
-PER_S, BEFORE, AFTER = 100, 10, 10
+# A canary is watched for seconds: fewer requests a second show the same.
+PER_S, CANARY_PER_S, BEFORE, AFTER = 100, 60, 10, 10
 ENDS_WITHIN_S, BACK_WITHIN_S = 15, 1
 # So long that no machine is too slow for a good version; so short that a bad one is soon given up.
 PATIENT_S, SHORT_S = 30, 1
@@ -45,7 +46,7 @@ PATIENT_S, SHORT_S = 30, 1
 WATCH_S, WATCH_LONG_S, ABOUT_S = 2, 4, 0.5
 NOT_READY, FAILED_TOO_OFTEN = 2, 3
 VERSIONS_KEPT = 2
-USERS, VISITS, GIVE_OR_TAKE, SIDE_BY_SIDE = 400, 2, 7, 8
+USERS, VISITS, GIVE_OR_TAKE, SIDE_BY_SIDE = 300, 2, 8, 8
 # 30 % of these 10 % of all requests are fewer than 5 % of all.
 FEW_PERCENT, ERRORS_AT_MOST_PERCENT = 10, 5
 SERVER_ERROR, NOT_SERVED = 500, 503
@@ -207,16 +208,16 @@ class Evening:
         self.live, self.before = version, self.live
 
     @contextmanager
-    def visited(self, *, before: int = BEFORE) -> Iterator[Stream[Visit]]:
+    def visited(self, per_s: int = PER_S) -> Iterator[Stream[Visit]]:
         """Let people come at a steady rate, from before the block until after it."""
-        with at_rate(self.visitors.come, per_s=PER_S) as stream:
-            stream.wait_for(before)
+        with at_rate(self.visitors.come, per_s=per_s) as stream:
+            stream.wait_for(BEFORE)
             yield stream
             stream.wait_for(len(stream.outcomes()) + AFTER)
 
     def expect_live(self, version: str, what: str) -> Visit:
         """Expect that everybody gets a version by now, also those without a name."""
-        visits = self.visitors.come_again([*self.visitors.names(30), *[""] * 10], 1)
+        visits = self.visitors.come_again([*self.visitors.names(15), *[""] * 5], 1)
         wrong = Counter(v.shown for v in visits if v.version != version or not v.was_served)
         if wrong:
             fail(f"version {version} for all of {len(visits)} requests after {what}", told(wrong),
@@ -405,7 +406,7 @@ def check_ships_nothing_unready(evening: Evening) -> None:
         containers = evening.containers()
         for words in (("release", NEVER_READY), ("canary", NEVER_READY, "50")):
             what = typed(*words)
-            with evening.visited() as stream:
+            with evening.visited(CANARY_PER_S) as stream:
                 evening.deploy(*words, ready_s=SHORT_S, exit_code=NOT_READY)
             expect_all_served(stream, what)
             evening.expect_live(live, what)
@@ -444,11 +445,11 @@ def expect_same_containers(before: Mapping[str, str], after: Mapping[str, str], 
     needs=("switches_without_loss",),
 )
 def check_tries_on_few(evening: Evening, versions: Story[list[str]], random: Random) -> None:
-    """canary N PERCENT sends this share of 400 users to N, each always; promote sends all"""
+    """canary N PERCENT sends this share of 300 users to N, each always; promote sends all"""
     new, percent = versions.result()[2], random.integer(30, 42)
     with evening.going_on():
         live, words = evening.live, ("canary", new, str(percent))
-        with evening.visited() as stream:
+        with evening.visited(CANARY_PER_S) as stream:
             ended = evening.deploy(*words, watch_s=WATCH_LONG_S)
         expect_all_served(stream, typed(*words))
         expect_watched(stream, new, ended, typed(*words))
@@ -512,7 +513,7 @@ def check_aborts_a_bad_canary(evening: Evening) -> None:
     with evening.going_on():
         live, words = evening.live, ("canary", FAILING, str(FEW_PERCENT))
         what = typed(*words)
-        with evening.visited() as stream:
+        with evening.visited(CANARY_PER_S) as stream:
             evening.deploy(*words, exit_code=FAILED_TOO_OFTEN)
         expect_all_served(stream, what)
         evening.expect_live(live, f"{what} has given up")
