@@ -588,15 +588,23 @@ def tells_callers_apart(replica: Server, other: Server, limits: Limits, random: 
     )  # fmt: skip
     expect_refused(behind(victim, address).ask(replica), limits, "behind another left entry")
     expect_refused(in_two_lines(replica, victim, address), limits, "in a second line")
+    expect_refused(behind(address).ask(replica), limits, "alone in the field")
+    close_up = Caller(X_Forwarded_For=f"{victim},{address}")
+    expect_refused(close_up.ask(replica), limits, "without a blank behind the comma")
     expect_new(behind(victim).ask(replica), limits, "an address that others have put in front")
     key = key_of(random)
     expect_one_bucket(
         lambda: Caller(X_Api_Key=key, X_Forwarded_For=address_of(random)),
         other, limits, "one X-Api-Key from several addresses",
     )  # fmt: skip
-    expect_new(
-        Caller(X_Api_Key=key.swapcase()).ask(other), limits, f"another key, {key.swapcase()}"
-    )
+    long = key + random.hex(80)
+    for similar in (key.swapcase(), f"{key[:-1]}x", f"{key}:", f"-{key}", long, f"{long[:-1]}x"):
+        expect_new(Caller(X_Api_Key=similar).ask(other), limits, f"another key, {similar}")
+    # Of one network, and of one beginning where somebody cuts at a colon.
+    network = f"2001:db8:{random.hex(4)}:{random.hex(4)}:"
+    for host in (random.hex(4), random.hex(4)):
+        seen = f"{network}:{host}"
+        expect_new(behind(victim, seen).ask(replica), limits, f"a new address, {seen}")
     expect_new(Caller(X_Api_Key=address, X_Forwarded_For=victim).ask(replica), limits,
                f"the key {address}, while the address {address} has nothing left")  # fmt: skip
 
@@ -702,7 +710,10 @@ def check_degrades(
         counts_again(house, what, random)
     content = {"sold": random.integer(100, 900), "note": random.text()}
     stub.reply(REPORT, 200, json=content)
-    shaky.get("/api/report", headers=with_key(random).headers).expect(200, exactly=content)
+    curious = with_key(random)
+    for _ in range(2):
+        shaky.get("/api/report", headers=curious.headers).expect(200, exactly=content)
+    counted(lambda: expect_new(curious.ask(shaky), limits, "a key that has asked for reports only"))
     eventually(
         lambda: sheds(house, replica, stub, most_reports, content, random), attempts=ATTEMPTS
     )
@@ -766,17 +777,22 @@ def sheds(
     house: House, replica: Server, stub: Stub, most: int, content: object, random: Random
 ) -> None:
     """Ask for three times as many reports as may be under way, while the upstream holds them."""
-    caller = with_key(random)
-    counted(lambda: spend(caller, house.server, house.limits))
+    spent = with_key(random)
+    counted(lambda: spend(spent, house.server, house.limits))
+    # Half of them from one caller without a token, the others each from somebody new.
+    callers = iter([spent if n % 2 else with_key(random) for n in range(3 * most + 1)])
     done = list[Timed]()
 
     def ask(server: Server) -> None:
+        headers = next(callers).headers
+
         def get() -> Reply:
-            return server.get("/api/report", headers=caller.headers, timeout_s=15)
+            return server.get("/api/report", headers=headers, timeout_s=15)
 
         done.append(timed(get, SHED_WITHIN_S))
 
-    with stub.holding(REPORT) as held:
+    # A report whose beginning is there is under way still.
+    with stub.holding(REPORT, after_bytes=3) as held:
         with at_once(ask, [house.server] * 3 * most) as crowd:
             held.wait(most)
             wait_for_replies(done, 2 * most)
