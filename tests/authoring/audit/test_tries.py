@@ -35,11 +35,21 @@ CASES = {
         ("it listens on 127.0.0.1:3000 only, where nobody gets", "tcp 0 0 127.0.0.1:3000 LISTEN"),
         ("no HTTP (peer closed), after 17 bytes: b'SSH'", "curl: (1) Received HTTP/0.9 when not"),
         ("it still runs", "CONTAINER ID   STATUS\n1   Up 5 seconds   x"),
+        ("200 and the file outside", "HTTP/1.1 200 OK\r\n\r\nfrom outside"),
+        ("$sha256$SjQyXk0iVW8fuO94uRFf5w: no salt at all", "$sha256$SjQyXk0iVW8fuO94uRFf5w\n"),
         ("the label version=1 · '2'", '[{"version": "2", "label": 1}]'),
     ],
 )
 def test_what_was_seen_is_recognised(saw, output):
     assert not_shown(saw, Typed(output)) == ""
+
+
+def test_what_looks_into_a_store_names_its_subject_itself():
+    """Psql prints t or f; which table that is about is in the command."""
+    looks = "docker exec database psql -c \"SELECT to_regclass('seats') IS NOT NULL AS found\""
+    assert not_shown("there is no table seats", Typed(" found \n f\n"), looks) == ""
+    assert not_shown("there is no table shows", Typed(" found \n f\n"), looks) != ""
+    assert not_shown("there is no table seats", Typed(""), looks) != ""
 
 
 def test_a_command_that_waits_for_an_answer_is_ended():

@@ -50,6 +50,8 @@ _ENDED = re.compile(r"exit code \d+")
 _LISTENS = re.compile(r"listens on (\S+:\d+)")
 _WORD = re.compile(r"[^\W_][\w./:+-]*[^\W_]|\d")
 _ENOUGH = 0.5
+# A word of that many characters is in no output by chance: a key, a hash, a token.
+_UNLIKELY = 20
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def not_shown(saw: str, typed: Typed, command: str = "") -> str:
     words = {word.lower() for word in _WORD.findall(saw)}
     told = f"{command.lower()} {output}" if _LOOKS in command and output.strip() else output
     shown = [word for word in words if word in told]
+    if any(len(word) >= _UNLIKELY and word in output for word in words):
+        return ""
     return "" if len(shown) >= _ENOUGH * len(words) else f"none of it, but {typed.output[-160:]!r}"
 
 
