@@ -85,9 +85,14 @@ def at_once(function: Callable[[Value], Result], values: Iterable[Value]) -> Cro
         function: called in a thread for each value.
         values: as many as there are to be calls at once.
     """
+    wait_for_calm()
+    return Crowd(function, values)
+
+
+def wait_for_calm() -> None:
+    """Wait for every condition that `call_before_release` was given."""
     for wait in _before_release:
         wait()
-    return Crowd(function, values)
 
 
 def call_before_release(wait: Callable[[], None]) -> Callable[[], None]:
