@@ -280,7 +280,7 @@ def refuses_what_is_no_show(programme: Programme) -> None:
 def keeps_what_is_unusual(programme: Programme) -> list[int]:
     """Create shows with values that are valid, though they do not look like it; return the ids."""
     random = programme.random
-    # An accent as a character of its own: whoever normalises the text joins it to its letter.
+    # An accent as a separate character: normalizing the text would merge it with its letter.
     titles = (" ", random.text(3) * 100, f"{random.word()}e\u0301")
     unusual: list[Show] = [{"title": title} for title in titles]
     ids: list[int] = []

@@ -508,7 +508,7 @@ def check_translates_the_partner(
         except Failure as failure:
             failure.looked_for += f"; the payment company {what}"
             raise
-    # Whoever fails gives back only a seat of their own.
+    # A failed booking gives back its own seat only.
     No(office.book(office.again(sold)), 409, "seat-taken").expect()
     expect_useless_ledger(office, payments)
     expect_away(cut_off)
@@ -823,7 +823,7 @@ class Ledger:
             for word in random.words(40)
         ]
         texts = [json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines]
-        # Whoever reads lines, and writes them again, changes these.
+        # An answer that splits into lines and joins them again changes these.
         texts[2] = texts[2].rstrip() + b"\r\n"
         self.text = b"".join(texts).rstrip()
         self.begun = f'"{lines[1]["charge"]}"'.encode()
@@ -879,7 +879,7 @@ def check_survives_the_background(office: Office, payments: Stub, mails: Stub) -
     failing = [office.sell(office.order()) for _ in range(4)]
     mails.reply(MAILS, 500, having=failing[0]["id"])
     mails.reply(MAILS, 404, having=failing[1]["id"])
-    # Whoever follows it arrives, also while the mail server is away.
+    # A client that follows it gets there, even while the mail server is down.
     moved = {"Location": f"{payments.url}{MAIL_MOVED}"}
     mails.reply(MAILS, 302, headers=moved, having=failing[2]["id"])
     payments.reply(MAIL_MOVED, 202)

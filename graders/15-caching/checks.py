@@ -708,7 +708,7 @@ def rush(theatre: Theatre, show: Show, which: str) -> None:
         ) as crowd,
     ):
         held.wait()
-        # Whoever is served behind the crowd shows that the crowd has been heard.
+        # A reply to a request sent after the crowd shows that the server has read the crowd.
         theatre.expect_fresh(known, "while a crowd waits for another show")
         unknown = catalogue.new_show()
         for server in theatre.replicas:
@@ -826,7 +826,7 @@ def remembers_again(theatre: Theatre, when: str) -> None:
     eventually(look, within_s=REMEMBERS_WITHIN_S)
 
 
-# --- what is nobody else's, or not for long -----------------------------------------------------
+# --- private tickets, and shows that don't exist yet --------------------------------------------
 
 
 @points(

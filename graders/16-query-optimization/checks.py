@@ -562,7 +562,7 @@ def log_of_inserts(database: Database) -> int:
         "Which lock does CREATE INDEX take, and who has to wait for it, even before it begins?",
         "CREATE INDEX CONCURRENTLY … in a file that begins no transaction.",
     ),
-    link="Building an index while the sale goes on",
+    link="Building an index during the sale",
 )
 def check_builds_online(lantern: Lantern) -> None:
     """While indexes.sql runs, no new booking has to wait; in the end its indexes are valid"""

@@ -473,7 +473,7 @@ def check_remembers_the_buyer(house: House, random: Random) -> None:
     until = time.monotonic() + WATCHED_S
     while time.monotonic() < until:
         eventually(lambda: expect_most_stay(house, others, homes), attempts=BUSY_ATTEMPTS)
-        # They are served elsewhere: whoever is gone cannot answer.
+        # Another backend serves them, because this one is gone.
         met(house, theirs[:SIDE_BY_SIDE], lambda n: f"/checkout/{n}")
     house.backends[GONE].revive()
     expect_used(house, GONE, "/checkout")

@@ -32,7 +32,7 @@ class Crowd(Generic[Value, Result]):
         self._futures: list[Future[Result]] = [Future() for _ in self._values]
         self._gate = threading.Barrier(len(self._values) + 1)
         self._threads = [
-            # What a call looks at belongs to whoever made it.
+            # What a call looks at counts as looked at by the check that made it.
             threading.Thread(target=copy_context().run, args=(self._call, *pair), daemon=True)
             for pair in zip(self._values, self._futures, strict=True)
         ]

@@ -81,8 +81,8 @@ class PgBouncer:
     def ask_each(self, statement: str, connections: int) -> list[Any]:
         """Ask for one value in as many transactions as are open at once; return the values.
 
-        So each of PgBouncer's own connections that is free is asked. Who gets none within a second
-        is left out.
+        So each free connection of PgBouncer's to the database is asked. A transaction that gets
+        none within a second is left out.
         """
         assert self.url  # noqa: S101 - waits until it answers
         return asyncio.run(self._ask_each(statement, connections))
@@ -101,7 +101,7 @@ class PgBouncer:
                 _hang_up(connection)
         values = await _all(asking)
         for connection in connections:
-            # Who leaves in mid-transaction takes a connection of PgBouncer's along.
+            # A client that leaves in mid-transaction costs PgBouncer a connection.
             if not connection.closed:
                 await connection.rollback()
             await connection.close()
@@ -111,8 +111,7 @@ class PgBouncer:
     async def _connect(self, *, autocommit: bool = True) -> "psycopg.AsyncConnection[Any]":
         import psycopg  # noqa: PLC0415 - as above
 
-        address = self.container.inside_address() or self.container.published_address()
-        host, port = address or ("", 0)
+        host, port = self.container.near_address() or ("", 0)
         return await psycopg.AsyncConnection.connect(
             host=host, port=port, dbname=self._parts.path.removeprefix("/"),
             user=self._parts.username, password=self._parts.password, autocommit=autocommit,

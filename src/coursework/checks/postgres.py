@@ -196,8 +196,7 @@ class Postgres:
         import psycopg  # noqa: PLC0415 - as above
 
         deadline = time.monotonic() + _READY_WITHIN_S
-        address = self.container.inside_address() or self.container.published_address()
-        host, port = address or ("", 0)
+        host, port = self.container.near_address() or ("", 0)
         while True:
             try:
                 return psycopg.connect(

@@ -120,7 +120,7 @@ class Store:
         assert self._client  # noqa: S101 - made once it answers
 
     def _address(self) -> tuple[str, int]:
-        return self.container.inside_address() or self.container.published_address() or ("", 0)
+        return self.container.near_address() or ("", 0)
 
     @cached_property
     def _client(self) -> "redis.Redis":

@@ -38,7 +38,7 @@ class Stream(Generic[Result]):
         self._changed = threading.Condition()
         self._room = threading.Semaphore(_UNDER_WAY_AT_MOST)
         self._calls: list[threading.Thread] = []
-        # What a call looks at belongs to whoever made it.
+        # What a call looks at counts as looked at by the check that made it.
         self._context = copy_context()
         self._sender = threading.Thread(target=self._send, daemon=True)
 

@@ -170,6 +170,10 @@ class Container:
         port = published_port(self._container, self._port or 0)
         return (self._engine.reached_at, port) if port else None
 
+    def near_address(self) -> tuple[str, int] | None:
+        """Return the address at which this machine reaches it best; None while there is none."""
+        return self.inside_address() or self.published_address()
+
     def exit_code(self) -> int | None:
         """Return the exit code; None while it runs."""
         try:

@@ -134,7 +134,7 @@ class Backend:
             if request := await read_request(reader):
                 await self._answer(request, reader, writer)
         except (ValueError, OSError, asyncio.LimitOverrunError):
-            # Whoever asked has hung up, or does not speak HTTP.
+            # The client has hung up, or does not speak HTTP.
             pass
         finally:
             self._open.discard(writer)
@@ -151,7 +151,7 @@ class Backend:
         if how == DIE:
             writer.transport.abort()
         elif how == HANG:
-            # Until whoever asked gives up.
+            # Until the client gives up.
             await reader.read()
         else:
             await self._well.wait()
