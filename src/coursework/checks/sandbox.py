@@ -13,9 +13,11 @@ from docker.errors import APIError
 
 from coursework.checks.client import Client
 from coursework.checks.evidence import Evidence
+from coursework.checks.exposed import NotPublished, expose_published, is_listening
 from coursework.checks.failure import Failure
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
+from coursework.checks.load import IN_CROWD
 from coursework.checks.retype import curl_command
 from coursework.checks.run import CheckRun
 from coursework.checks.shell import (
@@ -26,7 +28,7 @@ from coursework.checks.shell import (
     require_engine,
 )
 from coursework.checks.tunnel import open_tunnel
-from coursework.checks.wire import Address, Connection
+from coursework.checks.wire import CLOSED_AT_ONCE, REFUSED, Address, Connection
 from coursework.containers.archive import pack
 from coursework.containers.cleaning import remove_containers
 from coursework.containers.runs import LABEL_RUN
@@ -248,11 +250,22 @@ class SandboxClient(Client):
         return f"localhost:{self._port}"
 
     def _open(self, timeout_s: float) -> Connection:
-        near = open_tunnel(self._engine, self._port, timeout_s)
-        return Connection(Address("127.0.0.1", near, self._port), timeout_s=timeout_s)
+        try:
+            exposed = expose_published(self._engine, self._port)
+            near = Address(self._engine.reached_at, exposed, self._port)
+        except NotPublished:
+            # A program that is no container may listen there.
+            tunnel = open_tunnel(self._engine, self._port, timeout_s)
+            near = Address("127.0.0.1", tunnel, self._port)
+        return Connection(near, timeout_s=timeout_s)
 
     def _explain(self, failure: Failure) -> None:
-        """Nothing more is known: which container should answer is the answer's affair."""
+        """Say of a connection that was closed at once whether it was a refused one, inside."""
+        # In a rush or a stream the look would cost more than the calls.
+        if failure.saw not in CLOSED_AT_ONCE or IN_CROWD.get():
+            return
+        if not is_listening(self._engine, self._port):
+            failure.saw = REFUSED
 
 
 def _typed(script: str, args: tuple[str, ...], env: Mapping[str, str], *, reads: bool) -> str:
