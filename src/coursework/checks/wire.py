@@ -14,9 +14,9 @@ from coursework.checks.retype import wire_command
 _LINE_BYTES = 500
 REFUSED = "connection refused"
 _NO_BYTE = "the connection was closed without a byte"
-_RESET = "the connection was reset"
+RESET = "the connection was reset"
 # How a connection ends that somebody accepts who then reaches nobody.
-CLOSED_AT_ONCE = (_NO_BYTE, _RESET)
+CLOSED_AT_ONCE = (_NO_BYTE, RESET)
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,7 @@ class Connection:
 def _reason(error: OSError) -> str:
     words = {
         ConnectionRefusedError: REFUSED,
-        ConnectionResetError: _RESET,
+        ConnectionResetError: RESET,
         BrokenPipeError: "the connection was closed",
         TimeoutError: "no answer to the connection",
     }
