@@ -194,7 +194,8 @@ class Evening:
         if words[0] == "rollback":
             # It waits for nothing, so who calls it need not set them.
             env = {}
-        limit = ENDS_WITHIN_S + ready_s + watch_s
+        waits_s = {"start": ready_s, "release": ready_s, "canary": ready_s + watch_s}
+        limit = ENDS_WITHIN_S + waits_s.get(words[0], 0)
         ran = self._sandbox.run(SCRIPT, *words, env=env, in_place=True, within_s=limit)
         ended = time.monotonic()
         if ran.exit_code != exit_code:
@@ -202,6 +203,10 @@ class Evening:
             saw = f"{ran.exit_code}, and on standard error: {said[0][:200]}"
             fail(f"exit code {exit_code} of {typed(*words)}", saw, command=CHECK_AGAIN)
         return ended
+
+    def absent(self, *versions: str) -> str:
+        """Return the first of these versions that has no container by now."""
+        return next(v for v in versions if v not in (self.live, self.before))
 
     def goes_live(self, version: str) -> None:
         """Remember who is live, and who was before."""
@@ -365,7 +370,7 @@ def check_goes_back_fast(evening: Evening, versions: Story[list[str]]) -> None:
 def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
     """Release a version, and go back from it."""
     old, what = evening.live, typed("rollback")
-    new = next(v for v in (good[1], SECOND) if v not in (evening.live, evening.before))
+    new = evening.absent(good[1], SECOND)
     was = evening.expect_live(old, "the release before")
     releases(evening, new)
     evening.expect_tidy(typed("release", new))
@@ -400,10 +405,13 @@ def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
     link="Ready, or not released",
     needs=("goes_back_fast",),
 )
-def check_ships_nothing_unready(evening: Evening) -> None:
+def check_ships_nothing_unready(evening: Evening, versions: Story[list[str]]) -> None:
     """Version 4 is never ready: exit code 2, no request to it, and nothing has changed"""
     with evening.going_on():
-        live, before = evening.live, evening.before
+        # So that there is a version to go back to.
+        before, live = evening.live, evening.absent(SECOND, versions.result()[1])
+        evening.deploy("release", live)
+        evening.goes_live(live)
         containers = evening.containers()
         for words in (("release", NEVER_READY), ("canary", NEVER_READY, "50")):
             what = typed(*words)
@@ -443,7 +451,7 @@ def expect_same_containers(before: Mapping[str, str], after: Mapping[str, str], 
         ),
     ),
     link="Ten percent of requests, ten percent of users",
-    needs=("switches_without_loss",),
+    needs=("goes_back_fast",),
 )
 def check_tries_on_few(evening: Evening, versions: Story[list[str]], random: Random) -> None:
     """canary N PERCENT sends this share of 300 users to N, each always; promote sends all"""
@@ -462,6 +470,9 @@ def check_tries_on_few(evening: Evening, versions: Story[list[str]], random: Ran
         evening.goes_live(new)
         evening.expect_live(new, typed("promote"))
         evening.expect_tidy(typed("promote"))
+        evening.deploy("rollback")
+        evening.goes_live(live)
+        evening.expect_live(live, f"{typed('promote')} and {typed('rollback')}")
 
 
 def expect_watched(stream: Stream[Visit], new: str, ended: float, what: str) -> None:
