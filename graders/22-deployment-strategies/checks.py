@@ -220,14 +220,18 @@ class Evening:
             yield stream
             stream.wait_for(len(stream.outcomes()) + AFTER)
 
-    def expect_live(self, version: str, what: str) -> Visit:
-        """Expect that everybody gets a version by now, also those without a name."""
+    def expect_live(self, version: str, what: str) -> set[str]:
+        """Expect that everybody gets a version by now, also those without a name.
+
+        Returns:
+            Which runs of its program answered.
+        """
         visits = self.visitors.come_again([*self.visitors.names(15), *[""] * 5], 1)
         wrong = Counter(v.shown for v in visits if v.version != version or not v.was_served)
         if wrong:
             fail(f"version {version} for all of {len(visits)} requests after {what}", told(wrong),
                  command=CHECK_AGAIN)  # fmt: skip
-        return visits[0]
+        return {visit.instance for visit in visits}
 
     def containers(self) -> dict[str, str]:
         """Return the image of each container by its name, but for those of the checks."""
@@ -381,8 +385,7 @@ def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
         is_late, took_s = deadline.has_passed(), time.monotonic() - start
     evening.goes_live(old)
     expect_all_served(stream, what)
-    now = evening.expect_live(old, what)
-    if now.instance != was.instance:
+    if evening.expect_live(old, what) - was:
         fail(f"the container of version {old} that has been running all the time",
              "another one: it was started again", command=CHECK_AGAIN)  # fmt: skip
     if is_late:
