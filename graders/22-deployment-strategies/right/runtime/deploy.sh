@@ -1,7 +1,8 @@
 #!/bin/sh
 # HAProxy is never loaded again: its runtime API moves addresses and shares.
 set -eu
-MAP=/usr/local/etc/haproxy/deployed.map
+FOLDER=/usr/local/etc/haproxy
+MAP=$FOLDER/deployed.map
 
 admin() {
   docker exec lb bash -c 'exec 3<> /dev/tcp/127.0.0.1/9999; echo "$0" >&3; cat <&3' "$1"
@@ -15,7 +16,8 @@ value() {
 become() {
   line=
   while [ $# -gt 0 ]; do
-    line="${line}set map $MAP $1 $2; "
+    [ "$1" = percent ] && map=$FOLDER/share.map || map=$MAP
+    line="${line}set map $map $1 $2; "
     shift 2
   done
   said=$(admin "$line")
@@ -58,11 +60,13 @@ case $1 in
   start)
     docker network create shop-net > /dev/null
     start_in a "$2"
-    printf 'live a\nprevious a\ncanary a\npercent 0\n' > deployed.map
+    printf 'live a\nprevious a\ncanary a\n' > deployed.map
+    echo percent 0 > share.map
     docker create --name lb --network shop-net -p 127.0.0.1:8080:8080 haproxy:3.0 > /dev/null
     sed "/^backend a/,/server/s/127.0.0.1:1/$address:3000/" haproxy.cfg > first.cfg
     docker cp first.cfg lb:/usr/local/etc/haproxy/haproxy.cfg
     docker cp deployed.map "lb:$MAP"
+    docker cp share.map "lb:$FOLDER/share.map"
     docker start lb > /dev/null
     until curl -sf -o /dev/null http://127.0.0.1:8080/seats; do sleep 0.1; done
     ;;
