@@ -17,7 +17,7 @@ become() {
   line=
   while [ $# -gt 0 ]; do
     [ "$1" = percent ] && map=$FOLDER/share.map || map=$MAP
-    line="${line}set map $map $1 $2; "
+    line="${line:+$line; }set map $map $1 $2"
     shift 2
   done
   said=$(admin "$line")
