@@ -42,6 +42,7 @@ from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
+from coursework.checks.program import Program
 from coursework.checks.querying import Cost, PlanStep, Queries, Rows, Script
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
@@ -50,6 +51,7 @@ from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.stack import Stack
 from coursework.checks.statements import Recording
+from coursework.checks.stoppable import Exit
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
@@ -73,6 +75,7 @@ __all__ = [
     "Crowd",
     "Database",
     "Deadline",
+    "Exit",
     "Failure",
     "Finished",
     "Headers",
@@ -89,6 +92,7 @@ __all__ = [
     "PgBouncers",
     "PlanStep",
     "Postgres",
+    "Program",
     "Queries",
     "Random",
     "Received",
