@@ -55,7 +55,7 @@ from coursework.checks.server import Server
 from coursework.checks.sql import Held
 from coursework.checks.stack import Stack
 from coursework.checks.statements import Recording
-from coursework.checks.stoppable import Exit
+from coursework.checks.stoppable import Exit, Stoppable
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
@@ -119,6 +119,7 @@ __all__ = [
     "Start",
     "StartFailure",
     "Step",
+    "Stoppable",
     "Store",
     "Story",
     "Stream",
