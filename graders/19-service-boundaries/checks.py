@@ -1,4 +1,5 @@
 import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -32,6 +33,7 @@ SOLD = 201
 SERVICES = ("catalog", "booking")
 PASSWORDS = ("db", *SERVICES)
 PROBLEM = "application/problem+json"
+NO_SEATS = re.compile(rb'"seats_free"\s*:\s*null')
 FOLLOWS_WITHIN_S, LISTS_WITHIN_S = 2.0, 0.5
 WAITS_WITHIN_S, SETTLES_WITHIN_S = 5.0, 1.5
 PER_S, LEAST_CALLS = 20, 40
@@ -92,6 +94,14 @@ class House:
         mine = [b for b in self.bookings.values() if b["user"] == user]
         return [{**b, "title": self.shows[b["show_id"]].title} for b in mine]
 
+    def listed(self, path: str) -> Reply:
+        """Ask for shows, again while seats are null: on a busy machine a count may come late."""
+        deadline = Deadline(FOLLOWS_WITHIN_S)
+        while True:
+            reply = self.door.get(path)
+            if not NO_SEATS.search(reply.body) or deadline.has_passed():
+                return reply
+
     def sell(self, show: Show, user: str) -> Reply:
         """Ask for the next free seat; it stays free unless the answer is 201."""
         seat = self.free[show.id].pop()
@@ -121,11 +131,16 @@ class House:
             reply.fail("a booking with an id that is text, and new")
         self.bookings[told] = {"id": told, **booking}
 
-    def expect_bookings(self, user: str) -> Reply:
-        """Compare a user's bookings, in any order."""
+    def expect_bookings(self, user: str, *, prices: bool = False) -> Reply:
+        """Compare a user's bookings, in any order; prices, too, only where they are looked at."""
         reply = self.door.get(f"/api/bookings?user={user}")
         told = reply.expect(200, json={}).json().get("bookings")
         wanted = sorted(self.expected_bookings(user), key=lambda b: str(b["id"]))
+        wanted = (
+            wanted
+            if prices
+            else [{name: told for name, told in b.items() if name != "price_cents"} for b in wanted]
+        )
         if not isinstance(told, list) or not all(isinstance(b, dict) for b in told):
             reply.fail('200 and {"bookings": […]}')
         seen = sorted(told, key=lambda b: str(b.get("id")))
@@ -138,7 +153,6 @@ class House:
         reply = self.door.request("PUT", show.path, json=changed.told())
         reply.expect(200, json={"id": show.id, **changed.told()})
         self.shows[show.id] = changed
-        self.door.get(show.path).expect(200, json={"id": show.id, **changed.told()})
         return changed
 
     def expect_all_well(self) -> None:
@@ -294,23 +308,23 @@ def quoted(value: object) -> str:
 )
 def check_keeps_the_api(house: House, shows: list[Show], users: list[str]) -> None:
     """The gateway answers each of the monolith's requests as the monolith did"""
-    door, show, user = house.door, shows[0], users[0]
-    door.get("/api/shows").expect(200, json={"shows": house.expected_shows()})
+    show, user = shows[0], users[0]
+    house.listed("/api/shows").expect(200, json={"shows": house.expected_shows()})
     by_id = {s["id"]: s for s in house.expected_shows()}
     for each in shows:
-        door.get(each.path).expect(200, json=by_id[each.id])
+        house.listed(each.path).expect(200, json=by_id[each.id])
     house.expect_bookings(user)
     house.expect_bookings(users[1])
     booked = house.sold(show, users[2])
     house.expect_bookings(users[2])
     left = {"seats_free": len(house.free[show.id])}
-    door.get(show.path).expect(200, json=left)
-    door.get("/api/shows").expect(200, json={"shows": house.expected_shows()})
+    house.listed(show.path).expect(200, json=left)
+    house.listed("/api/shows").expect(200, json={"shows": house.expected_shows()})
     house.change(
         shows[-1], title=f'The "{shows[1].title}"', price_cents=shows[2].price_cents + 7,
         starts_at="2026-12-31T18:45:00Z",
     )  # fmt: skip
-    door.get("/api/shows").expect(200, json={"shows": house.expected_shows()})
+    house.listed("/api/shows").expect(200, json={"shows": house.expected_shows()})
     expect_refusals(house, show, booked["seat"], user)
 
 
@@ -340,7 +354,7 @@ def expect_refusals(house: House, show: Show, taken: str, user: str) -> None:
         reply = house.door.request(method, asked, json=body)
         reply.expect(status, json={"status": status, "code": code}, type=PROBLEM)
     # What was refused has changed nothing.
-    house.door.get("/api/shows").expect(200, json={"shows": house.expected_shows()})
+    house.listed("/api/shows").expect(200, json={"shows": house.expected_shows()})
 
 
 @points(
@@ -373,12 +387,14 @@ def check_separates_data(house: House, shows: list[Show], users: list[str]) -> N
     seat = house.free[show.id].pop()
     sale = {"seat": seat, "user": user}
     sell = ("POST", f"{show.path}/bookings", sale)
-    sold = expect_own_sessions(house, "catalog", put, [sell, listing])
+    roles, sold = waiting_roles(house, "catalog", put, [sell, listing])
     if sold and sold.status == SOLD:
-        house.note(sold, {"show_id": show.id, **sale, "status": "confirmed",
-                          "price_cents": show.price_cents})  # fmt: skip
+        booking = {"show_id": show.id, **sale, "status": "confirmed"}
+        house.note(sold, {**booking, "price_cents": show.price_cents})
+    expect_own_role(roles, "catalog", put)
     # It's taken now: whatever is answered, nothing changes.
-    expect_own_sessions(house, "booking", sell, [put, ("GET", "/api/shows", None)])
+    roles, _ = waiting_roles(house, "booking", sell, [put, ("GET", "/api/shows", None)])
+    expect_own_role(roles, "booking", sell)
 
 
 def expect_own_secret(house: House, service: str) -> None:
@@ -418,10 +434,10 @@ def expect_no_rights_beyond(house: House, role: str, schema: str) -> None:
         )  # fmt: skip
 
 
-def expect_own_sessions(
+def waiting_roles(
     house: House, schema: str, write: Request, others: list[Request]
-) -> Reply | None:
-    """Ask while a schema's tables are locked; only its own role's sessions may wait for them.
+) -> tuple[set[str], Reply | None]:
+    """Ask while a schema's tables are locked, and look which roles' sessions wait for them.
 
     Args:
         house: that is asked.
@@ -430,9 +446,8 @@ def expect_own_sessions(
         others: that must not; whether they are answered at all is what other checks ask.
 
     Returns:
-        The reply to the first of the others, where one came.
+        The roles, and the reply to the first of the others, where one came.
     """
-    role = f"{schema}_app"
     replies: dict[str, Reply | None] = {}
 
     def ask(request: Request) -> None:
@@ -442,26 +457,28 @@ def expect_own_sessions(
             reply = house.door.request(method, path, json=body, timeout_s=PATIENCE_S)
         replies[path] = reply
 
+    roles = set[str]()
     with house.locked(schema) as held, at_once(ask, [write, *others]) as crowd:
         waits, settles = Deadline(WAITS_WITHIN_S), Deadline(SETTLES_WITHIN_S)
-        seen = set[str]()
-        while crowd.busy and not (seen - {role}):
-            seen = house.waiting()
-            if seen and (len(replies) >= len(others) or settles.has_passed()):
-                break
-            if waits.has_passed():
+        while crowd.busy and not waits.has_passed() and not roles - {f"{schema}_app"}:
+            roles = house.waiting()
+            if roles and (len(replies) >= len(others) or settles.has_passed()):
                 break
             time.sleep(POLL_S)
         held.release()
-    method, path, _ = write
-    if role not in seen:
-        who = f"sessions of {', '.join(sorted(seen))}" if seen else "nobody does"
-        fail(f"a session of {role} waits for the locked tables of {schema} on {method} {path}",
-             who, command=CHECK_AGAIN)  # fmt: skip
-    if strangers := seen - {role}:
-        fail(f"only sessions of {role} wait for the locked tables of {schema}",
-             f"one of {', '.join(sorted(strangers))}, too", command=CHECK_AGAIN)  # fmt: skip
-    return replies[others[0][1]]
+    return roles, replies[others[0][1]]
+
+
+def expect_own_role(roles: set[str], schema: str, write: Request) -> None:
+    """Compare the roles that waited for a schema's tables with the one that should."""
+    role = f"{schema}_app"
+    if strangers := roles - {role}:
+        seen = f"one of {', '.join(sorted(strangers))} does, too"
+        fail(f"only sessions of {role} wait for {schema}'s locked tables", seen,
+             command=CHECK_AGAIN)  # fmt: skip
+    if not roles:
+        what = f"{write[0]} {write[1]} waits for {schema}'s locked tables"
+        fail(what, "it's answered without them", command=CHECK_AGAIN)
 
 
 @points(
@@ -481,13 +498,15 @@ def expect_own_sessions(
 )
 def check_sells_without_catalog(house: House, shows: list[Show], users: list[str]) -> None:
     """While catalog is away, booking lists with titles and sells, also after its own restart"""
+    # The one that has just been changed is left out: a copy may be 2 s old.
+    known = [house.shows[show.id] for show in shows[:-1]]
     with house.killed("catalog"):
-        for show in shows:
+        for show in known:
             house.sold(show, users[2])
         house.expect_bookings(users[0])
         house.stack.kill("booking")
         house.stack.start("booking")
-        for show in shows:
+        for show in known:
             house.sold(show, users[2])
         house.expect_bookings(users[0])
         house.expect_bookings(users[2])
@@ -564,6 +583,8 @@ def check_remembers_the_price(
     """After PUT, seats sold keep their price; new ones and titles follow within 2 s"""
     show = house.shows[shows[2].id]
     house.sold(show, users[2])
+    house.expect_bookings(users[2], prices=True)
+    house.expect_bookings(users[0], prices=True)
     dearer = random.integer(6000, 9000)
     show = house.change(show, price_cents=dearer, title=f"{random.word().title()} {random.text(3)}")
     expect_following(house, show, users)
@@ -581,15 +602,17 @@ def expect_following(house: House, show: Show, users: list[str]) -> None:
         # Looked at before the question: an answer to what was asked in time counts.
         is_late = deadline.has_passed()
         seat, reply = house.free[show.id][-1], house.sell(show, users[3])
-        booking = {"show_id": show.id, "seat": seat, "user": users[3], "status": "confirmed"}
-        price = reply.expect(SOLD, json=booking).json().get("price_cents")
-        house.note(reply, {**booking, "price_cents": price})
+        # A service that has just come back may need a moment.
+        if reply.status == SOLD or is_late:
+            booking = {"show_id": show.id, "seat": seat, "user": users[3], "status": "confirmed"}
+            price = reply.expect(SOLD, json=booking).json().get("price_cents")
+            house.note(reply, {**booking, "price_cents": price})
         if is_late and price != show.price_cents:
             limit = f"at the latest {FOLLOWS_WITHIN_S:g} s after PUT, or after booking is back"
             reply.fail(f"the new price, {show.price_cents}, {limit}", f"still {price}")
         time.sleep(PAUSE_S)
-    eventually(lambda: house.expect_bookings(users[0]), within_s=FOLLOWS_WITHIN_S)
-    house.expect_bookings(users[3])
+    eventually(lambda: house.expect_bookings(users[0], prices=True), within_s=FOLLOWS_WITHIN_S)
+    house.expect_bookings(users[3], prices=True)
 
 
 @points(
@@ -605,7 +628,7 @@ def expect_following(house: House, show: Show, users: list[str]) -> None:
         ),
     ),
     link="nginx remembers an address",
-    needs=("keeps_the_api",),
+    needs=("keeps_the_api", "sells_without_catalog"),
 )
 def check_ships_alone(house: House, shows: list[Show], users: list[str]) -> None:
     """A new catalog at another address: bookings never fail, and the gateway finds it"""
