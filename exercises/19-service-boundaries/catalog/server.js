@@ -71,11 +71,6 @@ app.get('/api/bookings', async (req, res) => {
   res.json({ bookings: rows });
 });
 
-app.get('/healthz', async (req, res) => {
-  await pool.query('SELECT 1');
-  res.json({ status: 'ok' });
-});
-
 app.use((error, req, res, next) => {
   const [status, code] = error.constraint === 'sold_once' ? [409, 'seat_taken']
     : error.status ? [error.status, error instanceof Refusal ? error.message : 'bad_request']
