@@ -258,7 +258,7 @@ def house(stack: Stack, random: Random, shows: list[Show], users: list[str]) -> 
     stack.write("sql/data.sql", rows_of(shows, bookings))
     stack.build()
     stack.up()
-    for service in SERVICES:
+    for service in ("gateway", *SERVICES):
         stack.container(service)
     owner = stack.database("db", name="lantern", user="lantern", password=passwords["db"])
     told = {show.id: show for show in shows}
@@ -313,8 +313,8 @@ def check_keeps_the_api(house: House, shows: list[Show], users: list[str]) -> No
     by_id = {s["id"]: s for s in house.expected_shows()}
     for each in shows:
         house.listed(each.path).expect(200, json=by_id[each.id])
-    house.expect_bookings(user)
-    house.expect_bookings(users[1])
+    for each in (user, users[1], users[3]):
+        house.expect_bookings(each)
     booked = house.sold(show, users[2])
     house.expect_bookings(users[2])
     left = {"seats_free": len(house.free[show.id])}
