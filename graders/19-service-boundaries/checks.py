@@ -313,8 +313,8 @@ def check_keeps_the_api(house: House, shows: list[Show], users: list[str]) -> No
     by_id = {s["id"]: s for s in house.expected_shows()}
     for each in shows:
         house.listed(each.path).expect(200, json=by_id[each.id])
-    for each in (user, users[1], users[3]):
-        house.expect_bookings(each)
+    for name in (user, users[1], users[3]):
+        house.expect_bookings(name)
     booked = house.sold(show, users[2])
     house.expect_bookings(users[2])
     left = {"seats_free": len(house.free[show.id])}
