@@ -36,7 +36,12 @@ render() {
 apply() {
     render
     docker exec lb nginx -s reload 2>/dev/null
-    while [ "$(curl -s http://127.0.0.1:8081/)" != "$generation" ]; do sleep 0.05; done
+    # For a moment old workers accept, too: one right answer is none.
+    right=0
+    while [ "$right" -lt 10 ]; do
+        right=$((right + 1))
+        [ "$(curl -s http://127.0.0.1:8081/)" = "$generation" ] || right=0
+    done
     save_state
 }
 
