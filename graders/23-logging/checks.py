@@ -328,7 +328,10 @@ def spaced(card: str, between: str = " ") -> str:
 @points(
     2,
     hints=(
-        "Which of your lines comes from console.log, print, or the framework itself?",
+        (
+            "Which request has no line, or which line is no object? Think of clients that hang up,"
+            " of errors, and of what a framework prints by itself."
+        ),
         (
             "Send everything through one function that serializes one object, and print the "
             "access line when the reply is over, whether it was sent or given up: res.on('close')"
