@@ -365,13 +365,13 @@ def check_writes_one_line_each(
             saw = f"{len(lines)}: {json.dumps(lines[:3])[:400]}"
             log.fail(f'one line with "status" for {one.method} {one.path}', saw)
     expect_lines(log, env, begun)
+    for word in ('"/healthz"', *probe.values()):
+        if probes := [printed for printed in log.lines if word in printed]:
+            log.fail("no line for GET /healthz", probes[0][:300])
     known = [one.agent for one in asked]
     for record in log.records:
         if "status" in record and record.get("agent") not in known:
             log.fail('"status" in access lines alone', record)
-    for word in ('"/healthz"', *probe.values()):
-        if probes := [printed for printed in log.lines if word in printed]:
-            log.fail("no line for GET /healthz", probes[0][:300])
 
 
 @contextmanager
@@ -739,10 +739,10 @@ def check_cannot_be_forged(desk: Desk, random: Random) -> None:
     try:
         log = desk.logged(*asked)
     except Failure:
-        # A line that is broken tells more than one that is missing.
-        expect_whole_lines(Log(desk.server))
+        # A line that is broken or forged tells more than one that is missing.
+        expect_lines_of_ours(Log(desk.server), forged)
         raise
-    expect_whole_lines(log)
+    expect_lines_of_ours(log, forged)
     for one in asked:
         seen = log.access(one.agent)
         same = all(seen.get(n) == v for n, v in one.fields.items() if n != "path")
@@ -751,18 +751,18 @@ def check_cannot_be_forged(desk: Desk, random: Random) -> None:
             log.fail(what, {name: seen.get(name) for name in one.fields})
         if seen.get("level") not in LEVELS or not TS.fullmatch(str(seen.get("ts"))):
             log.fail('an access line with its own "level" and "ts"', seen)
-    if forgeries := log.having("agent", forged):
-        log.fail("no line that the client wrote", forgeries[0])
 
 
-def expect_whole_lines(log: Log) -> None:
-    """Look that each line is an object, and no byte acts on a terminal."""
+def expect_lines_of_ours(log: Log, forged: str) -> None:
+    """Look that each line is an object, acts on no terminal, and is none that a client wrote."""
     for line in log.lines:
         if found := CONTROLS.search(line):
             looked_for = "no byte below 32 in the log but the line feed at the end of a line"
             log.fail(looked_for, f"byte {ord(found[0])} in {line[:200]!r}")
         if record_in(line) is None:
             log.fail("a JSON object in each line of standard output", repr(line[:300]))
+    if forgeries := log.having("agent", forged):
+        log.fail("no field in a line that the client wrote", forgeries[0])
 
 
 # --- ids ----------------------------------------------------------------------------------------
