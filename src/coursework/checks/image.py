@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -43,6 +43,18 @@ class Image:
     def image_id(self) -> str:
         """By which the engine knows it."""
         return self._image_id
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its settings, as `docker image inspect` shows them under Config.
+
+        Example:
+            >>> image.config["Healthcheck"]["Interval"]
+            1000000000
+
+        """
+        attributes = self._run.services.engine.client.images.get(self._image_id).attrs
+        return dict(attributes["Config"])
 
     def take_apart(self, *texts: str) -> SavedImage:
         """Save the image and look through every layer of it, also for what was deleted later.

@@ -51,6 +51,21 @@ class Settings:
     hosts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Probe:
+    """One run of a HEALTHCHECK that has ended.
+
+    Args:
+        began: when, as the engine writes it.
+        exit_code: 0 where all is well; -1 where it took longer than its time limit.
+        output: what it printed, or what the engine says of it.
+    """
+
+    began: str
+    exit_code: int
+    output: str
+
+
 def address_of(container: Any) -> str:
     """Return a container's address among those of its engine; empty where it has none."""
     networks = container.attrs["NetworkSettings"]["Networks"].values()
@@ -225,6 +240,12 @@ class Container:
         health = self._container.attrs["State"].get("Health") or {}
         probes = health.get("Log") or [{}]
         return str(health.get("Status", "none")), str(probes[-1].get("Output", ""))
+
+    def probes(self) -> list[Probe]:
+        """Return the last five runs of its HEALTHCHECK that have ended, the oldest first."""
+        self._container.reload()
+        log = (self._container.attrs["State"].get("Health") or {}).get("Log") or []
+        return [Probe(str(p["Start"]), int(p["ExitCode"]), str(p["Output"])) for p in log]
 
     def run_inside(self, *command: str) -> None:
         """Run a command in a container of ours; never in a submission's.
