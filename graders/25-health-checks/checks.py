@@ -147,12 +147,14 @@ def house_of(image: Image, relays: Relays, store: Store) -> Callable[..., House]
     """A function that starts a server, with ways of its own to the database and to Redis."""
 
     def start(
-        database: Database, *, warmup_ms: int, job_ms: int, way: Relay | None = None
+        database: Database, *, warmup_ms: int, job_ms: int, port: int = 0, way: Relay | None = None
     ) -> House:
         way, redis = way or relays.to(database.url), relays.to(store.url)
         env = {"DATABASE_URL": way.url, "REDIS_URL": redis.url,
                "WARMUP_MS": str(warmup_ms), "JOB_MS": str(job_ms)}  # fmt: skip
-        return House(image.start(env=env), way, redis)
+        if port:
+            env["PORT"] = str(port)
+        return House(image.start(env=env, port=port or 3000), way, redis)
 
     return start
 
@@ -202,10 +204,12 @@ def stuck(
     house_of: Callable[..., House], database: Database, image: Image, random: Random,
     meanwhile: Meanwhile,
 ) -> Story[None]:  # fmt: skip
-    """A server with a slow loop, which then stops."""
+    """A server with a slow loop, which then stops, on a port of its own."""
+    port = random.port()
 
     def start() -> House:
-        return house_of(database, warmup_ms=random.integer(20, 60), job_ms=SLOWEST_JOB_MS)
+        warmup_ms = random.integer(20, 60)
+        return house_of(database, warmup_ms=warmup_ms, job_ms=SLOWEST_JOB_MS, port=port)
 
     return meanwhile(lambda: gets_stuck(start, image))
 
@@ -486,14 +490,16 @@ def loses_its_cache(
     """Ask while Redis is away, and once it's back."""
     house.is_soon(READY, 200, "while Redis answers", degraded=[])
     with away():
-        house.is_soon(READY, 200, when, degraded=["redis"])
         deadline, is_over = Deadline(TRUE_FOR_S), False
         while not is_over:
             is_over = deadline.is_reached()
             for path in PATHS:
                 house.answers_in_time(path, when)
             time.sleep(POLL_S)
-        house.is_soon(READY, 200, when, degraded=["redis"])
+        try:
+            house.expect(READY, 200, f"{when}, for {TRUE_FOR_S:g} s", degraded=["redis"])
+        except Failure as failure:
+            raise Late(failure.looked_for, failure.saw, command=CHECK_AGAIN) from failure
         house.is_soon(ALIVE, 200, when)
         house.is_soon(STARTED, 200, when)
     house.is_soon(READY, 200, "once Redis is back", degraded=[])
@@ -581,3 +587,4 @@ def wedge(house: House) -> None:
             raise
         raise Late(failure.looked_for, failure.saw, command=failure.command) from failure
     house.expect(ALIVE, 503, "for as long as the loop stands still")
+    house.expect(STARTED, 200, "for as long as the loop stands still")
