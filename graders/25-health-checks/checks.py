@@ -147,14 +147,16 @@ def house_of(image: Image, relays: Relays, store: Store) -> Callable[..., House]
     """A function that starts a server, with ways of its own to the database and to Redis."""
 
     def start(
-        database: Database, *, warmup_ms: int, job_ms: int, port: int = 0, way: Relay | None = None
-    ) -> House:
+        database: Database, *, warmup_ms: int, job_ms: int, port: int = 0, way: Relay | None = None,
+        healthcheck: bool = False,
+    ) -> House:  # fmt: skip
         way, redis = way or relays.to(database.url), relays.to(store.url)
         env = {"DATABASE_URL": way.url, "REDIS_URL": redis.url,
                "WARMUP_MS": str(warmup_ms), "JOB_MS": str(job_ms)}  # fmt: skip
         if port:
             env["PORT"] = str(port)
-        return House(image.start(env=env, port=port or 3000), way, redis)
+        server = image.start(env=env, port=port or 3000, healthcheck=healthcheck)
+        return House(server, way, redis)
 
     return start
 
@@ -184,7 +186,8 @@ def blip(
     way, job_ms = relays.to(database.url), random.integer(20, 60)
 
     def start() -> House:
-        return house_of(database, warmup_ms=random.integer(20, 60), job_ms=job_ms, way=way)
+        warmup_ms = random.integer(20, 60)
+        return house_of(database, warmup_ms=warmup_ms, job_ms=job_ms, way=way, healthcheck=True)
 
     return meanwhile(lambda: lives_without_a_database(start, way))
 
@@ -209,7 +212,8 @@ def stuck(
 
     def start() -> House:
         warmup_ms = random.integer(20, 60)
-        return house_of(database, warmup_ms=warmup_ms, job_ms=SLOWEST_JOB_MS, port=port)
+        return house_of(database, warmup_ms=warmup_ms, job_ms=SLOWEST_JOB_MS, port=port,
+                        healthcheck=True)  # fmt: skip
 
     return meanwhile(lambda: gets_stuck(start, image))
 

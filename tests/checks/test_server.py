@@ -120,6 +120,13 @@ def test_without_health_check_there_are_no_probes(image):
     assert image(health="").start().probes(at_least=1, within_s=0.1) == []
 
 
+def test_a_server_can_start_without_the_probes_of_its_image(image):
+    """Nobody looks at its health then."""
+    server = image().start(healthcheck=False)
+    server.get("/").expect(200)
+    assert server.health() == "none"
+
+
 def test_an_image_tells_its_settings(image):
     """As the engine has them."""
     assert image().config["Healthcheck"]["Interval"] == 10**9

@@ -93,6 +93,7 @@ class Image:
         memory: str = "2g",
         confined: bool = False,
         hosts: Mapping[str, str] | None = None,
+        healthcheck: bool = True,
     ) -> Server:
         """Start a server; returns at once, the server's first use waits.
 
@@ -105,6 +106,8 @@ class Image:
             memory: limit in Docker's notation.
             confined: nothing but /tmp can be written, and root has no capability.
             hosts: addresses by the names under which it finds them, in its /etc/hosts.
+            healthcheck: False keeps the engine from running the image's HEALTHCHECK, each run of
+                which costs a process, where no check looks at it.
 
         Example:
             >>> server = image.start(env={"PORT": "4000"}, port=4000)
@@ -112,7 +115,7 @@ class Image:
         """
         settings = Settings(
             self._image_id, dict(env or {}), dict(files or {}), tuple(args), port, memory, confined,
-            hosts=dict(hosts or {}),
+            hosts=dict(hosts or {}), healthcheck=healthcheck,
         )  # fmt: skip
         return Server(self._run, settings, ready_within_s)
 

@@ -36,6 +36,7 @@ class Settings:
         processes_of: name of a container whose processes it sees; for programs of ours.
         entrypoint: takes the place of the image's own program and arguments.
         hosts: addresses by the names under which it finds them.
+        healthcheck: whether the engine runs the image's HEALTHCHECK.
     """
 
     image: str
@@ -49,6 +50,7 @@ class Settings:
     processes_of: str = ""
     entrypoint: Sequence[str] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
+    healthcheck: bool = True
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Container:
             tmpfs=dict.fromkeys(in_memory, ""),
             cap_drop=["ALL"] if settings.confined else None,
             extra_hosts=dict(settings.hosts),
+            healthcheck=None if settings.healthcheck else {"test": ["NONE"]},
             pid_mode=f"container:{settings.processes_of}" if settings.processes_of else None,
             log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "5m"}),
         )
