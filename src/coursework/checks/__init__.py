@@ -12,6 +12,7 @@ It asks for fixtures by name:
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `memcached`: a `Memcached` with the same words, in the background;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
+- `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
@@ -30,6 +31,7 @@ from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
+from coursework.checks.composed_database import ComposedDatabase
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
 from coursework.checks.finished import Finished
@@ -39,17 +41,19 @@ from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.memcached import Memcached
-from coursework.checks.nats import Message, Nats
+from coursework.checks.nats import Nats, StoredMessage
 from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
-from coursework.checks.postgres import Database, Held, Postgres
+from coursework.checks.postgres import Database, Postgres
 from coursework.checks.querying import Cost, PlanStep, Queries, Rows, Script
+from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
+from coursework.checks.sql import Held
 from coursework.checks.stack import Stack
 from coursework.checks.statements import Recording
 from coursework.checks.store import Store
@@ -70,6 +74,7 @@ __all__ = [
     "Cluster",
     "ClusterClient",
     "Composed",
+    "ComposedDatabase",
     "Connection",
     "Cost",
     "Crowd",
@@ -94,6 +99,8 @@ __all__ = [
     "PlanStep",
     "Postgres",
     "Queries",
+    "Queue",
+    "RabbitMQ",
     "Random",
     "Received",
     "Record",
@@ -112,11 +119,13 @@ __all__ = [
     "StartFailure",
     "Step",
     "Store",
+    "StoredMessage",
     "Story",
     "Stream",
     "Stub",
     "Submission",
     "Traffic",
+    "Vhost",
     "at_once",
     "at_rate",
     "eventually",

@@ -34,7 +34,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Message:
+class StoredMessage:
     """A message that a stream holds.
 
     Args:
@@ -124,7 +124,7 @@ class Nats:
         ack = self._do(lambda stream: stream.publish(subject, body, headers=dict(headers) or None))
         return int(ack.seq)
 
-    def messages(self, stream: str, subject: str = ">") -> list[Message]:
+    def messages(self, stream: str, subject: str = ">") -> list[StoredMessage]:
         """Return what a stream holds now, in its order.
 
         Args:
@@ -202,14 +202,14 @@ async def _ignore(_: Exception) -> None:
     """Leave it to whoever asked: the same error is raised there."""
 
 
-async def _read(jetstream: "JetStreamContext", stream: str, subject: str) -> list[Message]:
+async def _read(jetstream: "JetStreamContext", stream: str, subject: str) -> list[StoredMessage]:
     from nats.js.errors import NotFoundError  # noqa: PLC0415 - as above
 
     try:
         last = (await jetstream.stream_info(stream)).state.last_seq
     except NotFoundError:
         raise Failure(f"a stream {stream}", "it was there before, and is gone") from None
-    found = list[Message]()
+    found = list[StoredMessage]()
     while not found or found[-1].sequence < last:
         after = found[-1].sequence if found else 0
         try:
@@ -217,7 +217,7 @@ async def _read(jetstream: "JetStreamContext", stream: str, subject: str) -> lis
         except NotFoundError:
             break
         headers = Headers(list((raw.headers or {}).items()))
-        found.append(Message(raw.subject or "", headers, raw.data or b"", raw.seq or last))
+        found.append(StoredMessage(raw.subject or "", headers, raw.data or b"", raw.seq or last))
         if len(found) > _LIMIT_MESSAGES:
             raise Failure(f"at most {_LIMIT_MESSAGES} messages on {subject}", "more")
     return found

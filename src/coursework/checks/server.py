@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from coursework.checks.image import Image
 
 _POLL_S = 0.01
+_GONE_WITHIN_S = 5.0
 # So many open connections are what a check is about.
 _CROWD = 10
 # From inside the process namespace. What the engine runs there, such as a probe of HEALTHCHECK,
@@ -216,6 +217,21 @@ class Server(Client):
         self._run.evidence.note_use(self, ended_command(name))
         return code
 
+    def kill(self) -> None:
+        """Send SIGKILL, as a crash would, and wait until it is gone; see `start_again`.
+
+        Raises:
+            Failure: it never accepted connections.
+        """
+        self._ready()
+        self.container.signal("SIGKILL")
+        self.container.wait(_GONE_WITHIN_S)
+
+    def start_again(self) -> None:
+        """Start it in a fresh container, told the same; returns at once, the next use waits."""
+        self._address = None
+        self._start()
+
     @property
     def never_started(self) -> bool:
         """Whether the engine could not even start its container, or has not yet."""
@@ -238,8 +254,7 @@ class Server(Client):
             # An engine that is gone is told by whoever needs it next.
             return
         if self._trouble is None and (not passed or ended):
-            self._address = None
-            self._start()
+            self.start_again()
 
     def _start(self) -> None:
         self._connections: WeakSet[Connection] = WeakSet()
