@@ -205,7 +205,7 @@ def test_a_server_that_was_killed_can_start_again(image):
     server.kill()
     with pytest.raises(Failure) as failed:
         server.get("/word")
-    assert failed.value.saw == "connection refused; it ended with exit code 137"
+    assert failed.value.saw.startswith("connection refused; it was killed")
     server.start_again()
     server.get("/word").expect(200, body=b"hamlet\n")
     assert server.container.name != first
