@@ -136,8 +136,8 @@ class Theatre:
         """Return what the payment company was asked about a booking."""
         return [r for r in self.payments.requests(route) if sent(r)["booking_id"] == booking.id]
 
-    def expect_charged(self, booking: Booking) -> None:
-        """Look that a booking was charged its price under one key."""
+    def expect_charged(self, booking: Booking) -> list[Received]:
+        """Look that a booking was charged its price; return the requests."""
         charges = self.requests(CHARGES, booking)
         if not charges:
             fail(f"{CHARGES} for {booking.what}", "none", command=CHECK_AGAIN)
@@ -147,7 +147,7 @@ class Theatre:
                 saw = charge.body[:200].decode(errors="replace")
                 what = f"{CHARGES} with {json.dumps(wanted)} for {booking.what}"
                 fail(what, saw, command=CHECK_AGAIN)
-        expect_one_key(CHARGES, charges, booking)
+        return charges
 
     def expect_refunded(self, booking: Booking, times: int = 1) -> None:
         """Wait until a booking was refunded, or look that it was not; always under one key."""
@@ -449,7 +449,7 @@ def kill_between_steps(theatre: Theatre, relay: Relay) -> None:
     unsure = theatre.new_show()
     payments.reply(CHARGES, 503, json={}, having=unsure.price_text, times=2)
     tried = theatre.sell(unsure, what="a booking that was answered 503 twice")
-    theatre.expect_charged(tried)
+    expect_one_key(CHARGES, theatre.expect_charged(tried), tried)
     cancelled, unpaid, paid, untold = (theatre.new_show() for _ in range(4))
     refunding = theatre.sell(cancelled, what="the booking whose refund had no answer")
     with (
@@ -480,7 +480,7 @@ def kill_between_steps(theatre: Theatre, relay: Relay) -> None:
     for booking in (charging, confirming, telling):
         theatre.expect_status(booking, "confirmed", why)
         theatre.expect_event(booking, "booking.confirmed")
-        theatre.expect_charged(booking)
+        expect_one_key(CHARGES, theatre.expect_charged(booking), booking)
         theatre.expect_refunded(booking, 0)
     theatre.expect_status(refunding, "cancelled", why)
     theatre.expect_event(refunding, "booking.cancelled")
