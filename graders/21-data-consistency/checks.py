@@ -266,7 +266,7 @@ def killed(
     """The whole of check_survives_being_killed, with a relay before the broker."""
     broker = nats.another()
     relay = relays.to(broker.url)
-    theatre = opened(broker, random.integer(8001, 8999), relay.url)
+    theatre = opened(broker, random.integer(61_000, 99_000), relay.url)
     return meanwhile(lambda: kill_between_steps(theatre, relay))
 
 
@@ -274,7 +274,7 @@ def killed(
 def cut_off(opened: Opened, nats: Nats, random: Random, meanwhile: Meanwhile) -> Story[None]:
     """The whole of check_loses_no_event."""
     broker = nats.another()
-    theatre = opened(broker, random.integer(8001, 8999), broker.url)
+    theatre = opened(broker, random.integer(61_000, 99_000), broker.url)
 
     def story() -> None:
         sells_without_the_broker(theatre)
