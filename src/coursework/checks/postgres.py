@@ -30,7 +30,7 @@ _READY_WITHIN_S = 20.0
 _POLL_S = 0.01
 _LOGGED_WITHIN_S = 5.0
 # A deferred trigger runs in the commit: there it waits while somebody holds the other kind of lock.
-_COMMITS = 20270301
+_COMMITS = 8_461_273_509_132
 _HOLDS_COMMITS = f"""
 CREATE SCHEMA checks;
 CREATE FUNCTION checks.wait_in_commit() RETURNS trigger LANGUAGE plpgsql AS
