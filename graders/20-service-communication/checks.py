@@ -52,7 +52,7 @@ PAUSE_MS = 400
 CROWD = 24
 LEAST_SPREAD = 0.2
 MESSAGES = 30
-SENT_WITHIN_S = 10.0
+SENT_WITHIN_S = 6.0
 # A reply that must not come yet would have come by then.
 SURELY_S = 0.3
 AGAIN = {"command": CHECK_AGAIN}
