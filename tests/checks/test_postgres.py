@@ -73,11 +73,24 @@ def test_a_recording_has_what_the_answer_sent_and_nothing_else(postgres):
     assert recorded.name in recording.command
 
 
+def test_a_recording_keeps_pings_apart(postgres):
+    """Each of them, also an empty one; what others send is left out."""
+    recorded = postgres.create_database(recorded=True)
+    with answer(recorded) as connection, recorded.recording() as recording:
+        for ping in ("SELECT 1", "", "SELECT 1"):
+            connection.execute(ping)
+        connection.execute("SELECT 2")
+        recorded.rows("SELECT 1")
+    assert recording.statements == ["SELECT 2"]
+    assert recording.pings == ["SELECT 1", "", "SELECT 1"]
+
+
 def test_a_recording_without_requests_is_empty(postgres):
     """Nothing sent, nothing counted."""
     with postgres.create_database(recorded=True).recording() as recording:
         pass
     assert recording.statements == []
+    assert recording.pings == []
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,32 @@ def test_a_probe_that_fails_is_told_with_what_it_printed(image):
     assert failure.value.command.startswith("docker inspect")
 
 
+def test_probes_are_told_one_by_one(image):
+    """With what each printed; those that failed too."""
+    server = image(health=PROBE.replace("3000/", "3000/none")).start()
+    probes = server.probes(at_least=2, within_s=20)
+    assert [probe.exit_code for probe in probes[:2]] == [1, 1]
+    assert "404" in probes[0].output
+    assert probes[0].began < probes[1].began
+
+
+def test_without_health_check_there_are_no_probes(image):
+    """What there is when the time is over is returned."""
+    assert image(health="").start().probes(at_least=1, within_s=0.1) == []
+
+
+def test_a_server_can_start_without_the_probes_of_its_image(image):
+    """Nobody looks at its health then."""
+    server = image().start(healthcheck=False)
+    server.get("/").expect(200)
+    assert server.health() == "none"
+
+
+def test_an_image_tells_its_settings(image):
+    """As the engine has them."""
+    assert image().config["Healthcheck"]["Interval"] == 10**9
+
+
 def test_an_image_without_health_check_is_told_at_once(image):
     """There is nothing to wait for."""
     with pytest.raises(Failure, match="there is none"):

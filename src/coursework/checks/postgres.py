@@ -15,7 +15,7 @@ from coursework.checks.failure import Failure
 from coursework.checks.querying import ANSWER, Queries, Script
 from coursework.checks.run import CheckRun
 from coursework.checks.sql import Held, Row, SqlDatabase
-from coursework.checks.statements import Recording, statements_between
+from coursework.checks.statements import Recording, pings_between, statements_between
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
 
@@ -300,6 +300,7 @@ class Database(SqlDatabase):
         """Note what the answer sends until the block ends; the database must be `recorded`.
 
         What only begins, ends or sets something is left out, and so is all that others send.
+        What only asks whether the server answers, such as `SELECT 1`, is kept apart, as `pings`.
 
         Raises:
             CourseError: the server's log does not show it.
@@ -319,12 +320,13 @@ class Database(SqlDatabase):
         last = self._mark_log()
         deadline = time.monotonic() + _LOGGED_WITHIN_S
         while (
-            sent := statements_between(container.log(lines="all"), first, last, self.name)
+            sent := statements_between(log := container.log(lines="all"), first, last, self.name)
         ) is None:
             if time.monotonic() > deadline:
                 raise CourseError("The checks' database does not log what it is asked.")
             time.sleep(_POLL_S)
         recording.statements = sent
+        recording.pings = pings_between(log, first, last, self.name) or []
 
     def _mark_log(self) -> str:
         """Write a line into the server's log; all that comes later is behind it."""

@@ -19,7 +19,7 @@ from coursework.checks.services import Services
 from coursework.checks.startup import HELPER_IMAGE, Startup, ending
 from coursework.checks.stoppable import Stoppable
 from coursework.checks.wire import Address, Connection
-from coursework.containers.container import Container, Settings
+from coursework.containers.container import Container, Probe, Settings
 from coursework.words import shortened
 
 if TYPE_CHECKING:
@@ -196,6 +196,30 @@ class Server(Stoppable, Client):
         """
         self._ready()
         return self.container.health()[0]
+
+    def probes(self, *, at_least: int = 0, within_s: float = 5.0) -> list[Probe]:
+        """Return the last five runs of its HEALTHCHECK that have ended, the oldest first.
+
+        Args:
+            at_least: wait until so many have ended, five at most.
+            within_s: seconds; then those that there are are returned, perhaps none.
+
+        Raises:
+            Failure: it does not accept connections.
+
+        Example:
+            >>> [probe.exit_code for probe in server.probes(at_least=2)]
+            [0, 0]
+
+        """
+        self._ready()
+        deadline = Deadline(within_s)
+        while True:
+            is_late = deadline.has_passed()
+            found = self.container.probes()
+            if len(found) >= at_least or is_late:
+                return found
+            time.sleep(10 * _POLL_S)
 
     def freeze(self) -> None:
         """Stop its processes where they stand: connections are accepted, and nobody answers."""
