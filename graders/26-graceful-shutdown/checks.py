@@ -41,13 +41,13 @@ JOBS, MORE_JOBS = 30, 10
 EARLY_S = 0.02
 # Whoever ends or hangs up at a signal, or at the end of the drain, has done so by then.
 SURELY_OVER_S = 0.3
-REPLY_WITHIN_S, PUSHED_WITHIN_S = 2.0, 1.0
+REPLY_WITHIN_S, PUSHED_WITHIN_S = 8.0, 1.0
 # After five seconds the answer may close a connection that is idle.
 MAY_IDLE_S = 4.0
 # Nothing that a check looks at is ended by this.
 FAR_OFF_S = 600
 # The second one where the machine was too busy to see the phases of the first one apart.
-DRAINS_S = (2.4, 9.0)
+DRAINS_S = (2.4, 12.0)
 ATTEMPTS, POLL_S = 2, 0.02
 Order = dict[str, Any]
 
