@@ -374,7 +374,7 @@ def check_goes_back_fast(evening: Evening, versions: Story[list[str]]) -> None:
 def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
     """Release a version, and go back from it."""
     old, what = evening.live, typed("rollback")
-    new = evening.absent(good[1], SECOND)
+    new = evening.absent(good[1], SECOND, good[0])
     was = evening.expect_live(old, "the release before")
     releases(evening, new)
     evening.expect_tidy(typed("release", new))

@@ -219,3 +219,19 @@ def test_a_server_that_does_not_stop_is_shown_to_run_on(image):
     with pytest.raises(Failure, match="it still runs") as failed:
         server.stop(within_s=1)
     assert "Up" in typed(failed.value.command)
+
+
+def test_a_server_that_was_killed_can_start_again(image):
+    """In a fresh container, told the same: what it had in memory is gone."""
+    server = image("echo $WORD > /tmp/www/word; httpd -f -p 3000 -h /tmp/www", health="").start(
+        env={"WORD": "hamlet"}
+    )
+    server.get("/word").expect(200, body=b"hamlet\n")
+    first = server.container.name
+    server.kill()
+    with pytest.raises(Failure) as failed:
+        server.get("/word")
+    assert failed.value.saw.startswith("connection refused; it was killed")
+    server.start_again()
+    server.get("/word").expect(200, body=b"hamlet\n")
+    assert server.container.name != first

@@ -11,6 +11,7 @@ It asks for fixtures by name:
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `memcached`: a `Memcached` with the same words, in the background;
+- `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
@@ -40,6 +41,7 @@ from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.memcached import Memcached
+from coursework.checks.nats import Nats, StoredMessage
 from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
@@ -94,6 +96,7 @@ __all__ = [
     "Memcached",
     "Message",
     "Namespace",
+    "Nats",
     "PgBouncer",
     "PgBouncers",
     "PlanStep",
@@ -121,6 +124,7 @@ __all__ = [
     "Step",
     "Stoppable",
     "Store",
+    "StoredMessage",
     "Story",
     "Stream",
     "Stub",

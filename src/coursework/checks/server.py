@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from coursework.checks.image import Image
 
 _POLL_S = 0.01
+_GONE_WITHIN_S = 5.0
 # So many open connections are what a check is about.
 _CROWD = 10
 # From inside the process namespace. What the engine runs there, such as a probe of HEALTHCHECK,
@@ -240,6 +241,20 @@ class Server(Stoppable, Client):
             raise Failure(what, "it still runs", command=stop_command(name, within_s))
         self._run.evidence.note_use(self, ended_command(name))
         return code
+
+    def kill(self) -> None:
+        """Send SIGKILL, as a crash would, and wait until it is gone; see `start_again`.
+
+        Raises:
+            Failure: it never accepted connections, or has ended already.
+        """
+        self.signal("SIGKILL")
+        self.wait_for_exit(within_s=_GONE_WITHIN_S)
+
+    def start_again(self) -> None:
+        """Start it in a fresh container, told the same; returns at once, the next use waits."""
+        self._address = None
+        self._start()
 
     def wait_until_refused(self, *, within_s: float) -> float:
         """Wait until it accepts no new connections, and return that moment.

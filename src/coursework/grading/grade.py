@@ -21,6 +21,7 @@ from coursework.checks import (
     image,
     meanwhile,
     memcached,
+    nats,
     pgbouncer,
     plugin,
     postgres,
@@ -54,7 +55,7 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, memcached, pgbouncer, postgres, rabbitmq,
+    backends, builder, cluster, image, meanwhile, memcached, nats, pgbouncer, postgres, rabbitmq,
     randomness, relay, sandbox, server, stack, store, stub,
 )  # fmt: skip
 
