@@ -199,7 +199,7 @@ class Nats:
 
 
 async def _ignore(_: Exception) -> None:
-    """Leave it to whoever asked: the same error is raised there."""
+    """Ignore the error here: the call that caused it raises it too."""
 
 
 async def _read(jetstream: "JetStreamContext", stream: str, subject: str) -> list[StoredMessage]:

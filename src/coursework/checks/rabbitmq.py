@@ -94,7 +94,7 @@ class Message:
 
 
 class Vhost:
-    """A virtual host: exchanges and queues that nobody else sees, in the same broker.
+    """A virtual host: exchanges and queues of one check, apart from all others in the broker.
 
     Its words go through the broker's HTTP API, whose counts are a tenth of a second old.
 
