@@ -3,7 +3,6 @@
 import asyncio
 import json as json_codec
 import shlex
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from coursework.checks.failure import Failure
-from coursework.checks.reply import Headers
+from coursework.checks.readiness import wait_until_ready
+from coursework.checks.reply import Headers, json_in
 from coursework.checks.run import CheckRun
 from coursework.containers.container import Container, Settings
-from coursework.trouble import CourseError
 
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
@@ -25,9 +24,7 @@ Result = TypeVar("Result")
 
 IMAGE = "course/nats:1"
 _PORT = 4222
-_READY_WITHIN_S = 20.0
 _ANSWERS_WITHIN_S = 5.0
-_POLL_S = 0.01
 # More than any check waits for: an answer that publishes in a loop is not read to its end.
 _LIMIT_MESSAGES = 2000
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -55,11 +52,7 @@ class StoredMessage:
         Raises:
             Failure: it is none.
         """
-        try:
-            return json_codec.loads(self.body)
-        except (ValueError, RecursionError):
-            looked_for = f"a JSON body in your message on {self.subject}"
-            raise Failure(looked_for, repr(self.body[:200])) from None
+        return json_in(self.body, f"a JSON body in your message on {self.subject}")
 
 
 class Nats:
@@ -158,13 +151,8 @@ class Nats:
             self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _READY_WITHIN_S
-        while not (is_ready := self._answers()):
-            if time.monotonic() > deadline or self.container.exit_code() is not None:
-                why = self.container.log()[-500:]
-                raise CourseError("The checks' NATS does not start.", why=why)
-            time.sleep(_POLL_S)
-        self._is_ready = is_ready
+        wait_until_ready(self.container, "NATS", self._answers)
+        self._is_ready = True
 
     def _answers(self) -> bool:
         import nats  # noqa: PLC0415 - a module without a broker need not load it
