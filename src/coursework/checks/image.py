@@ -50,8 +50,8 @@ class Image:
         """Its settings, as `docker image inspect` shows them under Config.
 
         Example:
-            >>> image.config["Healthcheck"]["Interval"]
-            1000000000
+            >>> image.config.get("User")
+            'node'
 
         """
         attributes = self._run.services.engine.client.images.get(self._image_id).attrs

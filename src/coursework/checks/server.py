@@ -208,8 +208,8 @@ class Server(Stoppable, Client):
             Failure: it does not accept connections.
 
         Example:
-            >>> [probe.exit_code for probe in server.probes(at_least=2)]
-            [0, 0]
+            >>> server.probes(at_least=2)[-1].exit_code
+            0
 
         """
         self._ready()
