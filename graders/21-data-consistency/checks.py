@@ -85,7 +85,7 @@ class Theatre:
         return show
 
     def reprice(self, show: Show) -> Show:
-        """Change a show's price in the database, so that later charges can be told from earlier ones."""
+        """Change a show's price in the database, so that later charges differ from earlier ones."""
         dearer = Show(show.id, next(self._prices))
         statement = "UPDATE shows SET price_cents = %s WHERE id = %s"
         self.database.rows(statement, dearer.price, dearer.id)
