@@ -107,7 +107,7 @@ def test_a_closed_port_is_a_failure():
 
 
 def test_a_connection_that_nobody_holds_any_more_is_closed():
-    """A check that fails in the middle lets go of it without closing it: no warning comes of that."""
+    """A check that fails in the middle lets go of it unclosed: no warning comes of that."""
     hung_up = threading.Event()
 
     def wait(connection):
