@@ -11,6 +11,7 @@ It asks for fixtures by name:
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `memcached`: a `Memcached` with the same words, in the background;
+- `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
@@ -38,6 +39,7 @@ from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.memcached import Memcached
+from coursework.checks.monitoring import Alertmanager, Monitoring, Prometheus
 from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
@@ -53,6 +55,7 @@ from coursework.checks.statements import Recording
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
+from coursework.checks.traces import Span, spans_in
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
@@ -61,6 +64,7 @@ from coursework.submissions.files import Submission
 
 __all__ = [
     "CHECK_AGAIN",
+    "Alertmanager",
     "Backend",
     "Backends",
     "Builder",
@@ -84,11 +88,13 @@ __all__ = [
     "Lint",
     "Meanwhile",
     "Memcached",
+    "Monitoring",
     "Namespace",
     "PgBouncer",
     "PgBouncers",
     "PlanStep",
     "Postgres",
+    "Prometheus",
     "Queries",
     "Random",
     "Received",
@@ -103,6 +109,7 @@ __all__ = [
     "SavedImage",
     "Script",
     "Server",
+    "Span",
     "Stack",
     "Start",
     "StartFailure",
@@ -118,4 +125,5 @@ __all__ = [
     "eventually",
     "fail",
     "points",
+    "spans_in",
 ]

@@ -81,6 +81,7 @@ class Image:
         memory: str = "2g",
         confined: bool = False,
         hosts: Mapping[str, str] | None = None,
+        side_port: int | None = None,
     ) -> Server:
         """Start a server; returns at once, the server's first use waits.
 
@@ -93,6 +94,7 @@ class Image:
             memory: limit in Docker's notation.
             confined: nothing but /tmp can be written, and root has no capability.
             hosts: addresses by the names under which it finds them, in its /etc/hosts.
+            side_port: a second port inside, such as that of its metrics; see `Server.side`.
 
         Example:
             >>> server = image.start(env={"PORT": "4000"}, port=4000)
@@ -100,7 +102,7 @@ class Image:
         """
         settings = Settings(
             self._image_id, dict(env or {}), dict(files or {}), tuple(args), port, memory, confined,
-            hosts=dict(hosts or {}),
+            hosts=dict(hosts or {}), side_port=side_port,
         )  # fmt: skip
         return Server(self._run, settings, ready_within_s)
 
