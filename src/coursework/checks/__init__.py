@@ -12,6 +12,7 @@ It asks for fixtures by name:
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `memcached`: a `Memcached` with the same words, in the background;
 - `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
+- `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
@@ -45,6 +46,7 @@ from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
 from coursework.checks.querying import Cost, PlanStep, Queries, Rows, Script
+from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
@@ -88,6 +90,7 @@ __all__ = [
     "Lint",
     "Meanwhile",
     "Memcached",
+    "Message",
     "Monitoring",
     "Namespace",
     "PgBouncer",
@@ -96,6 +99,8 @@ __all__ = [
     "Postgres",
     "Prometheus",
     "Queries",
+    "Queue",
+    "RabbitMQ",
     "Random",
     "Received",
     "Record",
@@ -120,6 +125,7 @@ __all__ = [
     "Stub",
     "Submission",
     "Traffic",
+    "Vhost",
     "at_once",
     "at_rate",
     "eventually",

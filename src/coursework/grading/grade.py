@@ -25,6 +25,7 @@ from coursework.checks import (
     pgbouncer,
     plugin,
     postgres,
+    rabbitmq,
     randomness,
     relay,
     sandbox,
@@ -54,8 +55,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, memcached, monitoring, pgbouncer, postgres, randomness,
-    relay, sandbox, server, stack, store, stub,
+    backends, builder, cluster, image, meanwhile, memcached, monitoring, pgbouncer, postgres,
+    rabbitmq, randomness, relay, sandbox, server, stack, store, stub,
 )  # fmt: skip
 
 
