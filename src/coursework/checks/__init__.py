@@ -31,6 +31,7 @@ from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
+from coursework.checks.composed_database import ComposedDatabase
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
 from coursework.checks.finished import Finished
@@ -44,7 +45,7 @@ from coursework.checks.monitoring import Alertmanager, Monitoring, Prometheus
 from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
-from coursework.checks.postgres import Database, Held, Postgres
+from coursework.checks.postgres import Database, Postgres
 from coursework.checks.querying import Cost, PlanStep, Queries, Rows, Script
 from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
@@ -52,6 +53,7 @@ from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
+from coursework.checks.sql import Held
 from coursework.checks.stack import Stack
 from coursework.checks.statements import Recording
 from coursework.checks.store import Store
@@ -74,6 +76,7 @@ __all__ = [
     "Cluster",
     "ClusterClient",
     "Composed",
+    "ComposedDatabase",
     "Connection",
     "Cost",
     "Crowd",

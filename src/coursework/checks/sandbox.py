@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
@@ -13,12 +12,13 @@ import pytest
 from docker.errors import APIError
 
 from coursework.checks.client import Client
-from coursework.checks.door import Door
 from coursework.checks.evidence import Evidence
+from coursework.checks.exposed import NotPublished, expose_published, is_listening
 from coursework.checks.failure import Failure
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
 from coursework.checks.load import IN_CROWD
+from coursework.checks.reply import Reply
 from coursework.checks.retype import curl_command
 from coursework.checks.run import CheckRun
 from coursework.checks.shell import (
@@ -29,7 +29,7 @@ from coursework.checks.shell import (
     require_engine,
 )
 from coursework.checks.tunnel import open_tunnel
-from coursework.checks.wire import Address, Connection
+from coursework.checks.wire import CLOSED_AT_ONCE, REFUSED, RESET, Address, Connection
 from coursework.containers.archive import pack
 from coursework.containers.cleaning import remove_containers
 from coursework.containers.runs import LABEL_RUN
@@ -246,7 +246,8 @@ class Sandbox:
 class SandboxClient(Client):
     """Asks a server in the sandbox at a port of its machine; nothing listens to others there.
 
-    Requests among many, such as those of `at_rate`, come through one door: that costs little.
+    What a container publishes is asked at a port of the sandbox's own address, which costs little,
+    also under `at_rate`; a program that is no container, through a tunnel for each request.
 
     Args:
         engine: of the sandbox.
@@ -262,8 +263,6 @@ class SandboxClient(Client):
     def __init__(self, engine: Engine, evidence: Evidence, port: int, *, before: str = "") -> None:
         self._engine, self._evidence, self._port = engine, evidence, port
         self._before = f"{before} && " if before else ""
-        self._lock = Lock()
-        self._door: Door | None = None
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         return self._before + curl_command(method, path, headers, body, self._port)
@@ -275,17 +274,27 @@ class SandboxClient(Client):
         return f"localhost:{self._port}"
 
     def _open(self, timeout_s: float) -> Connection:
-        if IN_CROWD.get():
-            host, near = self._opened_door().address
-        else:
-            host, near = "127.0.0.1", open_tunnel(self._engine, self._port, timeout_s)
-        return Connection(Address(host, near, self._port), timeout_s=timeout_s)
+        try:
+            exposed = expose_published(self._engine, self._port)
+            near = Address(self._engine.reached_at, exposed, self._port)
+        except NotPublished:
+            # A program that is no container may listen there.
+            tunnel = open_tunnel(self._engine, self._port, timeout_s)
+            near = Address("127.0.0.1", tunnel, self._port)
+        return Connection(near, timeout_s=timeout_s)
 
-    def _opened_door(self) -> Door:
-        with self._lock:
-            if self._door is None:
-                self._door = Door(self._engine, self._port)
-            return self._door
+    def _ask(self, method: str, sent: bytes, timeout_s: float) -> Reply:
+        try:
+            return super()._ask(method, sent, timeout_s)
+        except Failure as failure:
+            if failure.saw not in CLOSED_AT_ONCE:
+                raise
+            # Of many calls none looks whether it was refused inside: that costs more than the call.
+            if IN_CROWD.get():
+                raise Failure(failure.looked_for, RESET) from failure
+            if is_listening(self._engine, self._port):
+                raise
+            raise Failure("a connection", REFUSED) from failure
 
     def _explain(self, failure: Failure) -> None:
         """Nothing more is known: which container should answer is the answer's affair."""
