@@ -80,8 +80,8 @@ def _unpacked(request: Received) -> bytes:
 
 
 def _of_protobuf(body: bytes) -> Any:
-    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - only where it is sent
-    from google.protobuf.message import DecodeError  # noqa: PLC0415 - as above
+    from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # noqa: PLC0415 - only where it is sent
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # noqa: PLC0415
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # noqa: PLC0415 - as above
         ExportTraceServiceRequest,
     )
