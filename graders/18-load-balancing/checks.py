@@ -41,6 +41,7 @@ ATTEMPTS = 3
 BUSY_ATTEMPTS = 2
 FAILURES = (502, 503, 504)
 POLL_S = 0.05
+AS_SENT = ("X-Ticket", "X-User", "Cookie", "Authorization")
 # What a client waits at most, where the machine is too busy to tell.
 PATIENCE_S = 10.0
 
@@ -62,14 +63,16 @@ class House:
         headers = {"X-User": user} if user else None
         return self.door.get(path, headers=headers, timeout_s=timeout_s)
 
-    def asking(self, path: str, user: str) -> str:
+    def asking(self, path: str, user: str, cookie: str = "") -> str:
         """Return the command that asks thirty times, and counts who answers.
 
         Args:
             path: `$n` in it is the number of the request.
             user: the same.
+            cookie: what the door gave this user.
         """
-        ask = f'curl -s -H "X-User: {user}" "localhost:{self.door.port}{path}"'
+        basket = f" -b {shlex.quote(cookie)}" if cookie else ""
+        ask = f'curl -s -H "X-User: {user}"{basket} "localhost:{self.door.port}{path}"'
         names = """grep -o '"backend": ".."' | sort | uniq -c"""
         return f"for n in $(seq 30); do {ask}; done | {names}"
 
@@ -148,7 +151,8 @@ def house(backends: Backends, image: Image) -> House:
             " outside of /checkout?"
         ),
         (
-            "Outside of /checkout nothing about the caller may decide. HAProxy: balance roundrobin,"
+            "Outside of /checkout nothing about the request may decide: no user, cookie or path,"
+            " not even one with checkout somewhere in it. HAProxy: balance roundrobin,"
             " and three lines server b1 b1:3000 … b3 b3:3000. nginx: an upstream with three lines"
             " server b1:3000; … and no ip_hash or hash."
         ),
@@ -156,13 +160,19 @@ def house(backends: Backends, image: Image) -> House:
     link="Whose turn is it?",
 )
 def check_spreads(house: House, random: Random) -> None:
-    """Of 300 requests outside /checkout, each backend gets 23 to 43 %"""
+    """Of 300 requests for the same thing outside /checkout, each backend gets 23 to 43 %"""
     eventually(lambda: share(house, random), attempts=ATTEMPTS)
 
 
 def share(house: House, random: Random) -> None:
-    """Send requests of one user to many paths, and count who answers."""
-    user, word = f"{random.word()}-{random.hex(8)}", random.hex(12)
+    """Send requests of one user for one path, and count who answers."""
+    # Its last part is the name of the other half of the site; it isn't below it.
+    user, path = f"{random.word()}-{random.hex(8)}", f"/api/{random.hex(12)}/checkout"
+    first = house.get(path, user)
+    backend_in(first)
+    # What a door wants to know them by again.
+    cookie = first.headers.get("Set-Cookie", f"seen={random.word()}").partition(";")[0]
+    headers = {"X-User": user, "Cookie": cookie}
 
     def ask(numbers: Sequence[int]) -> list[Reply]:
         return [one(number) for number in numbers]
@@ -170,21 +180,18 @@ def share(house: House, random: Random) -> None:
     def one(number: int) -> Reply:
         # Each fifth one is no GET: those have their turns as well.
         if number % 5:
-            return house.get(f"/api/{word}/{number}", user)
-        headers = {"X-User": user}
-        return house.door.post(f"/api/{word}/{number}", body=b"{}", headers=headers)
+            return house.door.get(path, headers=headers, timeout_s=PATIENCE_S)
+        return house.door.post(path, body=b"{}", headers=headers)
 
     with at_once(ask, [range(n, REQUESTS, SIDE_BY_SIDE) for n in range(SIDE_BY_SIDE)]) as crowd:
         replies = [reply for some in crowd.results() for reply in some]
-    for reply in replies:
-        backend_in(reply)
-    counts = deliveries(house, f"/api/{word}/")
+    counts = Counter(backend_in(reply) for reply in replies)
     for name in house.backends:
         if not LEAST_PERCENT <= 100 * counts[name] / REQUESTS <= MOST_PERCENT:
             fail(
                 f"{LEAST_PERCENT} to {MOST_PERCENT} % of {REQUESTS} requests for each backend",
                 shown(+counts),
-                command=house.asking(f"/api/{word}/$n", user),
+                command=house.asking(path, user, cookie),
             )
 
 
@@ -404,10 +411,12 @@ def is_delivered(house: House, method: str, path: str, random: Random) -> None:
 def spoiled(house: House, how: Literal["die", "hang"], random: Random, purchase: Purchase) -> None:
     """Send a request whose backend fails once it has read it; expect one delivery in all."""
     deadline = Deadline(PATIENCE_S)
+    # The seat may be in the path, and the body empty.
+    bare = purchase.method == "DELETE" or purchase.path.startswith("/checkout")
     while True:
         each = Purchase(purchase.method, f"{purchase.path}-{random.hex(8)}")
         patience = Deadline(GIVES_UP_WITHIN_S)
-        reply = each.send(house, b"seat C4", random.hex(8))
+        reply = each.send(house, b"" if bare else b"seat C4", random.hex(8))
         was_late = patience.has_passed()
         read = deliveries(house, each.path)
         whose = f"{each.method} whose backend reads it, then {how}s"
@@ -566,12 +575,15 @@ def check_tells_the_truth(house: House, random: Random) -> None:
 
 def believes(house: House, caller: Backend, method: str, half: str, random: Random) -> None:
     """Send a request full of inventions from a container whose address is known."""
-    path = f"{half}/{random.word()}-{random.hex(6)}?seat={random.hex(4)}&q=a%20b"
-    host, ticket = f"{random.word()}.example", random.hex(12)
+    seat, places = f"{random.word().title()}-{random.hex(6)}", "stalls%2Fleft//row"
+    path = f"{half}/{seat}/{places}?seat={random.hex(4).upper()}&q=a%20b"
+    host = f"{random.word()}.example"
     body = random.text().encode() if method == "POST" else b""
     headers = {
         "Host": host, "X-Forwarded-For": f"203.0.113.{random.integer(1, 254)}",
-        "X-Forwarded-Proto": "https", "X-User": random.hex(8), "X-Ticket": ticket,
+        "X-Forwarded-Proto": "https", "X-User": random.hex(8), "X-Ticket": random.hex(12),
+        "Authorization": f"Bearer {random.hex(8)}",
+        "Cookie": f"basket={random.hex(8)}",
     }  # fmt: skip
     reply = caller.send(house.inside, method, path, headers=headers, body=body)
     fields = [("-H", f"{name}: {value}") for name, value in headers.items()]
@@ -594,8 +606,7 @@ def believes(house: House, caller: Backend, method: str, half: str, random: Rand
         ("the last entry of X-Forwarded-For", peer, last),
         ("X-Forwarded-Proto", "http", got.headers.get("X-Forwarded-Proto", absent)),
         ("Host", host, got.headers.get("Host", absent).partition(":")[0]),
-        ("X-Ticket", ticket, got.headers.get("X-Ticket", absent)),
-        ("X-User", headers["X-User"], got.headers.get("X-User", absent)),
+        *((name, headers[name], got.headers.get(name, absent)) for name in AS_SENT),
         ("the body", body.decode(), got.body.decode(errors="replace")),
     )
     for what, wanted, saw in facts:

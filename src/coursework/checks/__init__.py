@@ -46,6 +46,7 @@ from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Postgres
+from coursework.checks.program import Program
 from coursework.checks.querying import Cost, PlanStep, Queries, Rows, Script
 from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
@@ -56,6 +57,7 @@ from coursework.checks.server import Server
 from coursework.checks.sql import Held
 from coursework.checks.stack import Stack
 from coursework.checks.statements import Recording
+from coursework.checks.stoppable import Exit, Stoppable
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
@@ -82,6 +84,7 @@ __all__ = [
     "Crowd",
     "Database",
     "Deadline",
+    "Exit",
     "Failure",
     "Finished",
     "Headers",
@@ -100,6 +103,7 @@ __all__ = [
     "PgBouncers",
     "PlanStep",
     "Postgres",
+    "Program",
     "Prometheus",
     "Queries",
     "Queue",
@@ -122,6 +126,7 @@ __all__ = [
     "Start",
     "StartFailure",
     "Step",
+    "Stoppable",
     "Store",
     "Story",
     "Stream",

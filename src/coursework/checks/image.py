@@ -10,6 +10,7 @@ from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.finished import Finished
 from coursework.checks.in_turn import Start, execute_each
+from coursework.checks.program import Program
 from coursework.checks.retype import ended_command
 from coursework.checks.run import CheckRun
 from coursework.checks.server import Server
@@ -105,6 +106,21 @@ class Image:
             hosts=dict(hosts or {}), side_port=side_port,
         )  # fmt: skip
         return Server(self._run, settings, ready_within_s)
+
+    def start_program(
+        self, *, env: Mapping[str, str] | None = None, args: Sequence[str] = ()
+    ) -> Program:
+        """Start a program that listens on nothing, such as a worker; returns at once.
+
+        Args:
+            env: environment variables.
+            args: arguments behind the image's entry point.
+
+        Example:
+            >>> worker = image.start_program(args=["worker"], env={"REDIS_URL": store.url})
+
+        """
+        return Program(self._run, Settings(self._image_id, dict(env or {}), args=tuple(args)))
 
     def run(
         self,

@@ -17,6 +17,7 @@ from coursework.checks.retype import beside_command, curl_command, ended_command
 from coursework.checks.run import CheckRun
 from coursework.checks.services import Services
 from coursework.checks.startup import HELPER_IMAGE, Startup, ending
+from coursework.checks.stoppable import Stoppable
 from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Settings
 from coursework.words import shortened
@@ -66,7 +67,7 @@ class Side(Client):
         self._server.explain(failure)
 
 
-class Server(Client):
+class Server(Stoppable, Client):
     """A server of the submission in a container of its own.
 
     It starts in the background; the first use waits until it accepts connections.
@@ -252,6 +253,38 @@ class Server(Client):
         self._run.evidence.note_use(self, ended_command(name))
         return code
 
+    def wait_until_refused(self, *, within_s: float) -> float:
+        """Wait until it accepts no new connections, and return that moment.
+
+        Args:
+            within_s: seconds; more where the machine was never idle.
+
+        Returns:
+            The moment, as `time.monotonic` counts.
+
+        Raises:
+            Failure: it still accepts them.
+        """
+        address = self._ready()
+        deadline = Deadline(within_s, self.container.processor_seconds)
+        while self._accepts(address):
+            if deadline.has_passed():
+                command = f"curl -i http://localhost:{address.typed_port}/"
+                raise Failure(
+                    f"no new connections after {within_s:g} s", "it accepts them", command=command
+                )
+            time.sleep(_POLL_S)
+        return time.monotonic()
+
+    def _accepts(self, address: Address) -> bool:
+        try:
+            with self._connection(address, 1.0) as connection:
+                # A port forwarder accepts for a server that is not there any more, then hangs up.
+                is_forwarded = address.port == address.typed_port
+                return not is_forwarded or connection.stays_open(0.05)
+        except Failure:
+            return False
+
     @property
     def never_started(self) -> bool:
         """Whether the engine could not even start its container, or has not yet."""
@@ -275,9 +308,15 @@ class Server(Client):
             return
         if self._trouble is None and (not passed or ended):
             self._address = None
-            self._start()
+            self._is_over = self._told_to_end
+            if not self._is_over:
+                self._start()
+
+    def _come_up(self) -> None:
+        self._ready()
 
     def _start(self) -> None:
+        self._told_to_end = self._is_over = False
         self._connections: WeakSet[Connection] = WeakSet()
         self._startup = Startup(self._run.services, self._settings, self._ready_within_s)
 
@@ -326,6 +365,8 @@ class Server(Client):
         if self._trouble is not None:
             raise Blocked("the server did not start")
         if self._address is None:
+            if self._is_over:
+                self._start()
             self._run.evidence.note_use(self)
             try:
                 self._address = self._startup.wait()

@@ -220,13 +220,37 @@ class Container:
             return ""
         return bytes(raw).decode(errors="replace")
 
-    def signal(self, name: str) -> None:
-        """Send a signal such as SIGTERM to its first process, as an operator would."""
-        self._container.kill(signal=name)
+    def signal(self, name: str) -> bool:
+        """Send a signal such as SIGTERM to its first process, as an operator would.
+
+        Returns:
+            Whether it was there to get it; False where it has ended.
+        """
+        try:
+            self._container.kill(signal=name)
+        except APIError:
+            if self.exit_code() is None:
+                raise
+            return False
+        return True
 
     def process_count(self) -> int:
         """Return how many processes run inside."""
         return len(self._container.top()["Processes"])
+
+    def first_process(self) -> str:
+        """Return the command line of its first process; empty where it has ended.
+
+        The engine lists a container's processes by their numbers outside: the first one is the
+        one whose parent is not listed.
+        """
+        try:
+            listed = self._container.top(ps_args="-eo pid,ppid,args")["Processes"]
+        except APIError:
+            return ""
+        numbers = {number for number, *_ in listed}
+        first = (args for _, parent, args in listed if parent not in numbers)
+        return str(next(first, ""))
 
     def health(self) -> tuple[str, str]:
         """Return its health as the engine calls it, and what the last probe printed.
