@@ -250,7 +250,7 @@ def expect_aborted(office: Office) -> None:
     with (
         office.stub.holding(having=left.rsplit("/")[-1]) as held_left,
         office.stub.holding(having=stayed.rsplit("/")[-1]) as held,
-        at_once(office.server.get, [stayed]) as crowd,
+        at_once(lambda path: office.server.get(path, timeout_s=30.0), [stayed]) as crowd,
     ):
         with office.server.connect() as line:
             line.send(f"GET {left} HTTP/1.1\r\nHost: lantern.example\r\n\r\n".encode())
@@ -521,7 +521,8 @@ def expect_apart(office: Office) -> None:
         office.stub.holding(having=left.rsplit("/")[-1]) as held_left,
         office.stub.holding(having=stayed.rsplit("/")[-1]) as held,
         at_once(
-            lambda path: office.server.get(path, headers=callers[path].headers), [stayed]
+            lambda path: office.server.get(path, headers=callers[path].headers, timeout_s=30.0),
+            [stayed],
         ) as crowd,
     ):
         with office.server.connect() as line:

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from spans import Span
 
 CATALOG, PAYMENTS = os.environ.get("CATALOG_URL", ""), os.environ.get("PAYMENTS_URL", "")
-BOUNDS = (0.05, 0.3, 0.5, 0.65, 0.75, 2.0)
+BOUNDS = (0.05, 0.3, 0.5, 0.6, 0.9, 2.0)
 lock = threading.Lock()
 requests, bookings, sums, buckets = Counter(), Counter(), Counter(), Counter()
 
