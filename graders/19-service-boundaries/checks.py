@@ -29,7 +29,7 @@ from coursework.checks import (
 )
 
 SEATS = [f"{row}{number}" for row in "ABCDEF" for number in range(1, 11)]
-SOLD = 201
+SOLD, TAKEN, BUYERS = 201, 409, 4
 SERVICES = ("catalog", "booking")
 PASSWORDS = ("db", *SERVICES)
 PROBLEM = "application/problem+json"
@@ -195,13 +195,13 @@ class House:
         """Keep all tables of a schema locked until the block ends."""
         return self.owner.holding(f"LOCK TABLE {', '.join(self.tables(schema))}")
 
-    def waiting(self) -> set[str]:
-        """Return the roles of the sessions that wait for a lock."""
+    def waiting(self) -> list[str]:
+        """Return the role of each session that waits for a lock."""
         found = self.owner.rows(
-            "SELECT DISTINCT usename::text AS role FROM pg_stat_activity"
+            "SELECT usename::text AS role FROM pg_stat_activity"
             " WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
-        return {str(row["role"]) for row in found}
+        return [str(row["role"]) for row in found]
 
     def asking(self, statement: str) -> str:
         """Return the command that asks the database."""
@@ -326,6 +326,32 @@ def check_keeps_the_api(house: House, shows: list[Show], users: list[str]) -> No
     )  # fmt: skip
     house.listed("/api/shows").expect(200, json={"shows": house.expected_shows()})
     expect_refusals(house, show, booked["seat"], user)
+    expect_one_buyer(house, show, users[2])
+
+
+def expect_one_buyer(house: House, show: Show, user: str) -> None:
+    """Have several ask for one seat, all held at booking's locked tables until they are there."""
+    seat = house.free[show.id].pop()
+    order, path = {"seat": seat, "user": user}, f"{show.path}/bookings"
+
+    def buy(_: int) -> Reply:
+        return house.door.post(path, json=order, timeout_s=PATIENCE_S)
+
+    with house.locked("booking") as held, at_once(buy, range(BUYERS)) as crowd:
+        settles = Deadline(SETTLES_WITHIN_S)
+        while crowd.busy and len(house.waiting()) < BUYERS and not settles.has_passed():
+            time.sleep(POLL_S)
+        held.release()
+    replies = crowd.results()
+    for reply in replies:
+        if reply.status == SOLD:
+            booking = {"show_id": show.id, **order, "status": "confirmed"}
+            house.note(reply, {**booking, "price_cents": show.price_cents})
+    statuses = sorted(reply.status for reply in replies)
+    if statuses != [SOLD, *[TAKEN] * (BUYERS - 1)]:
+        seen = ", ".join(map(str, statuses))
+        fail(f"one 201 and {BUYERS - 1} times 409 for a seat that {BUYERS} ask for at once", seen,
+             command=CHECK_AGAIN)  # fmt: skip
 
 
 def expect_refusals(house: House, show: Show, taken: str, user: str) -> None:
@@ -461,7 +487,7 @@ def waiting_roles(
     with house.locked(schema) as held, at_once(ask, [write, *others]) as crowd:
         waits, settles = Deadline(WAITS_WITHIN_S), Deadline(SETTLES_WITHIN_S)
         while crowd.busy and not waits.has_passed() and not roles - {f"{schema}_app"}:
-            roles = house.waiting()
+            roles = set(house.waiting())
             if roles and (len(replies) >= len(others) or settles.has_passed()):
                 break
             time.sleep(POLL_S)

@@ -80,7 +80,7 @@ class House:
         return worker
 
     def new_queue(self) -> str:
-        """Return the name of a list that nobody else uses."""
+        """Return a fresh name for a list of jobs."""
         return f"{self.random.word()}-{self.random.hex(6)}"
 
     def new_jobs(self, count: int) -> tuple[str, list[str]]:

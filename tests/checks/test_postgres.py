@@ -73,11 +73,24 @@ def test_a_recording_has_what_the_answer_sent_and_nothing_else(postgres):
     assert recorded.name in recording.command
 
 
+def test_a_recording_keeps_pings_apart(postgres):
+    """Each of them, also an empty one; what others send is left out."""
+    recorded = postgres.create_database(recorded=True)
+    with answer(recorded) as connection, recorded.recording() as recording:
+        for ping in ("SELECT 1", "", "SELECT 1"):
+            connection.execute(ping)
+        connection.execute("SELECT 2")
+        recorded.rows("SELECT 1")
+    assert recording.statements == ["SELECT 2"]
+    assert recording.pings == ["SELECT 1", "", "SELECT 1"]
+
+
 def test_a_recording_without_requests_is_empty(postgres):
     """Nothing sent, nothing counted."""
     with postgres.create_database(recorded=True).recording() as recording:
         pass
     assert recording.statements == []
+    assert recording.pings == []
 
 
 @pytest.mark.parametrize(
@@ -185,3 +198,35 @@ def test_a_silent_server_accepts_and_says_nothing(postgres, database):
             assert asking.is_alive()
         asking.join(5)
         assert seen == [(1,)]
+
+
+def test_a_commit_can_be_held_and_rolled_back(postgres):
+    """All of its statements were carried out; a session that is ended leaves nothing behind."""
+    prepared = postgres.create_database("prepared")
+    with answer(prepared) as connection:
+        connection.execute("CREATE TABLE seats (seat text PRIMARY KEY, buyer text)")
+    copied = postgres.create_database(template="prepared", holds_commits=True)
+    told = []
+
+    def sell(seat):
+        try:
+            with answer(copied) as connection:
+                connection.execute("INSERT INTO seats VALUES (%s, 'ada')", (seat,))
+                told.append(seat)
+        except psycopg.OperationalError as error:
+            told.append(type(error).__name__)
+
+    sell("A1")
+    with copied.holding_commits() as held:
+        for seat in ("B1", "B2"):
+            thread = threading.Thread(target=sell, args=(seat,))
+            thread.start()
+            [session] = copied.wait_for_waiting()
+            assert copied.rows("SELECT seat FROM seats") == [{"seat": "A1"}]
+            if seat == "B1":
+                copied.end_session(session)
+            else:
+                held.release()
+            thread.join()
+    assert told == ["A1", "AdminShutdown", "B2"]
+    assert copied.rows("SELECT seat FROM seats") == [{"seat": "A1"}, {"seat": "B2"}]

@@ -185,3 +185,16 @@ def test_a_mistake_of_the_check_is_ours(run_of):
     with pytest.raises(CourseError, match="relay does not answer"):
         companion.ask("accept", port=1)
     assert time.monotonic() - start < 30
+
+
+def test_replies_can_be_held_while_requests_go_through(store, relay, answer):
+    """The service has done what was asked, and the answer does not know it yet."""
+    answer.set("seat", "free")
+    done = []
+    with relay.replies_held():
+        thread = threading.Thread(target=lambda: done.append(answer.set("seat", "sold")))
+        thread.start()
+        eventually(lambda: store.run("GET", "seat") == "sold" or fail("sold", "free"), within_s=5)
+        assert done == []
+    thread.join()
+    assert done == [True]

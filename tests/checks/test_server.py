@@ -106,6 +106,32 @@ def test_a_probe_that_fails_is_told_with_what_it_printed(image):
     assert failure.value.command.startswith("docker inspect")
 
 
+def test_probes_are_told_one_by_one(image):
+    """With what each printed; those that failed too."""
+    server = image(health=PROBE.replace("3000/", "3000/none")).start()
+    probes = server.probes(at_least=2, within_s=20)
+    assert [probe.exit_code for probe in probes[:2]] == [1, 1]
+    assert "404" in probes[0].output
+    assert probes[0].began < probes[1].began
+
+
+def test_without_health_check_there_are_no_probes(image):
+    """What there is when the time is over is returned."""
+    assert image(health="").start().probes(at_least=1, within_s=0.1) == []
+
+
+def test_a_server_can_start_without_the_probes_of_its_image(image):
+    """Nobody looks at its health then."""
+    server = image().start(healthcheck=False)
+    server.get("/").expect(200)
+    assert server.health() == "none"
+
+
+def test_an_image_tells_its_settings(image):
+    """As the engine has them."""
+    assert image().config["Healthcheck"]["Interval"] == 10**9
+
+
 def test_an_image_without_health_check_is_told_at_once(image):
     """There is nothing to wait for."""
     with pytest.raises(Failure, match="there is none"):
@@ -193,3 +219,19 @@ def test_a_server_that_does_not_stop_is_shown_to_run_on(image):
     with pytest.raises(Failure, match="it still runs") as failed:
         server.stop(within_s=1)
     assert "Up" in typed(failed.value.command)
+
+
+def test_a_server_that_was_killed_can_start_again(image):
+    """In a fresh container, told the same: what it had in memory is gone."""
+    server = image("echo $WORD > /tmp/www/word; httpd -f -p 3000 -h /tmp/www", health="").start(
+        env={"WORD": "hamlet"}
+    )
+    server.get("/word").expect(200, body=b"hamlet\n")
+    first = server.container.name
+    server.kill()
+    with pytest.raises(Failure) as failed:
+        server.get("/word")
+    assert failed.value.saw.startswith("connection refused; it was killed")
+    server.start_again()
+    server.get("/word").expect(200, body=b"hamlet\n")
+    assert server.container.name != first

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coursework.checks.statements import statements_between
+from coursework.checks.statements import pings_between, statements_between
 
 LOG = """\
 2026-11-28 14:00:00 UTC [7] app@app_1 LOG:  statement: SELECT 'before'
@@ -51,5 +51,27 @@ def test_what_pools_and_drivers_say_between_statements_is_left_out(sent, counted
     """A pool that resets its connection or asks whether it lives has searched nothing."""
     log = f"mark-one\n2026 UTC [7] app@app_1 LOG:  statement: {sent}\n2026 UTC LOG:  mark-two\n"
     found = statements_between(log, "mark-one", "mark-two", "app_1")
+    assert found is not None
+    assert len(found) == counted
+
+
+@pytest.mark.parametrize(
+    ("sent", "counted"),
+    [
+        ("select 1", True),
+        ("SELECT 1;", True),
+        ("", True),
+        ("-- ping", True),
+        ("SET statement_timeout = 300; SELECT 1", True),
+        ("BEGIN", False),
+        ("SET statement_timeout = 300;", False),
+        ("SELECT 1 FROM shows", False),
+        ("SELECT 1; SELECT id FROM shows", False),
+    ],
+)
+def test_what_only_asks_whether_the_server_answers_is_a_ping(sent, counted):
+    """What belongs to a search, or begins and sets something, is none."""
+    log = f"mark-one\n2026 UTC [7] app@app_1 LOG:  statement: {sent}\n2026 UTC LOG:  mark-two\n"
+    found = pings_between(log, "mark-one", "mark-two", "app_1")
     assert found is not None
     assert len(found) == counted

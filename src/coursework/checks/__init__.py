@@ -12,6 +12,7 @@ It asks for fixtures by name:
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `memcached`: a `Memcached` with the same words, in the background;
 - `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
+- `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
@@ -42,6 +43,7 @@ from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.memcached import Memcached
 from coursework.checks.monitoring import Alertmanager, Monitoring, Prometheus
+from coursework.checks.nats import Nats, StoredMessage
 from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
@@ -99,6 +101,7 @@ __all__ = [
     "Message",
     "Monitoring",
     "Namespace",
+    "Nats",
     "PgBouncer",
     "PgBouncers",
     "PlanStep",
@@ -128,6 +131,7 @@ __all__ = [
     "Step",
     "Stoppable",
     "Store",
+    "StoredMessage",
     "Story",
     "Stream",
     "Stub",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -45,6 +45,18 @@ class Image:
         """By which the engine knows it."""
         return self._image_id
 
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its settings, as `docker image inspect` shows them under Config.
+
+        Example:
+            >>> image.config.get("User")
+            'node'
+
+        """
+        attributes = self._run.services.engine.client.images.get(self._image_id).attrs
+        return dict(attributes["Config"])
+
     def take_apart(self, *texts: str) -> SavedImage:
         """Save the image and look through every layer of it, also for what was deleted later.
 
@@ -83,6 +95,7 @@ class Image:
         confined: bool = False,
         hosts: Mapping[str, str] | None = None,
         side_port: int | None = None,
+        healthcheck: bool = True,
     ) -> Server:
         """Start a server; returns at once, the server's first use waits.
 
@@ -96,6 +109,8 @@ class Image:
             confined: nothing but /tmp can be written, and root has no capability.
             hosts: addresses by the names under which it finds them, in its /etc/hosts.
             side_port: a second port inside, such as that of its metrics; see `Server.side`.
+            healthcheck: False keeps the engine from running the image's HEALTHCHECK, each run of
+                which costs a process, where no check looks at it.
 
         Example:
             >>> server = image.start(env={"PORT": "4000"}, port=4000)
@@ -103,7 +118,7 @@ class Image:
         """
         settings = Settings(
             self._image_id, dict(env or {}), dict(files or {}), tuple(args), port, memory, confined,
-            hosts=dict(hosts or {}), side_port=side_port,
+            hosts=dict(hosts or {}), side_port=side_port, healthcheck=healthcheck,
         )  # fmt: skip
         return Server(self._run, settings, ready_within_s)
 

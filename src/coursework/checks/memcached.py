@@ -3,24 +3,22 @@
 import re
 import shlex
 import socket
-import time
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
 import pytest
 
 from coursework.checks.failure import Failure
+from coursework.checks.readiness import wait_until_ready
 from coursework.checks.run import CheckRun
 from coursework.checks.store import Store
 from coursework.containers.container import Settings
-from coursework.trouble import CourseError
 from coursework.words import shortened
 
 IMAGE = "memcached:1.6"
 _PORT = 11211
-_READY_WITHIN_S = 20.0
 _ANSWERS_WITHIN_S = 5.0
-_POLL_S = 0.01
 # With one of these the last line of a reply begins.
 _LAST = re.compile(r"(END|OK|HD|EN|VERSION|DELETED|NOT_FOUND|BUSY|(CLIENT_|SERVER_)?ERROR)\b")
 
@@ -90,15 +88,14 @@ class Memcached(Store):
         return None if left < 0 else left
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _READY_WITHIN_S
-        while not self._is_ready:
-            try:
-                self._is_ready = bool(self._say(("version",)))
-            except OSError as error:
-                if time.monotonic() > deadline or self.container.exit_code() is not None:
-                    why = self.container.log()[-500:]
-                    raise CourseError("The checks' Memcached does not start.", why=why) from error
-                time.sleep(_POLL_S)
+        if not self._is_ready:
+            wait_until_ready(self.container, "Memcached", self._answers)
+            self._is_ready = True
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            return bool(self._say(("version",)))
+        return False
 
     def _say(self, command: tuple[str, ...]) -> list[str]:
         """Send a line on a connection of its own; a port forwarder may hang up at once."""

@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from coursework.checks.deadline import Deadline
-from coursework.checks.failure import Failure, StartFailure
+from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure
 from coursework.checks.finished import Finished
 from coursework.checks.run import CheckRun
 from coursework.containers.container import Container, Settings
@@ -125,7 +125,8 @@ class Prometheus(_Program):
         deadline = Deadline(within_s)
         while not (found := self.query(expression)):
             if deadline.has_passed():
-                raise Failure(f"{expression} in Prometheus within {within_s:g} s", self.targets())
+                looked_for = f"{expression} in Prometheus within {within_s:g} s"
+                raise Failure(looked_for, self.targets(), command=CHECK_AGAIN)
             time.sleep(_POLL_S)
         return found
 
@@ -204,6 +205,9 @@ class Monitoring:
         Args:
             cases: files by name, by the name of each folder.
             tests: the file with tests, the same in each.
+
+        Raises:
+            Failure: it does not come to an end.
         """
         files = {
             f"{_TESTS_AT}/{case}/{name}": content
@@ -216,6 +220,9 @@ class Monitoring:
         settings = Settings(PROMETHEUS_IMAGE, files=files, memory="512m", entrypoint=command)
         printed = self._run.services.run_program("promtool", settings).stdout
         ends = [part.partition("\n") for part in printed.split(mark)[1:]]
+        if len(ends) != len(cases):
+            # Its memory is bounded, and the answer's tests may want more.
+            raise Failure(f"promtool test rules {tests} that ends", shortened(printed, 300))
         return {
             case: Finished(int(code), text.encode(), "")
             for case, (code, _, text) in zip(cases, ends, strict=True)
@@ -236,7 +243,8 @@ def _ask(url: str, value: object = None) -> Any:
         with urlopen(request, timeout=_ANSWERS_WITHIN_S) as reply:  # noqa: S310 - http only
             text = reply.read()
     except HTTPError as error:
-        raise OSError(f"{error.code}: {error.read(300).decode(errors='replace')}") from error
+        with error:
+            raise OSError(f"{error.code}: {error.read(300).decode(errors='replace')}") from error
     try:
         return json.loads(text)
     except ValueError:

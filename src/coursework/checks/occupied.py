@@ -13,7 +13,7 @@ _AT_MOST = 8
 def occupied(engine: Engine, image: str, places: Iterable[tuple[str, str]]) -> Iterator[None]:
     """Keep addresses taken until the block ends.
 
-    An engine gives the lowest free address: whoever comes next would get the old one again.
+    The engine hands out the lowest free address, so the next container would get the old one again.
 
     Args:
         engine: of the sandbox.

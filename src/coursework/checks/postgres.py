@@ -14,8 +14,8 @@ from coursework.checks.evidence import Evidence
 from coursework.checks.failure import Failure
 from coursework.checks.querying import ANSWER, Queries, Script
 from coursework.checks.run import CheckRun
-from coursework.checks.sql import Row, SqlDatabase
-from coursework.checks.statements import Recording, statements_between
+from coursework.checks.sql import Held, Row, SqlDatabase
+from coursework.checks.statements import Recording, pings_between, statements_between
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
 
@@ -29,6 +29,18 @@ _DATA = "/var/lib/postgresql/in-memory"
 _READY_WITHIN_S = 20.0
 _POLL_S = 0.01
 _LOGGED_WITHIN_S = 5.0
+# A deferred trigger runs in the commit: there it waits while somebody holds the other kind of lock.
+_COMMITS = 8_461_273_509_132
+_HOLDS_COMMITS = f"""
+CREATE SCHEMA checks;
+CREATE FUNCTION checks.wait_in_commit() RETURNS trigger LANGUAGE plpgsql AS
+  $$BEGIN PERFORM pg_advisory_xact_lock_shared({_COMMITS}); RETURN NULL; END$$;
+DO $$DECLARE written regclass; BEGIN
+  FOR written IN SELECT c.oid FROM pg_class c JOIN pg_roles r ON r.oid = relowner
+    WHERE relkind = 'r' AND NOT relispartition AND rolname = 'app'
+  LOOP EXECUTE format('CREATE CONSTRAINT TRIGGER wait_in_commit AFTER INSERT OR UPDATE OR DELETE'
+    ' ON %s DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION checks.wait_in_commit()',
+    written); END LOOP; END$$"""  # noqa: S608 - our own number
 
 
 class Postgres:
@@ -80,7 +92,12 @@ class Postgres:
         return self._starting.result()
 
     def create_database(
-        self, name: str = "", *, template: str = "", recorded: bool = False
+        self,
+        name: str = "",
+        *,
+        template: str = "",
+        recorded: bool = False,
+        holds_commits: bool = False,
     ) -> "Database":
         """Make a database that belongs to the answer's role.
 
@@ -88,6 +105,8 @@ class Postgres:
             name: where the contract says it; any by default.
             template: the database of this server that it is a copy of; an empty one by default.
             recorded: the server logs each statement of the answer there; see `recording`.
+            holds_commits: commits can be held that write to a table of the template; see
+                `holding_commits`.
 
         Example:
             >>> postgres.create_database().url
@@ -105,6 +124,8 @@ class Postgres:
         if recorded:
             setting = f"ALTER ROLE app IN DATABASE {name} SET log_statement = 'all'"
             self.session("postgres").execute(setting.encode())
+        if holds_commits:
+            self.session(name).execute(_HOLDS_COMMITS.encode())
         address = f"{self.container.network_address}:{_PORT}"
         url = f"postgres://app:{self._password}@{address}/{name}"
         return Database(self, self._run.evidence, name, url)
@@ -234,6 +255,22 @@ class Database(SqlDatabase):
         self.url = url
         self._postgres = postgres
 
+    @contextmanager
+    def holding_commits(self) -> Iterator[Held]:
+        """Keep every commit of the answer that wrote something, until they are released.
+
+        Each of its statements was carried out by then, and a session that is ended meanwhile is
+        rolled back. The database must be made with `holds_commits`.
+
+        Example:
+            >>> with database.holding_commits() as held:
+            ...     for session in database.wait_for_waiting():
+            ...         database.end_session(session)
+
+        """
+        with self.holding("SELECT pg_advisory_xact_lock(%s::bigint)", _COMMITS) as held:
+            yield held
+
     def wait_for_waiting(self, at_least: int = 1, *, within_s: float = 3.0) -> list[int]:
         """Wait until sessions of the answer wait for a lock, and return their process ids.
 
@@ -263,6 +300,7 @@ class Database(SqlDatabase):
         """Note what the answer sends until the block ends; the database must be `recorded`.
 
         What only begins, ends or sets something is left out, and so is all that others send.
+        What only asks whether the server answers, such as `SELECT 1`, is kept apart, as `pings`.
 
         Raises:
             CourseError: the server's log does not show it.
@@ -282,12 +320,13 @@ class Database(SqlDatabase):
         last = self._mark_log()
         deadline = time.monotonic() + _LOGGED_WITHIN_S
         while (
-            sent := statements_between(container.log(lines="all"), first, last, self.name)
+            sent := statements_between(log := container.log(lines="all"), first, last, self.name)
         ) is None:
             if time.monotonic() > deadline:
                 raise CourseError("The checks' database does not log what it is asked.")
             time.sleep(_POLL_S)
         recording.statements = sent
+        recording.pings = pings_between(log, first, last, self.name) or []
 
     def _mark_log(self) -> str:
         """Write a line into the server's log; all that comes later is behind it."""

@@ -6,6 +6,7 @@ import json as json_codec
 import secrets
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import requests
 
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure
+from coursework.checks.readiness import wait_until_ready
+from coursework.checks.reply import json_in
 from coursework.checks.run import CheckRun
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
@@ -26,8 +29,12 @@ from coursework.words import shortened
 IMAGE = "rabbitmq:4.0"
 PERSISTENT = 2
 _AMQP_PORT, _API_PORT = 5672, 15672
-# Its management counts messages every five seconds, unless told otherwise.
-_SETTINGS = {"/etc/rabbitmq/conf.d/90-checks.conf": "collect_statistics_interval = 100\n"}
+# Queues tell their counts every five seconds, unless told otherwise; for quorum queues only the
+# older form of settings knows how.
+_SETTINGS = {
+    "/etc/rabbitmq/conf.d/90-checks.conf": "collect_statistics_interval = 100\n",
+    "/etc/rabbitmq/advanced.config": "[{rabbit, [{quorum_tick_interval, 100}]}].\n",
+}
 _READY_WITHIN_S = 90.0
 _ANSWERS_WITHIN_S = 20.0
 _POLL_S = 0.03
@@ -35,6 +42,8 @@ _USER = "guest"
 _NOT_FOUND = 404
 _LISTENS = "health/checks/protocol-listener/amqp"
 _AT_MOST = 1000
+# Straight from the queues: the management's own statistics are five seconds old.
+_TOTALS = "?disable_stats=true&enable_queue_totals=true"
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -87,14 +96,11 @@ class Message:
         Raises:
             Failure: it is none.
         """
-        try:
-            return json_codec.loads(self.body)
-        except (ValueError, RecursionError):
-            raise Failure("a message whose body is JSON", repr(self.body[:200])) from None
+        return json_in(self.body, "a message whose body is JSON")
 
 
 class Vhost:
-    """A virtual host: exchanges and queues that nobody else sees, in the same broker.
+    """A virtual host: exchanges and queues of one check, apart from all others in the broker.
 
     Its words go through the broker's HTTP API, whose counts are a tenth of a second old.
 
@@ -158,7 +164,9 @@ class Vhost:
 
     def queues(self) -> list[Queue]:
         """Return all queues, by name."""
-        return sorted((_queue(q) for q in self._ask("GET", "queues")), key=lambda q: q.name)
+        consumers = Counter(c["queue"]["name"] for c in self._ask("GET", "consumers"))
+        found = self._ask("GET", "queues", query=_TOTALS)
+        return sorted((_queue(q, consumers[q["name"]]) for q in found), key=lambda q: q.name)
 
     def queue(self, name: str) -> Queue | None:
         """Return how a queue is; None where there is none of this name."""
@@ -231,11 +239,13 @@ class Vhost:
             raise Failure(looked_for, f"{len(came)}", command=self._typed())
         return [_message(m) for m in came]
 
-    def _ask(self, method: str, what: str, *words: str, json: object = None) -> Any:
+    def _ask(
+        self, method: str, what: str, *words: str, json: object = None, query: str = ""
+    ) -> Any:
         """Ask for something of this virtual host; None where there is no such thing."""
         self._broker.note(self._typed())
         path = "/".join(quote(word, safe="") for word in (what, self.name, *words))
-        return self._broker.ask(method, path, json)
+        return self._broker.ask(method, path + query, json)
 
     def _typed(self) -> str:
         columns = ("name", "messages_ready", "messages_unacknowledged", "consumers")
@@ -334,15 +344,14 @@ class RabbitMQ:
 
     def _wait_until_ready(self) -> None:
         """Wait for its AMQP port, which it opens last."""
-        deadline = time.monotonic() + _READY_WITHIN_S
-        while not self._is_ready:
-            with suppress(requests.RequestException):
-                self._is_ready = self._request("GET", _LISTENS, None).ok
-            if not self._is_ready:
-                if time.monotonic() > deadline or self.container.exit_code() is not None:
-                    why = self.container.log()[-500:]
-                    raise CourseError("The checks' RabbitMQ does not start.", why=why)
-                time.sleep(_POLL_S)
+        if not self._is_ready:
+            wait_until_ready(self.container, "RabbitMQ", self._listens, within_s=_READY_WITHIN_S)
+            self._is_ready = True
+
+    def _listens(self) -> bool:
+        with suppress(requests.RequestException):
+            return self._request("GET", _LISTENS, None).ok
+        return False
 
 
 def _is_so(found: Queue, ready: int | None, unacked: int | None, consumers: int) -> bool:
@@ -353,12 +362,12 @@ def _is_so(found: Queue, ready: int | None, unacked: int | None, consumers: int)
     )
 
 
-def _queue(said: Mapping[str, Any]) -> Queue:
+def _queue(said: Mapping[str, Any], consumers: int) -> Queue:
     # A queue that was just declared has no counts yet.
     ready, unacked = (said.get(f"messages_{n}") or 0 for n in ("ready", "unacknowledged"))
     return Queue(
         said["name"], said.get("type", "classic"), bool(said["durable"]), said["arguments"],
-        ready, unacked, said.get("consumers") or 0,
+        ready, unacked, consumers,
     )  # fmt: skip
 
 

@@ -45,6 +45,18 @@ class Relay:
             self._do("accept")
 
     @contextmanager
+    def replies_held(self) -> Iterator[None]:
+        """Let through what the answer sends, and hold what comes back, until the block ends.
+
+        So the service has done what the answer does not know of yet.
+        """
+        self._do("hold_replies")
+        try:
+            yield
+        finally:
+            self._do("accept")
+
+    @contextmanager
     def stopped(self) -> Iterator[None]:
         """Close what is open and refuse new connections, until the block ends."""
         self._do("refuse")

@@ -166,6 +166,22 @@ class Reply:
             return None
 
 
+def json_in(body: bytes, looked_for: str) -> Any:
+    """Return the JSON value in the body of a message or a request.
+
+    Args:
+        body: bytes of the answer's.
+        looked_for: what it must be, for the report.
+
+    Raises:
+        Failure: it is no JSON.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise Failure(looked_for, repr(body[:200])) from None
+
+
 def _json_text(value: object) -> str:
     """Return a JSON value as a learner would write it."""
     return json.dumps(value, ensure_ascii=False)

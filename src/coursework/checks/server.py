@@ -19,13 +19,14 @@ from coursework.checks.services import Services
 from coursework.checks.startup import HELPER_IMAGE, Startup, ending
 from coursework.checks.stoppable import Stoppable
 from coursework.checks.wire import Address, Connection
-from coursework.containers.container import Container, Settings
+from coursework.containers.container import Container, Probe, Settings
 from coursework.words import shortened
 
 if TYPE_CHECKING:
     from coursework.checks.image import Image
 
 _POLL_S = 0.01
+_GONE_WITHIN_S = 5.0
 # So many open connections are what a check is about.
 _CROWD = 10
 # From inside the process namespace. What the engine runs there, such as a probe of HEALTHCHECK,
@@ -232,6 +233,30 @@ class Server(Stoppable, Client):
         self._ready()
         return self.container.health()[0]
 
+    def probes(self, *, at_least: int = 0, within_s: float = 5.0) -> list[Probe]:
+        """Return the last five runs of its HEALTHCHECK that have ended, the oldest first.
+
+        Args:
+            at_least: wait until so many have ended, five at most.
+            within_s: seconds; then those that there are are returned, perhaps none.
+
+        Raises:
+            Failure: it does not accept connections.
+
+        Example:
+            >>> server.probes(at_least=2)[-1].exit_code
+            0
+
+        """
+        self._ready()
+        deadline = Deadline(within_s)
+        while True:
+            is_late = deadline.has_passed()
+            found = self.container.probes()
+            if len(found) >= at_least or is_late:
+                return found
+            time.sleep(10 * _POLL_S)
+
     def freeze(self) -> None:
         """Stop its processes where they stand: connections are accepted, and nobody answers."""
         self._ready()
@@ -252,6 +277,20 @@ class Server(Stoppable, Client):
             raise Failure(what, "it still runs", command=stop_command(name, within_s))
         self._run.evidence.note_use(self, ended_command(name))
         return code
+
+    def kill(self) -> None:
+        """Send SIGKILL, as a crash would, and wait until it is gone; see `start_again`.
+
+        Raises:
+            Failure: it never accepted connections, or has ended already.
+        """
+        self.signal("SIGKILL")
+        self.wait_for_exit(within_s=_GONE_WITHIN_S)
+
+    def start_again(self) -> None:
+        """Start it in a fresh container, told the same; returns at once, the next use waits."""
+        self._address = None
+        self._start()
 
     def wait_until_refused(self, *, within_s: float) -> float:
         """Wait until it accepts no new connections, and return that moment.

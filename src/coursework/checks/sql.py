@@ -1,4 +1,4 @@
-"""What a check does in a database, whoever runs it: it looks, and holds locks."""
+"""What a check does in any database: it runs statements, and holds locks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

@@ -11,6 +11,8 @@ _BESIDE = re.compile(
     r"|(?:-- ?ping)?",
     re.IGNORECASE,
 )
+# What only asks whether the server answers; an empty statement does too.
+_PING = re.compile(r"select 1|-- ?ping", re.IGNORECASE)
 _SENT = re.compile(r"app@(?P<database>\S+) LOG:  (?:statement|execute [^:]*): (?P<text>.*)")
 
 
@@ -19,11 +21,14 @@ class Recording:
 
     Args:
         command: what to type to see the statements again, after a request.
+
+    `statements` are those that count; `pings` are those that only ask whether the server answers.
     """
 
     def __init__(self, command: str) -> None:
         self.command = command
         self.statements: list[str] = []
+        self.pings: list[str] = []
 
     def __len__(self) -> int:
         return len(self.statements)
@@ -33,7 +38,7 @@ def statements_between(log: str, first: str, last: str, database: str) -> list[s
     """Return the statements of the answer between two marks in a log, or None without the marks.
 
     A statement is what was sent at once, on one line. What only begins, ends, resets or sets
-    something is left out.
+    something is left out, and so are pings; see `pings_between`.
 
     Args:
         log: as PostgreSQL wrote it, with `log_statement = all`.
@@ -41,13 +46,30 @@ def statements_between(log: str, first: str, last: str, database: str) -> list[s
         last: another one.
         database: the name of the database it used.
     """
+    sent = _sent_between(log, first, last, database)
+    return None if sent is None else [text for text in sent if not _is_beside(text)]
+
+
+def pings_between(log: str, first: str, last: str, database: str) -> list[str] | None:
+    """Return the statements between two marks that only ask whether the server answers.
+
+    Args:
+        log: as for `statements_between`, and so are the others.
+        first: a mark that nothing else has.
+        last: another one.
+        database: the name of the database it used.
+    """
+    sent = _sent_between(log, first, last, database)
+    return None if sent is None else [text for text in sent if _is_ping(text)]
+
+
+def _sent_between(log: str, first: str, last: str, database: str) -> list[str] | None:
     _, found, behind = log.partition(first)
     within, closed, _ = behind.partition(last)
     if not found or not closed:
         return None
     sent = (match for line in _unfolded(within) if (match := _SENT.search(line)))
-    texts = (match["text"].strip() for match in sent if match["database"] == database)
-    return [text for text in texts if not _is_beside(text)]
+    return [match["text"].strip() for match in sent if match["database"] == database]
 
 
 def _unfolded(log: str) -> Iterator[str]:
@@ -64,3 +86,9 @@ def _unfolded(log: str) -> Iterator[str]:
 
 def _is_beside(text: str) -> bool:
     return all(_BESIDE.fullmatch(part.strip()) for part in text.split(";"))
+
+
+def _is_ping(text: str) -> bool:
+    parts = [part.strip() for part in text.split(";")]
+    asks = not any(parts) or any(_PING.fullmatch(part) for part in parts)
+    return asks and _is_beside(text)

@@ -1,7 +1,6 @@
 """The redis instrument: Redis beside the answer, and a look at what is really in it."""
 
 import shlex
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from coursework.checks.failure import Failure
+from coursework.checks.readiness import wait_until_ready
 from coursework.checks.run import CheckRun
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import redis
 
 IMAGE = "redis:8.0"
-_READY_WITHIN_S = 20.0
-_POLL_S = 0.01
 # A check's data need not outlive its run: nothing is written to a disk.
 _OPTIONS = ("--save", "", "--appendonly", "no")
 
@@ -128,21 +126,23 @@ class Store:
         from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
         from redis.retry import Retry  # noqa: PLC0415 - as above
 
-        deadline = time.monotonic() + _READY_WITHIN_S
         host, port = self._address()
         client = redis.Redis(
             host=host, port=port, socket_timeout=5, socket_connect_timeout=5,
             retry=Retry(NoBackoff(), 0), decode_responses=True, encoding_errors="replace",
         )  # fmt: skip
-        while True:
+
+        def answers() -> bool:
             with suppress(redis.ConnectionError, redis.TimeoutError):
-                client.ping()
-                return client
-            if time.monotonic() > deadline or self.container.exit_code() is not None:
-                client.close()
-                why = self.container.log()[-500:]
-                raise CourseError("The checks' Redis does not start.", why=why)
-            time.sleep(_POLL_S)
+                return bool(client.ping())
+            return False
+
+        try:
+            wait_until_ready(self.container, "Redis", answers)
+        except CourseError:
+            client.close()
+            raise
+        return client
 
     def _retype(self, command: tuple[str, ...]) -> str:
         return shlex.join(["docker", "exec", self.container.name, "redis-cli", *command])

@@ -14,7 +14,7 @@ import pytest
 from coursework.checks.companion import Companion
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure
-from coursework.checks.reply import Headers
+from coursework.checks.reply import Headers, json_in
 from coursework.checks.run import CheckRun
 from coursework.containers.container import Container
 
@@ -48,11 +48,7 @@ class Received:
         Raises:
             Failure: it is none.
         """
-        try:
-            return json_codec.loads(self.body)
-        except (ValueError, RecursionError):
-            looked_for = f"a JSON body in your {self.method} {self.path}"
-            raise Failure(looked_for, repr(self.body[:200])) from None
+        return json_in(self.body, f"a JSON body in your {self.method} {self.path}")
 
 
 class HeldBack:

@@ -37,6 +37,7 @@ class Settings:
         entrypoint: takes the place of the image's own program and arguments.
         hosts: addresses by the names under which it finds them.
         side_port: a second port inside that is published.
+        healthcheck: whether the engine runs the image's HEALTHCHECK.
     """
 
     image: str
@@ -51,6 +52,22 @@ class Settings:
     entrypoint: Sequence[str] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
     side_port: int | None = None
+    healthcheck: bool = True
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One run of a HEALTHCHECK that has ended.
+
+    Args:
+        began: when, as the engine writes it.
+        exit_code: 0 where all is well; -1 where it took longer than its time limit.
+        output: what it printed, or what the engine says of it.
+    """
+
+    began: str
+    exit_code: int
+    output: str
 
 
 def address_of(container: Any) -> str:
@@ -94,6 +111,7 @@ class Container:
             tmpfs=dict.fromkeys(in_memory, ""),
             cap_drop=["ALL"] if settings.confined else None,
             extra_hosts=dict(settings.hosts),
+            healthcheck=None if settings.healthcheck else {"test": ["NONE"]},
             pid_mode=f"container:{settings.processes_of}" if settings.processes_of else None,
             log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "5m"}),
         )
@@ -261,6 +279,12 @@ class Container:
         health = self._container.attrs["State"].get("Health") or {}
         probes = health.get("Log") or [{}]
         return str(health.get("Status", "none")), str(probes[-1].get("Output", ""))
+
+    def probes(self) -> list[Probe]:
+        """Return the last five runs of its HEALTHCHECK that have ended, the oldest first."""
+        self._container.reload()
+        log = (self._container.attrs["State"].get("Health") or {}).get("Log") or []
+        return [Probe(str(p["Start"]), int(p["ExitCode"]), str(p["Output"])) for p in log]
 
     def run_inside(self, *command: str) -> None:
         """Run a command in a container of ours; never in a submission's.

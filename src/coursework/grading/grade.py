@@ -22,6 +22,7 @@ from coursework.checks import (
     meanwhile,
     memcached,
     monitoring,
+    nats,
     pgbouncer,
     plugin,
     postgres,
@@ -55,7 +56,7 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, memcached, monitoring, pgbouncer, postgres,
+    backends, builder, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer, postgres,
     rabbitmq, randomness, relay, sandbox, server, stack, store, stub,
 )  # fmt: skip
 

@@ -166,6 +166,13 @@ def test_a_lesson_is_judged_cell_by_cell(clone, engine):
     assert "lantern-left" not in {o.name for o in lesson_objects(engine)}
 
 
+def test_a_line_that_no_shell_understands_is_a_cell_that_fails(clone, engine):
+    """IPython says nothing of it; a command that fails is the lesson's own affair."""
+    found = lesson(clone, engine, "number = 7\n!for number in 1 2; do echo $number", "!false")
+    assert [f.rule for f in found] == ["lesson-cell-fails"]
+    assert "syntax error" in found[0].what
+
+
 def test_outputs_that_tell_of_this_machine_are_found(clone, engine):
     """They would be published; the folder of the run itself is named as a learner's."""
     host = "https://packages.somebody.org/simple"

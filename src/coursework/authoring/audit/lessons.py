@@ -1,6 +1,7 @@
 """Running a module's lesson in a copy, and what it must come to."""
 
 import multiprocessing
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,11 @@ from coursework.trouble import CourseError
 NAME = "lesson"
 EXPECTED = "raises-exception"
 _LIMIT_CELL_S = 300
+# A line behind "!" raises nothing. IPython puts Python's values in the place of $name there, and of
+# what is left the shell may make nothing.
+_NO_SHELL = re.compile(
+    r"^\S*sh: (?:-c: )?line \d+: .*(?:syntax error|unexpected EOF).*", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class CellEnd:
         cell_id: of the derived notebook.
         source: its first line.
         must_fail: whether it is tagged as an expected failure.
-        error: the last line of what was raised; empty where it ran.
+        error: the last line of what was raised, or of a shell that did not understand; else empty.
     """
 
     cell_id: str
@@ -90,10 +96,17 @@ def run_lesson(notebook: bytes, folder: Path, environment: Mapping[str, str]) ->
 
 def _ended(cell: Mapping[str, Any]) -> CellEnd:
     errors = [o for o in cell["outputs"] if o["output_type"] == "error"]
-    last = f"{errors[0]['ename']}: {errors[0]['evalue']}" if errors else ""
+    last = f"{errors[0]['ename']}: {errors[0]['evalue']}" if errors else _not_understood(cell)
     lines = [line for line in cell["source"].splitlines() if line.strip()]
     tags = cell["metadata"].get("tags", ())
     return CellEnd(cell["id"], " · ".join(lines[:2])[:80], EXPECTED in tags, last[:300])
+
+
+def _not_understood(cell: Mapping[str, Any]) -> str:
+    """Return what a shell said of a line that is none; empty where it understood all."""
+    printed = "".join(o["text"] for o in cell["outputs"] if o["output_type"] == "stream")
+    said = _NO_SHELL.search(printed)
+    return said[0] if said else ""
 
 
 @dataclass(frozen=True)

@@ -38,20 +38,26 @@ class Line:
     def __init__(self, port: int, host: str, target: int) -> None:
         self._port, self._host, self._target = port, host, target
         self._server: asyncio.Server | None = None
-        self._flows = asyncio.Event()
+        self._flows = {"sent_bytes": asyncio.Event(), "received_bytes": asyncio.Event()}
         self._open: list[list[asyncio.StreamWriter]] = []
         self.traffic = Traffic()
 
     async def accept(self) -> None:
         """Accept connections, and let everything flow."""
-        self._flows.set()
+        for flow in self._flows.values():
+            flow.set()
         if self._server is None:
             # All addresses of a container that is ours alone.
             self._server = await asyncio.start_server(self._lead_on, "0.0.0.0", self._port)  # noqa: S104
 
     def hold(self) -> None:
         """Let nothing flow any more; connections stay open, and new ones are accepted."""
-        self._flows.clear()
+        for flow in self._flows.values():
+            flow.clear()
+
+    def hold_replies(self) -> None:
+        """Let nothing come back from the service any more; what is sent to it flows."""
+        self._flows["received_bytes"].clear()
 
     def refuse(self) -> None:
         """Close what is open, and refuse new connections."""
@@ -93,10 +99,10 @@ class Line:
     ) -> None:
         while block := await source.read(_BLOCK_BYTES):
             setattr(self.traffic, counter, getattr(self.traffic, counter) + len(block))
-            await self._flows.wait()
+            await self._flows[counter].wait()
             sink.write(block)
             await sink.drain()
-        await self._flows.wait()
+        await self._flows[counter].wait()
         with suppress(OSError):
             sink.write_eof()
 
@@ -121,8 +127,8 @@ class Lines:
             return await line.accept()
         if do == "count":
             return asdict(line.traffic)
-        actions = {"hold": line.hold, "refuse": line.refuse, "cut": line.cut,
-                   "count_open": line.count_open}  # fmt: skip
+        actions = {"hold": line.hold, "hold_replies": line.hold_replies, "refuse": line.refuse,
+                   "cut": line.cut, "count_open": line.count_open}  # fmt: skip
         return actions[do]()
 
 

@@ -1,0 +1,692 @@
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+
+import pytest
+
+from coursework.checks import (
+    CHECK_AGAIN,
+    Builder,
+    Client,
+    Database,
+    Deadline,
+    Failure,
+    Meanwhile,
+    Postgres,
+    Random,
+    Reply,
+    Sandbox,
+    Story,
+    Stream,
+    Submission,
+    at_once,
+    at_rate,
+    eventually,
+    fail,
+    points,
+)
+
+SCRIPT, BALANCER, PORT = "deploy.sh", "lb", 8080
+IMAGE, NAMED = "lantern/shop", "shop-"
+FIRST, SECOND, FAILING, NEVER_READY = "1", "2", "3", "4"
+BYSTANDER, BYSTANDER_IMAGE = "old-shop", "busybox:1.37"
+# How the names of what the checks start themselves begin.
+OWN = "22-deployment-strategies-"
+LIST = "docker ps --all"
+# A canary is watched for seconds: fewer requests a second show the same.
+PER_S, CANARY_PER_S, BEFORE, AFTER = 100, 60, 10, 10
+ENDS_WITHIN_S, BACK_WITHIN_S = 15, 1
+# So long that no machine is too slow for a good version; so short that a bad one is soon given up.
+PATIENT_S, SHORT_S = 30, 1
+# The longer one is so long that a canary with 3 % errors has had one, and is not the default.
+WATCH_S, WATCH_LONG_S, ABOUT_S = 2, 4, 0.5
+NOT_READY, FAILED_TOO_OFTEN = 2, 3
+VERSIONS_KEPT = 2
+USERS, VISITS, GIVE_OR_TAKE, SIDE_BY_SIDE = 300, 2, 8, 8
+# 30 % of these 8 % of all requests are fewer than 5 % of all.
+FEW_PERCENT, ERRORS_AT_MOST_PERCENT = 8, 5
+SERVER_ERROR, NOT_SERVED = 500, 503
+ATTEMPTS = 3
+BUYERS, WAITS_AT_MOST_S, WRITES = 200, 2, 2
+# By version.
+WRITE = {
+    "1": "INSERT INTO buyers (email, name) VALUES (%s, %s)",
+    "2": "INSERT INTO buyers (email, full_name) VALUES (%s, %s)",
+}
+CHANGE = {
+    "1": "UPDATE buyers SET name = %s WHERE email = %s",
+    "2": "UPDATE buyers SET full_name = %s WHERE email = %s",
+}
+READ = {
+    "1": "SELECT email, name AS shown FROM buyers",
+    "2": "SELECT email, full_name AS shown FROM buyers",
+}
+LOOKED_FOR_S, POLL_S = 5.0, 0.05
+# What a visitor waits at most, where the machine is too busy to tell.
+PATIENCE_S = 15.0
+
+
+# --- the evening --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A request and its response.
+
+    Args:
+        user: who asked; empty for somebody unknown.
+        begun: when, in seconds of the monotonic clock.
+        reply: with the version that answered.
+    """
+
+    user: str
+    begun: float
+    reply: Reply
+
+    @property
+    def version(self) -> str:
+        """The version that answered; empty where it was not the shop."""
+        return self.reply.headers.get("X-Version", "")
+
+    @property
+    def instance(self) -> str:
+        """Which run of the shop's program answered."""
+        return self.reply.headers.get("X-Instance", "")
+
+    @property
+    def was_served(self) -> bool:
+        """Whether the shop answered, and was ready."""
+        return bool(self.version) and self.reply.status != NOT_SERVED
+
+    @property
+    def failed(self) -> bool:
+        """Whether the response is the server's fault."""
+        return not self.was_served or self.reply.status >= SERVER_ERROR
+
+    @property
+    def shown(self) -> str:
+        """The status and who answered, for a report."""
+        return f"{self.reply.status} of {f'version {self.version}' if self.version else 'no shop'}"
+
+
+class Visitors:
+    """People at the door of the shop, each time somebody else, who look, buy and mistype."""
+
+    def __init__(self, door: Client, random: Random) -> None:
+        self._door, self._random, self._numbers = door, random, count()
+
+    def names(self, users: int) -> list[str]:
+        """Return names of users who have never been here."""
+        return [self._random.hex(10) for _ in range(users)]
+
+    def come(self) -> Visit:
+        """Send a request: of ten, one buys and one asks for what is not there."""
+        number = next(self._numbers)
+        kind = number % 10
+        [user] = self.names(1)
+        return self.ask(user, *("POST", "/checkout") if kind == 0 else ("GET", path_of(kind)))
+
+    def ask(self, user: str, method: str = "GET", path: str = "/seats") -> Visit:
+        """Send a request of a user."""
+        headers = {"X-User": user} if user else {}
+        begun = time.monotonic()
+        reply = self._door.request(method, path, headers=headers, timeout_s=PATIENCE_S)
+        return Visit(user, begun, reply)
+
+    def come_again(self, users: Sequence[str], visits: int) -> list[Visit]:
+        """Return what some users get, so many times each."""
+
+        def ask(some: Sequence[str]) -> list[Visit]:
+            return [self.ask(user) for _ in range(visits) for user in some]
+
+        lanes = [users[n::SIDE_BY_SIDE] for n in range(SIDE_BY_SIDE)]
+        with at_once(ask, lanes) as crowd:
+            return [visit for some in crowd.results() for visit in some]
+
+
+def path_of(kind: int) -> str:
+    """Return what a visitor of a kind asks for."""
+    return {1: "/nothing", 2: "/"}.get(kind, "/seats")
+
+
+class Evening:
+    """The shop as the answer's script runs it, from check to check; begun anew after a failure."""
+
+    def __init__(self, sandbox: Sandbox, random: Random) -> None:
+        self._sandbox = sandbox
+        self.visitors = Visitors(sandbox.server(PORT), random)
+        self.live, self.before = "", ""
+        self._is_well = False
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Have a version live; where the block fails, the next one begins with nothing."""
+        if not self._is_well:
+            self._begin()
+        self._is_well = False
+        yield
+        self._is_well = True
+
+    def _begin(self) -> None:
+        self._sandbox.empty()
+        self._sandbox.docker("run", "--detach", f"--name={BYSTANDER}", "--init", BYSTANDER_IMAGE,
+                             "sleep", "3600")  # fmt: skip
+        self.live, self.before = "", ""
+        self.deploy("start", FIRST)
+        self.live = FIRST
+        seen = self._sandbox.docker("ps", "--format={{.Names}}").split()
+        if BALANCER not in seen:
+            fail(f"a container {BALANCER} after {typed('start', FIRST)}", ", ".join(seen))
+
+    def deploy(
+        self, *words: str, ready_s: int = PATIENT_S, watch_s: int = WATCH_S, exit_code: int = 0
+    ) -> float:
+        """Run the answer's script, and return when it ended.
+
+        Raises:
+            Failure: it ends too late, or with another exit code.
+        """
+        env = {"READY_WITHIN_S": str(ready_s), "WATCH_S": str(watch_s)}
+        if words[0] == "rollback":
+            # It waits for nothing, so who calls it need not set them.
+            env = {}
+        waits_s = {"start": ready_s, "release": ready_s, "canary": ready_s + watch_s}
+        limit = ENDS_WITHIN_S + waits_s.get(words[0], 0)
+        ran = self._sandbox.run(SCRIPT, *words, env=env, in_place=True, within_s=limit)
+        ended = time.monotonic()
+        if ran.exit_code != exit_code:
+            said = ran.stderr.strip().splitlines()[-1:] or ["nothing on standard error"]
+            saw = f"{ran.exit_code}, and on standard error: {said[0][:200]}"
+            fail(f"exit code {exit_code} of {typed(*words)}", saw, command=CHECK_AGAIN)
+        return ended
+
+    def absent(self, *versions: str) -> str:
+        """Return the first of these versions that has no container by now."""
+        return next(v for v in versions if v not in (self.live, self.before))
+
+    def goes_live(self, version: str) -> None:
+        """Remember who is live, and who was before."""
+        self.live, self.before = version, self.live
+
+    @contextmanager
+    def visited(self, per_s: int = PER_S) -> Iterator[Stream[Visit]]:
+        """Let people come at a steady rate, from before the block until after it."""
+        with at_rate(self.visitors.come, per_s=per_s) as stream:
+            stream.wait_for(BEFORE)
+            yield stream
+            stream.wait_for(len(stream.outcomes()) + AFTER)
+
+    def expect_live(self, version: str, what: str) -> set[str]:
+        """Expect that everybody gets a version by now, also those without a name.
+
+        Returns:
+            Which runs of its program answered.
+        """
+        visits = self.visitors.come_again([*self.visitors.names(15), *[""] * 5], 1)
+        wrong = Counter(v.shown for v in visits if v.version != version or not v.was_served)
+        if wrong:
+            fail(f"version {version} for all of {len(visits)} requests after {what}", told(wrong),
+                 command=CHECK_AGAIN)  # fmt: skip
+        return {visit.instance for visit in visits}
+
+    def containers(self) -> dict[str, str]:
+        """Return the image of each container by its name, but for those of the checks."""
+        told = self._sandbox.docker("ps", "--all", "--format={{.Names}} {{.Image}}")
+        found = dict(line.split(" ", 1) for line in told.splitlines())
+        return {name: image for name, image in found.items() if not name.startswith(OWN)}
+
+    def expect_tidy(self, what: str) -> None:
+        """Expect the containers of no more than two versions, and those of others as they were."""
+        found = self.containers()
+        if BYSTANDER not in found:
+            fail("the containers of others left alone", f"{BYSTANDER} is gone after {what}")
+        unnamed = found.keys() - {BALANCER, BYSTANDER} - {n for n in found if n.startswith(NAMED)}
+        if unnamed:
+            fail(f"names that begin with {NAMED}", ", ".join(sorted(unnamed)), command=LIST)
+        versions = {image for name, image in found.items() if name.startswith(NAMED)}
+        if len(versions) > VERSIONS_KEPT:
+            fail(f"containers of at most {VERSIONS_KEPT} versions after {what}",
+                 ", ".join(sorted(versions)), command=LIST)  # fmt: skip
+
+
+def typed(*words: str) -> str:
+    """Return the command as a person types it."""
+    return " ".join(("sh", SCRIPT, *words))
+
+
+def told(counts: "Counter[str]") -> str:
+    """Return what was seen, and how often, the most frequent first."""
+    return "; ".join(f"{seen}, {count} times" for seen, count in counts.most_common(3))
+
+
+def expect_all_served(stream: Stream[Visit], what: str) -> None:
+    """Expect that the shop answered every request."""
+    lost = Counter(failure.saw for failure in stream.failures())
+    lost.update(visit.shown for visit in stream.results() if not visit.was_served)
+    if lost:
+        total = len(stream.outcomes())
+        fail(f"{total} of {total} requests answered by the shop, before, during and after {what}",
+             told(lost), command=CHECK_AGAIN)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def evening(sandbox: Sandbox, random: Random) -> Evening:
+    """The shop, run by the answer's script in an engine of its own."""
+    return Evening(sandbox, random)
+
+
+@pytest.fixture(scope="module")
+def numbers(random: Random) -> list[str]:
+    """Return numbers of three versions that nobody can type in."""
+    first = random.integer(20, 40)
+    second, third = first + random.integer(3, 9), first - random.integer(3, 9)
+    return [str(first), str(second), str(third)]
+
+
+@pytest.fixture(scope="module")
+def versions(
+    numbers: list[str], builder: Builder, sandbox: Sandbox, meanwhile: Meanwhile
+) -> Story[list[str]]:
+    """Return three versions, made beside the checks: two good ones, and one with few errors."""
+
+    def made() -> list[str]:
+        for number, percent in zip(numbers, (0, 0, 3), strict=True):
+            # The few errors come late enough to be few in any part of the watch.
+            variables = f"ENV VERSION={number} FAILS_PERCENT={percent} SERVED=1"
+            text = f"FROM {IMAGE}:{FIRST}\n{variables}\n"
+            sandbox.tag(builder.build(files={"Dockerfile": text}), f"{IMAGE}:{number}")
+        return numbers
+
+    return meanwhile(made)
+
+
+# --- blue-green ---------------------------------------------------------------------------------
+
+
+@points(
+    3,
+    hints=(
+        (
+            "The report says what the lost requests got. Is the new version ready before the"
+            " first request goes to it? Does the balancer finish what it has begun? Does the old"
+            " version still run, for the checkouts that take 0.4 s?"
+        ),
+        (
+            "Start the new container; wait for docker exec NAME ready; lay the new configuration"
+            " into lb with docker cp; docker kill --signal USR2 lb (HAProxy) or docker exec lb"
+            " nginx -s reload; then ask until the new configuration answers."
+        ),
+    ),
+    link="A reload that keeps connections",
+)
+def check_switches_without_loss(evening: Evening, versions: Story[list[str]]) -> None:
+    """release under 100 requests a second loses none; afterwards all get the new version"""
+    new = versions.result()[0]
+    with evening.going_on():
+        evening.expect_live(evening.live, typed("start", FIRST))
+        releases(evening, new)
+        evening.expect_live(new, typed("release", new))
+
+
+def releases(evening: Evening, new: str) -> None:
+    """Release a version while people come, and expect that nobody notices."""
+    old, what = evening.live, typed("release", new)
+    with evening.visited() as stream:
+        ended = evening.deploy("release", new)
+    evening.goes_live(new)
+    expect_all_served(stream, what)
+    for visit in stream.results():
+        if visit.version not in (old, new) or visit.failed:
+            fail(f"version {old} or {new} for each request", visit.shown, command=CHECK_AGAIN)
+    late = [visit for visit in stream.results() if visit.begun > ended and visit.version != new]
+    if late:
+        fail(f"version {new} for each request that begins after {what} has ended",
+             f"{late[0].shown}, {len(late)} times", command=CHECK_AGAIN)  # fmt: skip
+
+
+@points(
+    1,
+    hints=(
+        (
+            "Going back is quick when nothing has to start. Which container served before, does"
+            " it still run, and where does your script find its name?"
+        ),
+        (
+            "Let release leave the old container running, and note its name where the next call"
+            " finds it: in the balancer's configuration, in a label, in a file. rollback is then"
+            " the same switch as in release, to that name."
+        ),
+    ),
+    link="Back in a second",
+    needs=("switches_without_loss",),
+)
+def check_goes_back_fast(evening: Evening, versions: Story[list[str]]) -> None:
+    """rollback leads everybody to the version before within 1 s, and loses no request"""
+    good = versions.result()
+    with evening.going_on():
+        eventually(partial(comes_and_goes, evening, good), attempts=ATTEMPTS)
+
+
+def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
+    """Release a version, and go back from it."""
+    old, what = evening.live, typed("rollback")
+    new = evening.absent(good[1], SECOND, good[0])
+    was = evening.expect_live(old, "the release before")
+    releases(evening, new)
+    evening.expect_tidy(typed("release", new))
+    with evening.visited() as stream:
+        deadline = Deadline(BACK_WITHIN_S)
+        start = time.monotonic()
+        evening.deploy("rollback")
+        is_late, took_s = deadline.has_passed(), time.monotonic() - start
+    evening.goes_live(old)
+    expect_all_served(stream, what)
+    if evening.expect_live(old, what) - was:
+        fail(f"the container of version {old} that has been running all the time",
+             "another one: it was started again", command=CHECK_AGAIN)  # fmt: skip
+    if is_late:
+        fail(f"the end of {what} within {BACK_WITHIN_S} s", f"it took {took_s:.1f} s",
+             command=CHECK_AGAIN)  # fmt: skip
+
+
+@points(
+    1,
+    hints=(
+        (
+            "Version 4 starts, and is never ready. What does your script wait for, and for how"
+            " long? What is left behind when it gives up?"
+        ),
+        (
+            'timeout "$READY_WITHIN_S" sh -c \'until docker exec "$0" ready; do sleep 0.1; done\''
+            ' "$name" || { docker rm --force "$name"; exit 2; }, before anything else changes.'
+        ),
+    ),
+    link="Ready, or not released",
+    needs=("goes_back_fast",),
+)
+def check_ships_nothing_unready(evening: Evening, versions: Story[list[str]]) -> None:
+    """Version 4 is never ready: exit code 2, no request to it, and nothing has changed"""
+    with evening.going_on():
+        # So that there is a version to go back to.
+        before, live = evening.live, evening.absent(SECOND, versions.result()[1])
+        evening.deploy("release", live)
+        evening.goes_live(live)
+        containers = evening.containers()
+        for words in (("release", NEVER_READY), ("canary", NEVER_READY, "50")):
+            what = typed(*words)
+            with evening.visited(CANARY_PER_S) as stream:
+                evening.deploy(*words, ready_s=SHORT_S, exit_code=NOT_READY)
+            expect_all_served(stream, what)
+            evening.expect_live(live, what)
+            expect_same_containers(containers, evening.containers(), what)
+        evening.deploy("rollback")
+        evening.goes_live(before)
+        evening.expect_live(before, f"{what} and {typed('rollback')}")
+
+
+def expect_same_containers(before: Mapping[str, str], after: Mapping[str, str], what: str) -> None:
+    """Expect that no container has come or gone."""
+    more = [f"{name} is new" for name in after.keys() - before.keys()]
+    fewer = [f"{name} is gone" for name in before.keys() - after.keys()]
+    if changes := more + fewer:
+        fail(f"the same containers as before {what}", ", ".join(changes),
+             command=LIST)  # fmt: skip
+
+
+# --- canaries -----------------------------------------------------------------------------------
+
+
+@points(
+    2,
+    hints=(
+        (
+            "The report says who got what. What decides who gets the canary: chance, or the user's"
+            " name? Which responses do you count as errors, and of which version?"
+        ),
+        (
+            "HAProxy: use_backend canary if { req.fhdr(X-User),xxh32,mod(100) lt PERCENT }. nginx:"
+            ' split_clients "$http_x_user" $side { PERCENT% canary; * live; }. promote makes the'
+            " canary the live one for everybody, also for those without X-User."
+        ),
+    ),
+    link="Ten percent of requests, ten percent of users",
+    needs=("goes_back_fast",),
+)
+def check_tries_on_few(evening: Evening, versions: Story[list[str]], random: Random) -> None:
+    """canary N PERCENT sends this share of 300 users to N, each always; promote sends all"""
+    new, percent = versions.result()[2], random.integer(30, 42)
+    with evening.going_on():
+        live, words = evening.live, ("canary", new, str(percent))
+        with evening.visited(CANARY_PER_S) as stream:
+            ended = evening.deploy(*words, watch_s=WATCH_LONG_S)
+        expect_all_served(stream, typed(*words))
+        expect_watched(stream, new, ended, typed(*words))
+        eventually(partial(share, evening, {new: percent, live: 100 - percent}, typed(*words)),
+                   attempts=ATTEMPTS)  # fmt: skip
+        with evening.visited() as stream:
+            evening.deploy("promote")
+        expect_all_served(stream, typed("promote"))
+        evening.goes_live(new)
+        evening.expect_live(new, typed("promote"))
+        evening.expect_tidy(typed("promote"))
+        evening.deploy("rollback")
+        evening.goes_live(live)
+        evening.expect_live(live, f"{typed('promote')} and {typed('rollback')}")
+
+
+def expect_watched(stream: Stream[Visit], new: str, ended: float, what: str) -> None:
+    """Expect that users met the canary for as long as it was to be watched."""
+    met = [visit.begun for visit in stream.results() if visit.version == new]
+    watched_s = ended - min(met, default=ended)
+    if watched_s < WATCH_LONG_S - ABOUT_S:
+        fail(f"a canary that is watched for WATCH_S={WATCH_LONG_S} s before {what} ends",
+             f"its first response came {watched_s:.1f} s before", command=CHECK_AGAIN)  # fmt: skip
+
+
+def share(evening: Evening, shares: Mapping[str, int], what: str) -> None:
+    """Expect that users are shared among two versions, and that each sees one of them."""
+    users = evening.visitors.names(USERS)
+    seen: dict[str, set[str]] = defaultdict(set)
+    for visit in evening.visitors.come_again(users, VISITS):
+        if visit.version not in shares:
+            fail(f"version {' or '.join(shares)} after {what}", visit.shown, command=CHECK_AGAIN)
+        seen[visit.user].add(visit.version)
+    if fickle := sum(len(met) > 1 for met in seen.values()):
+        fail(f"one version for each of {USERS} users, who ask {VISITS} times after {what}",
+             f"{fickle} users met both", command=CHECK_AGAIN)  # fmt: skip
+    new, percent = next(iter(shares.items()))
+    low, high = percent - GIVE_OR_TAKE, percent + GIVE_OR_TAKE
+    met = sum(new in met for met in seen.values()) * 100 / USERS
+    if not low <= met <= high:
+        fail(f"version {new} for {low} to {high} % of {USERS} users after {what}", f"{met:.0f} %",
+             command=CHECK_AGAIN)  # fmt: skip
+
+
+@points(
+    2,
+    hints=(
+        (
+            "Three of ten responses of the canary are errors, but of all responses that are three"
+            " of a hundred. Whose errors does your script count, of which moment, and what does it"
+            " do then?"
+        ),
+        (
+            "Let the balancer log who answered and the status, then count the canary's lines:"
+            ' docker logs --since "$since" lb | awk \'$1 == "canary" { all++; if ($2 >= 500)'
+            " bad++ } END { exit !(bad * 100 > all * 5) }'; then switch back, and exit 3."
+        ),
+    ),
+    link="Watching a canary",
+    needs=("tries_on_few",),
+)
+def check_aborts_a_bad_canary(evening: Evening) -> None:
+    """A canary with 30 % errors: back to 0 %, exit code 3, under 5 % of all requests failed"""
+    with evening.going_on():
+        live, words = evening.live, ("canary", FAILING, str(FEW_PERCENT))
+        what = typed(*words)
+        with evening.visited() as stream:
+            evening.deploy(*words, exit_code=FAILED_TOO_OFTEN)
+        expect_all_served(stream, what)
+        evening.expect_live(live, f"{what} has given up")
+        visits = stream.results()
+        bad = sum(visit.failed for visit in visits)
+        if bad * 100 >= ERRORS_AT_MOST_PERCENT * len(visits):
+            fail(f"fewer than {ERRORS_AT_MOST_PERCENT} % of {len(visits)} requests failed",
+                 f"{bad}", command=CHECK_AGAIN)  # fmt: skip
+
+
+# --- two versions on one table ------------------------------------------------------------------
+
+
+class Buyers:
+    """The table `buyers` as both versions use it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def write(self, version: str, email: str, name: str | None) -> None:
+        """Let a version write a new row."""
+        self._run(version, WRITE[version], email, name)
+
+    def write_in_time(self, version: str, email: str, name: str, file: str) -> None:
+        """Let a version write a new row while a file of the answer runs."""
+        try:
+            self.write(version, email, name)
+        except Failure as failure:
+            if "lock timeout" not in failure.saw:
+                raise
+            fail(f"a write that waits at most {WAITS_AT_MOST_S} s while {file} runs",
+                 f"it waits longer: {file} waits for a reader, and everybody waits behind it",
+                 command=CHECK_AGAIN)  # fmt: skip
+
+    def change(self, version: str, email: str, name: str) -> None:
+        """Let a version change a name."""
+        self._run(version, CHANGE[version], name, email)
+
+    def expect(self, version: str, names: Mapping[str, str], what: str) -> None:
+        """Expect that a version reads these names."""
+        read = {row["email"]: row["shown"] for row in self._run(version, READ[version])}
+        for email, name in names.items():
+            if read.get(email) != name:
+                fail(f"version {version} reads the name {name!r} {what}",
+                     repr(read.get(email)))  # fmt: skip
+
+    def _run(self, version: str, statement: str, *values: str | None) -> list[dict[str, object]]:
+        try:
+            return self._database.rows(statement, *values)
+        except Failure as failure:
+            failure.looked_for = f"version {version} runs {statement.partition(' =')[0]}"
+            raise
+
+
+@pytest.fixture(scope="module")
+def changed(
+    postgres: Postgres, submission: Submission, random: Random, meanwhile: Meanwhile
+) -> Story[None]:
+    """The whole change of the schema, beside the other checks."""
+    known = {f"{word}@example.com": f"{random.text(4)} O'{word}" for word in random.words(BUYERS)}
+    more = [f"{word}@example.org" for word in random.words(7)]
+
+    def story() -> None:
+        database = postgres.create_database()
+        database.rows(submission.files["schema.sql"].decode())
+        database.rows("ALTER TABLE buyers OWNER TO app")
+        # So that a write that has to wait too long is told, not held.
+        database.rows(f"SET lock_timeout = '{WAITS_AT_MOST_S}s'")
+        buyers = Buyers(database)
+        for email, name in known.items():
+            buyers.write("1", email, name)
+        known.update(runs_beside_a_reader(database, submission, "expand.sql", "1", more[:2]))
+        expect_both_live(buyers, known, more[2:])
+        known.update(runs_beside_a_reader(database, submission, "contract.sql", "2", more[4:]))
+        expect_the_new_one_lives(database, known, more[6])
+
+    return meanwhile(story)
+
+
+def runs_beside_a_reader(
+    database: Database, submission: Submission, name: str, version: str, emails: Sequence[str]
+) -> dict[str, str]:
+    """Run a file of the answer while somebody reads; return the names that a version wrote then."""
+    buyers, written = Buyers(database), dict[str, str]()
+    with database.holding("SELECT count(*) FROM buyers"):
+        script = database.run_script(submission.files, name)
+        looked_for = Deadline(LOOKED_FOR_S)
+        while not (script.has_ended() or len(written) == WRITES or looked_for.is_reached()):
+            # Who waits for the reader may make all others wait behind it.
+            if database.wait_for_waiting(within_s=POLL_S):
+                email = emails[len(written)]
+                buyers.write_in_time(version, email, f"Ж {email}", name)
+                written[email] = f"Ж {email}"
+    if not script.result().exit_code:
+        return written
+    again = database.run_script(submission.files, name).result()
+    if again.exit_code:
+        said = again.stderr.strip().splitlines() or ["nothing on standard error"]
+        fail(f"{name} succeeds once nobody reads the table any more", said[0][-200:])
+    return written
+
+
+def expect_both_live(buyers: Buyers, known: dict[str, str], emails: Sequence[str]) -> None:
+    """Let both versions write and change, and expect that each sees what the other did."""
+    for version in READ:
+        buyers.expect(version, known, "after expand.sql")
+    old = list(known)
+    for number, version in enumerate(READ):
+        email = emails[number]
+        known[email] = f"Ш {email}"
+        buyers.write(version, email, known[email])
+        for reader in READ:
+            buyers.expect(reader, known, f"after version {version} has written it")
+    for number, version in enumerate(READ):
+        # One that was there before, and one that the other version has written.
+        for email in (old[number], emails[1 - number]):
+            known[email] = f"{known[email]} Ñ"
+            buyers.change(version, email, known[email])
+        for reader in READ:
+            buyers.expect(reader, known, f"after version {version} has changed it")
+
+
+def expect_the_new_one_lives(database: Database, known: dict[str, str], email: str) -> None:
+    """Expect that version 2 is at home, and nothing of version 1 is left."""
+    buyers = Buyers(database)
+    columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'buyers'"
+    found = [str(row["column_name"]) for row in database.rows(columns)]
+    if "name" in found:
+        fail("no column name in buyers after contract.sql", ", ".join(sorted(found)))
+    known[email] = f"Ш {email}"
+    buyers.write("2", email, known[email])
+    changed = next(iter(known))
+    known[changed] = f"{known[changed]} Ö"
+    buyers.change("2", changed, known[changed])
+    buyers.expect("2", known, "after contract.sql")
+    try:
+        buyers.write("2", f"no-{email}", None)
+    except Failure:
+        return
+    fail("a null in full_name refused after contract.sql", "it was written")
+
+
+@points(
+    1,
+    hints=(
+        (
+            "Run expand.sql by hand, then every statement of the contract's table, as both"
+            " versions. Then once more with BEGIN; SELECT * FROM buyers; open in another psql: who"
+            " waits for whom?"
+        ),
+        (
+            "SET lock_timeout = '500ms' first. Then ADD COLUMN IF NOT EXISTS full_name, a trigger"
+            " BEFORE INSERT OR UPDATE that copies whichever name is new into the other column, and"
+            " after its COMMIT an UPDATE that fills the old rows."
+        ),
+    ),
+    link="Expand, backfill, contract",
+)
+def check_changes_the_schema_in_steps(changed: Story[None]) -> None:
+    """expand.sql lets versions 1 and 2 share buyers, contract.sql ends it, and nobody waits long"""
+    changed.result()

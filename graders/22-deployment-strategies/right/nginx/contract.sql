@@ -1,0 +1,6 @@
+SET lock_timeout = '300ms';
+BEGIN;
+ALTER TABLE buyers DROP COLUMN name CASCADE;
+DROP FUNCTION IF EXISTS copy_name CASCADE;
+ALTER TABLE buyers ALTER full_name SET NOT NULL;
+COMMIT;

@@ -1,0 +1,10 @@
+SET lock_timeout TO 400;
+BEGIN;
+DROP TRIGGER IF EXISTS a_from_old ON buyers;
+DROP TRIGGER IF EXISTS b_from_new ON buyers;
+DROP TRIGGER IF EXISTS c_insert_old ON buyers;
+DROP TRIGGER IF EXISTS d_insert_new ON buyers;
+DROP FUNCTION IF EXISTS from_old, from_new;
+ALTER TABLE buyers DROP COLUMN name;
+ALTER TABLE buyers ADD CONSTRAINT named CHECK (full_name IS NOT NULL);
+COMMIT;
