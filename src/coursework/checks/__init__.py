@@ -13,6 +13,7 @@ It asks for fixtures by name:
 - `memcached`: a `Memcached` with the same words, in the background;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
+- `cloud`: a `Cloud`, moto beside the submission, an `Account` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
@@ -29,6 +30,7 @@ Fixtures of module scope that start containers are started side by side before t
 from coursework.checks.backends import Backend, Backends
 from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
+from coursework.checks.cloud import Account, Cloud, CloudStack, Finding, Linting, Refusal
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
 from coursework.checks.composed_database import ComposedDatabase
@@ -52,6 +54,7 @@ from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
+from coursework.checks.rights import Request, is_allowed
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.sql import Held
@@ -69,10 +72,13 @@ from coursework.submissions.files import Submission
 
 __all__ = [
     "CHECK_AGAIN",
+    "Account",
     "Backend",
     "Backends",
     "Builder",
     "Client",
+    "Cloud",
+    "CloudStack",
     "Cluster",
     "ClusterClient",
     "Composed",
@@ -84,6 +90,7 @@ __all__ = [
     "Deadline",
     "Exit",
     "Failure",
+    "Finding",
     "Finished",
     "Headers",
     "Held",
@@ -92,6 +99,7 @@ __all__ = [
     "Layer",
     "Link",
     "Lint",
+    "Linting",
     "Meanwhile",
     "Memcached",
     "Message",
@@ -109,9 +117,11 @@ __all__ = [
     "Received",
     "Record",
     "Recording",
+    "Refusal",
     "Relay",
     "Relays",
     "Reply",
+    "Request",
     "Rows",
     "Sandbox",
     "SandboxClient",
@@ -135,5 +145,6 @@ __all__ = [
     "at_rate",
     "eventually",
     "fail",
+    "is_allowed",
     "points",
 ]

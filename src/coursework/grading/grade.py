@@ -17,6 +17,7 @@ import pytest
 from coursework.checks import (
     backends,
     builder,
+    cloud,
     cluster,
     image,
     meanwhile,
@@ -55,8 +56,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, memcached, nats, pgbouncer, postgres, rabbitmq,
-    randomness, relay, sandbox, server, stack, store, stub,
+    backends, builder, cloud, cluster, image, meanwhile, memcached, nats, pgbouncer, postgres,
+    rabbitmq, randomness, relay, sandbox, server, stack, store, stub,
 )  # fmt: skip
 
 
