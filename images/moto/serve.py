@@ -2,7 +2,7 @@
 
 import logging
 
-from additions import cloudformation  # noqa: F401 - CloudFormation finds its types by their class
+from additions import messages, rights  # noqa: F401 - CloudFormation finds its types by their class
 from moto.cloudformation import parsing  # noqa: F401 - loaded now, not with the first stack
 from moto.server import main
 

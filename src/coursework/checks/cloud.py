@@ -296,13 +296,23 @@ class Account:
         Raises:
             Refusal: there is no such role.
         """
-        inline = self.ask("iam", "list_role_policies", RoleName=name)["PolicyNames"]
-        found = [
+        attached = self.ask("iam", "list_attached_role_policies", RoleName=name)
+        inline = self.ask("iam", "list_role_policies", RoleName=name)
+        managed = [self._managed(policy["PolicyArn"]) for policy in attached["AttachedPolicies"]]
+        return managed + [
             self.ask("iam", "get_role_policy", RoleName=name, PolicyName=policy)["PolicyDocument"]
-            for policy in inline
+            for policy in inline["PolicyNames"]
         ]
-        managed = self.ask("iam", "list_attached_role_policies", RoleName=name)["AttachedPolicies"]
-        return found + [self._managed(policy["PolicyArn"]) for policy in managed]
+
+    def delete_buckets(self) -> None:
+        """Delete its buckets with all that is in them; their names are free for other accounts."""
+        for bucket in self.ask("s3", "list_buckets")["Buckets"]:
+            name = bucket["Name"]
+            told = self.ask("s3", "list_object_versions", Bucket=name)
+            for each in told.get("Versions", []):
+                version = {"Key": each["Key"], "VersionId": each["VersionId"]}
+                self.ask("s3", "delete_object", Bucket=name, **version)
+            self.ask("s3", "delete_bucket", Bucket=name)
 
     def note(self, service: str, operation: str, **arguments: Any) -> None:
         """Remember the `aws` command that asks the same."""
