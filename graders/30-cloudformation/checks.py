@@ -135,6 +135,12 @@ def check_runs_two_stages(theatre: Theatre, submission: Submission) -> None:
         has_its_names(stack, env)
         has_its_table(stack)
         is_encrypted(stack)
+    # The emulator gives the second stack the first one's queue or topic where the cloud refuses it.
+    for output in ("DeadLetterUrl", "TopicArn", "BucketName"):
+        values = [stack.output(output) for stack in stacks.values()]
+        if len(set(values)) < len(STAGES):
+            looked_for = f"dev and prod each have a {output} that is only theirs"
+            fail(looked_for, f"both have {values[0]}", command=CHECK_AGAIN)
     has_one_log_group(account)
     comes_up(theatre.account(), f"{name}-dev", submission, "dev", " in another account")
 

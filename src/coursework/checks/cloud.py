@@ -390,7 +390,10 @@ class Account:
 
     def _broken(self, service: str, operation: str, error: Exception) -> Failure:
         if self._cloud.container.exit_code() is None:
-            return Refusal(f"{service} {operation} without an error", self._cloud.trouble())
+            # Some errors come in another service's format; a page says that moto itself broke.
+            told = str(error).splitlines()[-1]
+            saw = self._cloud.trouble() if "<!doctype" in str(error) else shortened(told, 300)
+            return Refusal(f"{service} {operation} without an error", saw)
         logs = f"docker logs {self._cloud.container_name}"
         saw = f"it was there before, and is gone: {error}"
         return Failure("a cloud that answers", shortened(saw, 300), command=logs)
