@@ -378,34 +378,31 @@ def attribute(stack: CloudStack, output: str, name: str) -> str:
 
 
 def lets_the_topic_send(theatre: Theatre, stack: CloudStack) -> None:
-    """Evaluate the queue's policy for its topic, and for those that may not send."""
+    """Evaluate the queue's policy for its topic, and for those that may not use the queue."""
     queue, topic = attribute(stack, "QueueUrl", "QueueArn"), stack.output("TopicArn")
     policy = attribute(stack, "QueueUrl", "Policy")
     if not policy:
         fail("a policy of the queue that lets the topic send", "the queue has no policy")
-    other = theatre.random.word()
-    number = stack.account.number
-    senders = {
-        "its topic": (("Service", "sns.amazonaws.com"), topic, number),
-        "another topic": (("Service", "sns.amazonaws.com"), f"{topic}-{other}", number),
-        "a bucket's notification": (
-            ("Service", "s3.amazonaws.com"),
-            f"arn:aws:s3:::{other}",
-            number,
-        ),
-        "another account": (("AWS", "arn:aws:iam::999999999999:root"), "", "999999999999"),
-    }
-    for name, (principal, source, owner) in senders.items():
+    sns, number, other = ("Service", "sns.amazonaws.com"), stack.account.number, "999999999999"
+    stranger = ("AWS", f"arn:aws:iam::{other}:root")
+    word = theatre.random.word()
+    asking = [
+        ("the topic may send", "sqs:SendMessage", sns, topic, number),
+        ("no other topic may send", "sqs:SendMessage", sns, f"{topic}-{word}", number),
+        ("no account's topic of the same name may send", "sqs:SendMessage", sns,
+         topic.replace(number, other), other),
+        ("no bucket may send", "sqs:SendMessage", ("Service", "s3.amazonaws.com"),
+         f"arn:aws:s3:::{word}", number),
+        ("no other account may send", "sqs:SendMessage", stranger, "", other),
+        ("no other account may receive", "sqs:ReceiveMessage", stranger, "", other),
+    ]  # fmt: skip
+    for claim, action, principal, source, owner in asking:
         context = {"aws:SourceAccount": owner, "aws:PrincipalAccount": owner}
         context |= {"aws:SourceArn": source} if source else {}
-        request = Request("sqs:SendMessage", queue, principal, context)
-        may = is_allowed(request, [json.loads(policy)])
-        if may != (name == "its topic"):
-            wanted = "may" if not may else "may not"
-            fail(
-                f"{name} {wanted} send to the queue",
-                f"its policy {'allows' if may else 'does not allow'} it",
-            )
+        may = is_allowed(Request(action, queue, principal, context), [json.loads(policy)])
+        if may != (source == topic):
+            saw = "the queue's policy allows it" if may else "the queue's policy does not allow it"
+            fail(f"{queue}: {claim}", saw)
 
 
 # --- keeps_data ---------------------------------------------------------------------------------
