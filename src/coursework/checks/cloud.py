@@ -36,6 +36,10 @@ _POLL_S = 0.02
 _TEMPLATE_BYTES = 51_200
 _CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 _SERVER_ERROR = 500
+_BREAKS = "Error on request:"
+_UNFINISHED = (_BREAKS, "Traceback", " ")
+_LOGS_WITHIN_S = 3.0
+_BROKEN_HINT = "the emulator breaks over this template: see what cfn-lint says of it"
 # template.yaml:12:5:12:9:E3012:message
 _FINDING = re.compile(r"[^:]*:(\d+):\d+:\d+:\d+:([EWI]\d+):(.*)")
 # Stories beside the checks ask for other accounts, through the same clients.
@@ -123,6 +127,7 @@ class Cloud:
         settings = Settings(IMAGE, files=laid, port=_PORT, memory="1g")
         self._starting = run.services.start_service(name, settings)
         self._clients: dict[str, Any] = {}
+        self._broken = 0
         self._is_ready = False
 
     @property
@@ -195,9 +200,18 @@ class Cloud:
         return f"http://{host}:{port}"
 
     def trouble(self) -> str:
-        """Return the last line of its log, which says what broke in it."""
-        lines = [line for line in self.container.log().splitlines() if line.strip()]
-        return shortened(lines[-1], 300) if lines else "it does not say"
+        """Return the last line of what moto logs when it breaks; it answers first, then logs."""
+        deadline = Deadline(_LOGS_WITHIN_S)
+        while True:
+            log = self.container.log(lines="all").rstrip()
+            last = log.rpartition("\n")[2]
+            broken = log.count(_BREAKS)
+            if (
+                broken > self._broken and not last.startswith(_UNFINISHED)
+            ) or deadline.has_passed():
+                self._broken = broken
+                return shortened(last, 300) or "it does not say"
+            time.sleep(_POLL_S)
 
     def _note(self, *command: str, key: str = "") -> None:
         """Remember a command in its container, as the owner of a key."""
@@ -357,7 +371,7 @@ class Account:
             # A template on the command line would fill the screen: it is in the container too.
             self._note_deploy(what, name, listed)
             looked_for = f"{what} as a stack that comes up with {_told(listed)}"
-            raise Failure(looked_for, failure.saw) from failure
+            raise Failure(looked_for, failure.saw, hint=failure.hint) from failure
         return self._described(name, text)
 
     def _described(self, name: str, text: str) -> "CloudStack":
@@ -383,20 +397,25 @@ class Account:
         told = response.get("Error", {})
         saw = f"{told.get('Code', '')}: {told.get('Message', '')}"
         if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
-            saw = self._cloud.trouble()
+            return self._broke(service, operation)
         refusal = Refusal(f"{service} {operation} without an error", shortened(saw, 300))
         refusal.code = str(told.get("Code", ""))
         return refusal
 
     def _broken(self, service: str, operation: str, error: Exception) -> Failure:
         if self._cloud.container.exit_code() is None:
-            # Some errors come in another service's format; a page says that moto itself broke.
-            told = str(error).splitlines()[-1]
-            saw = self._cloud.trouble() if "<!doctype" in str(error) else shortened(told, 300)
-            return Refusal(f"{service} {operation} without an error", saw)
+            if "<!doctype" in str(error):
+                return self._broke(service, operation)
+            # The error of another service, in that one's format.
+            told = shortened(str(error).splitlines()[-1], 300)
+            return Refusal(f"{service} {operation} without an error", told)
         logs = f"docker logs {self._cloud.container_name}"
         saw = f"it was there before, and is gone: {error}"
         return Failure("a cloud that answers", shortened(saw, 300), command=logs)
+
+    def _broke(self, service: str, operation: str) -> Refusal:
+        looked_for = f"{service} {operation} without an error"
+        return Refusal(looked_for, self._cloud.trouble(), hint=_BROKEN_HINT)
 
 
 @dataclass(frozen=True)
