@@ -262,7 +262,7 @@ class Account:
             [{'MessageId': '8f…', 'Body': 'hello', …}]
 
         """
-        from botocore import exceptions  # noqa: PLC0415 - as above
+        from botocore import exceptions, parsers  # noqa: PLC0415 - as above
 
         self.note(service, operation, **arguments)
         client = self._cloud.client(service)
@@ -274,7 +274,7 @@ class Account:
         except exceptions.ParamValidationError as error:
             told = " ".join(str(error).split())
             raise Failure(f"arguments that {service} {operation} takes", told[:300]) from error
-        except exceptions.BotoCoreError as error:
+        except (exceptions.BotoCoreError, parsers.ResponseParserError) as error:
             raise self._broken(service, operation, error) from error
         return reply
 
