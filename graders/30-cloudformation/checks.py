@@ -108,7 +108,10 @@ def check_passes_the_linter(theatre: Theatre, linting: Linting) -> None:
                 f"no error and no {HALF_PROTECTED} of cfn-lint in {TEMPLATE}",
                 f"line {finding.line}: {finding.rule} {finding.message}",
             )
-    theatre.stage("dev")
+    # An empty template would please it, too.
+    stack = theatre.stage("dev")
+    for output in ("TableName", "BucketName"):
+        stack.output(output)
 
 
 # --- runs_two_stages ----------------------------------------------------------------------------
@@ -128,7 +131,12 @@ def check_passes_the_linter(theatre: Theatre, linting: Linting) -> None:
 )
 def check_runs_two_stages(theatre: Theatre, submission: Submission) -> None:
     """dev and prod run side by side, each with its names, and the log group only in prod"""
-    allows_two_stages(theatre)
+    known = allows_two_stages(theatre)
+    for env in STAGES:
+        if unknown := {each["ParameterKey"] for each in parameters_in(submission, env)} - known:
+            fail(
+                f"only parameters of the template in params.{env}.json", ", ".join(sorted(unknown))
+            )
     account, name = theatre.account(), theatre.name()
     stacks = {env: comes_up(account, f"{name}-{env}", submission, env) for env in STAGES}
     for env, stack in stacks.items():
@@ -145,8 +153,8 @@ def check_runs_two_stages(theatre: Theatre, submission: Submission) -> None:
     comes_up(theatre.account(), f"{name}-dev", submission, "dev", " in another account")
 
 
-def allows_two_stages(theatre: Theatre) -> None:
-    """Look at what the template says of its parameters."""
+def allows_two_stages(theatre: Theatre) -> set[str]:
+    """Look at what the template says of its parameters, and return their names."""
     told = theatre.account().expected_parameters(TEMPLATE)
     if missing := [name for name in ("Env", "MaxReceives") if name not in told]:
         fail(f"a parameter {missing[0]}", f"the parameters are: {', '.join(told) or 'none'}")
@@ -160,6 +168,7 @@ def allows_two_stages(theatre: Theatre) -> None:
             f"a parameter MaxReceives whose default is {DEFAULT_RECEIVES}",
             f"its default is {default}",
         )
+    return set(told)
 
 
 def comes_up(

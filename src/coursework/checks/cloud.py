@@ -101,10 +101,11 @@ class Linting:
                 raise Failure(wanted, "it takes longer")
             time.sleep(_POLL_S)
         said = container.log(stderr=False)
-        found = [_FINDING.fullmatch(line) for line in said.splitlines()]
-        if not all(found) or (not found and container.exit_code()):
+        # A message may go on in further lines.
+        found = [m for line in said.splitlines() if (m := _FINDING.fullmatch(line))]
+        if not found and container.exit_code():
             raise CourseError("cfn-lint does not answer.", why=container.log()[-300:])
-        return [Finding(int(m[1]), m[2], m[3].strip()) for m in found if m]
+        return [Finding(int(m[1]), m[2], m[3].strip()) for m in found]
 
 
 class Cloud:
