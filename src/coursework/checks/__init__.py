@@ -10,7 +10,7 @@ It asks for fixtures by name:
 - `pgbouncers`: starts a `PgBouncer` with the submission's own pgbouncer.ini before a database;
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
-- `memcached`: a `Memcached` with the same words, in the background;
+- `memcached`: a `Memcached`, and `valkey`: a `Valkey`, with the same words, in the background;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
@@ -33,6 +33,7 @@ from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
 from coursework.checks.composed_database import ComposedDatabase
 from coursework.checks.deadline import Deadline
+from coursework.checks.event_stream import EventStream, ServerEvent
 from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
@@ -61,6 +62,7 @@ from coursework.checks.stoppable import Exit, Stoppable
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
+from coursework.checks.valkey import Valkey
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
@@ -82,6 +84,7 @@ __all__ = [
     "Crowd",
     "Database",
     "Deadline",
+    "EventStream",
     "Exit",
     "Failure",
     "Finished",
@@ -118,6 +121,7 @@ __all__ = [
     "SavedImage",
     "Script",
     "Server",
+    "ServerEvent",
     "Stack",
     "Start",
     "StartFailure",
@@ -130,6 +134,7 @@ __all__ = [
     "Stub",
     "Submission",
     "Traffic",
+    "Valkey",
     "Vhost",
     "at_once",
     "at_rate",
