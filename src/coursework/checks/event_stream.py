@@ -123,9 +123,13 @@ class EventStream:
         fields = [("Host", "localhost"), ("Accept", _TYPE), *headers.items()]
         request = self._http.send(h11.Request(method="GET", target=path, headers=fields))
         connection.send((request or b"") + (self._http.send(h11.EndOfMessage()) or b""))
-        self._read_until(lambda: self._has_head, within_s)
-        if not self._has_head:
-            self._fail("the head of a stream at once", "nothing in time")
+        try:
+            self._read_until(lambda: self._has_head, within_s)
+            if not self._has_head:
+                self._fail("the head of a stream at once", "nothing in time")
+        except Failure:
+            connection.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +156,7 @@ class EventStream:
         if len(self.events) < count:
             end = ", and its end" if self._is_over else f" after {within_s:g} s"
             came = ", ".join(event.data[:80] for event in self.events[-3:]) or "no event"
-            self._fail(f"{count} events", f"{len(self.events)}{end}: {came}")
+            self._fail(f"{count} event{'s'[: count > 1]}", f"{len(self.events)}{end}: {came}")
         return self.events
 
     def wait_for_end(self, *, within_s: float = 5.0) -> None:
