@@ -42,6 +42,32 @@ done
 """
 
 
+class Side(Client):
+    """A server's second port, where it serves its metrics for example; see `Image.start`.
+
+    Args:
+        server: started with a `side_port`.
+    """
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+
+    def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
+        return curl_command(method, path, headers, body, self._server.side_address().typed_port)
+
+    def _note(self, command: str) -> None:
+        self._server.note(command)
+
+    def _host(self) -> str:
+        return f"localhost:{self._server.side_address().typed_port}"
+
+    def _open(self, timeout_s: float) -> Connection:
+        return Connection(self._server.side_address(), timeout_s=timeout_s)
+
+    def _explain(self, failure: Failure) -> None:
+        self._server.explain(failure)
+
+
 class Server(Stoppable, Client):
     """A server of the submission in a container of its own.
 
@@ -58,6 +84,7 @@ class Server(Stoppable, Client):
         self._run = run
         self._settings = settings
         self._ready_within_s = ready_within_s
+        self.side = Side(self)
         self._trouble: StartFailure | None = None
         self._address: Address | None = None
         self._lock = Lock()
@@ -72,6 +99,15 @@ class Server(Stoppable, Client):
     def port(self) -> int:
         """The port on this machine that leads to the server."""
         return self._ready().typed_port
+
+    def side_address(self) -> Address:
+        """Return where its second port is reached, once the server accepts connections."""
+        first, container, port = self._ready(), self.container, self._settings.side_port
+        published = container.published_address(port) or ("", 0)
+        inside = container.inside_address(port)
+        # Its first port says whether this machine reaches the engine's own network.
+        near = inside if inside and inside[0] == first.host else published
+        return Address(*near, published[1])
 
     def connect(self) -> Connection:
         """Open a raw connection: the wire instrument.
@@ -332,6 +368,10 @@ class Server(Stoppable, Client):
         return command
 
     def _note(self, command: str) -> None:
+        self.note(command)
+
+    def note(self, command: str) -> None:
+        """Remember the command that shows the running check's last look at this server."""
         self._run.evidence.note_use(self, command)
 
     def _host(self) -> str:
@@ -341,6 +381,10 @@ class Server(Stoppable, Client):
         return self._connection(self._ready(), timeout_s)
 
     def _explain(self, failure: Failure) -> None:
+        self.explain(failure)
+
+    def explain(self, failure: Failure) -> None:
+        """Add to a failure how the server ended, if it did."""
         # The engine notices an end a little later than the connection does.
         hung_up = "closed" in failure.saw or "refused" in failure.saw or "reset" in failure.saw
         code = self.container.wait(0.3 if hung_up else 0.0)
