@@ -17,7 +17,8 @@ from fastapi.responses import JSONResponse, StreamingResponse
 HANDS, LEASE_MS = 4, 1000
 TICK_S = int(os.environ["TICK_MS"]) / 1000
 ME = socket.gethostname()
-store = redis.from_url(os.environ["REDIS_URL"])
+# By default a pool has fewer connections than a rush has buyers.
+store = redis.from_url(os.environ["REDIS_URL"], max_connections=1000)
 # In one step, so that no other replica counts the same queue.
 ACCEPT = """
 if redis.call('SISMEMBER', 'sold', ARGV[1]) == 1 then return 409 end
