@@ -505,14 +505,16 @@ def check_resumes_streams(fleet: Fleet) -> None:
 
 def expect_once_each(events: Sequence[ServerEvent], bookings: Sequence[Booking]) -> None:
     """Look that a stream has each booking once, in any order."""
-    place = {event.json().get("id"): number for number, event in enumerate(events)}
-    in_order = sorted(bookings, key=lambda booking: place.get(booking.id, len(place)))
+    data = [event.data for event in events]
+    in_order = sorted(bookings, key=lambda b: next((n for n, d in enumerate(data) if b.id in d), 0))
     expect_events(events, in_order, "on a stream that was never cut")
 
 
 def expect_the_rest(stream: EventStream, witness: EventStream, last_id: str) -> None:
     """Look that a stream has what another one had behind an event, each once."""
     ids = [event.id for event in witness.events]
+    if last_id not in ids:
+        fail("the same id for an event on every replica", f"{last_id} on one, not on another")
     behind = witness.events[ids.index(last_id) + 1 :]
     what = f"the {len(behind)} events behind Last-Event-ID, as on the other streams"
     with suppress(Failure):
