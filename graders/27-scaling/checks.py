@@ -505,8 +505,10 @@ def check_resumes_streams(fleet: Fleet) -> None:
 
 def expect_once_each(events: Sequence[ServerEvent], bookings: Sequence[Booking]) -> None:
     """Look that a stream has each booking once, in any order."""
-    data = [event.data for event in events]
-    in_order = sorted(bookings, key=lambda b: next((n for n, d in enumerate(data) if b.id in d), 0))
+    bodies = [event.json() for event in events]
+    ids = [body.get("id") if isinstance(body, dict) else None for body in bodies]
+    place = {booking_id: number for number, booking_id in enumerate(ids)}
+    in_order = sorted(bookings, key=lambda booking: place.get(booking.id, len(place)))
     expect_events(events, in_order, "on a stream that was never cut")
 
 
