@@ -164,12 +164,12 @@ class Fleet:
     def expect_charged(self, bookings: Sequence[Booking]) -> None:
         """Wait until people who came together are charged for these bookings, for each once."""
         charges = self._charges(bookings[0].order.crowd, len(bookings))
-        counts = Counter(charge.get("booking_id") for charge in charges)
+        counts = Counter(str(charge.get("booking_id")) for charge in charges)
         for booking in bookings:
             wanted = {"booking_id": booking.id, **booking.order.fields}
             if (count := counts.pop(booking.id, 0)) != 1:
                 fail(f"one {CHARGES} with {wanted}", f"{count} with this booking_id")
-            [charge] = [c for c in charges if c.get("booking_id") == booking.id]
+            [charge] = [c for c in charges if str(c.get("booking_id")) == booking.id]
             if any(charge.get(name) != value for name, value in wanted.items()):
                 fail(f"{CHARGES} with {wanted}", str(charge)[:200])
         if counts:
@@ -506,7 +506,7 @@ def check_resumes_streams(fleet: Fleet) -> None:
 def expect_once_each(events: Sequence[ServerEvent], bookings: Sequence[Booking]) -> None:
     """Look that a stream has each booking once, in any order."""
     bodies = [event.json() for event in events]
-    ids = [body.get("id") if isinstance(body, dict) else None for body in bodies]
+    ids = [str(body.get("id")) if isinstance(body, dict) else "" for body in bodies]
     place = {booking_id: number for number, booking_id in enumerate(ids)}
     in_order = sorted(bookings, key=lambda booking: place.get(booking.id, len(place)))
     expect_events(events, in_order, "on a stream that was never cut")
