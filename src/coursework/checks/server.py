@@ -62,7 +62,7 @@ class Side(Client):
         return f"localhost:{self._server.side_address().typed_port}"
 
     def _open(self, timeout_s: float) -> Connection:
-        return Connection(self._server.side_address(), timeout_s=timeout_s)
+        return self._server.side_connection(timeout_s)
 
     def _explain(self, failure: Failure) -> None:
         self._server.explain(failure)
@@ -87,6 +87,7 @@ class Server(Stoppable, Client):
         self.side = Side(self)
         self._trouble: StartFailure | None = None
         self._address: Address | None = None
+        self._side_address: Address | None = None
         self._lock = Lock()
         self._start()
 
@@ -102,12 +103,12 @@ class Server(Stoppable, Client):
 
     def side_address(self) -> Address:
         """Return where its second port is reached, once the server accepts connections."""
-        first, container, port = self._ready(), self.container, self._settings.side_port
-        published = container.published_address(port) or ("", 0)
-        inside = container.inside_address(port)
-        # Its first port says whether this machine reaches the engine's own network.
-        near = inside if inside and inside[0] == first.host else published
-        return Address(*near, published[1])
+        first = self._ready()
+        return self._side_address or first
+
+    def side_connection(self, timeout_s: float = 5.0) -> Connection:
+        """Open a raw connection to its second port."""
+        return self._connection(self.side_address(), timeout_s)
 
     def connect(self) -> Connection:
         """Open a raw connection: the wire instrument.
@@ -409,12 +410,24 @@ class Server(Stoppable, Client):
             self._run.evidence.note_use(self)
             try:
                 self._address = self._startup.wait()
+                self._side_address = self._find_side(self._address)
             except StartFailure as failure:
                 said, files = f"{failure.saw}\n{self.log()}", self._run.task.submission.files
                 failure.hint = line_ending_hint(said, files) or failure.hint
                 self._trouble = failure
                 raise
         return self._address
+
+    def _find_side(self, first: Address) -> Address | None:
+        """Return where the second port is; asked while it runs, it is known after its end too."""
+        port = self._settings.side_port
+        published = self.container.published_address(port) if port else None
+        if not published:
+            return None
+        inside = self.container.inside_address(port)
+        # The first port says whether this machine reaches the engine's own network.
+        near = inside if inside and inside[0] == first.host else published
+        return Address(*near, published[1])
 
 
 def _freeze(services: Services, container: Container) -> None:
