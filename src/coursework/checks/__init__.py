@@ -18,6 +18,7 @@ It asks for fixtures by name:
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
+- `runner`: a `Runner`, the answer's workflows run by act for pushes and pull requests, in it too;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `backends`: three `Backend`s behind the answer that name themselves, hang and die as told;
 - `submission`: the `Submission`, its files by path;
@@ -52,6 +53,7 @@ from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
+from coursework.checks.runner import Commit, PipelineRun, Runner
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.sql import Held
@@ -62,6 +64,7 @@ from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
 from coursework.checks.wire import Connection
+from coursework.checks.workflows import Workflow, all_texts, mapping, read_mapping
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
@@ -75,6 +78,7 @@ __all__ = [
     "Client",
     "Cluster",
     "ClusterClient",
+    "Commit",
     "Composed",
     "ComposedDatabase",
     "Connection",
@@ -99,6 +103,7 @@ __all__ = [
     "Nats",
     "PgBouncer",
     "PgBouncers",
+    "PipelineRun",
     "PlanStep",
     "Postgres",
     "Program",
@@ -113,6 +118,7 @@ __all__ = [
     "Relays",
     "Reply",
     "Rows",
+    "Runner",
     "Sandbox",
     "SandboxClient",
     "SavedImage",
@@ -131,9 +137,13 @@ __all__ = [
     "Submission",
     "Traffic",
     "Vhost",
+    "Workflow",
+    "all_texts",
     "at_once",
     "at_rate",
     "eventually",
     "fail",
+    "mapping",
     "points",
+    "read_mapping",
 ]

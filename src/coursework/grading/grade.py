@@ -28,6 +28,7 @@ from coursework.checks import (
     rabbitmq,
     randomness,
     relay,
+    runner,
     sandbox,
     server,
     stack,
@@ -56,7 +57,7 @@ from coursework.trouble import CourseError
 # Each brings the fixture of its name.
 _WORDS = (
     backends, builder, cluster, image, meanwhile, memcached, nats, pgbouncer, postgres, rabbitmq,
-    randomness, relay, sandbox, server, stack, store, stub,
+    randomness, relay, runner, sandbox, server, stack, store, stub,
 )  # fmt: skip
 
 
