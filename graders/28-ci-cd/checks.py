@@ -38,8 +38,13 @@ FAILED = "❌"
 CHECKOUT = re.compile(r"actions/checkout@[0-9a-f]{40}")
 SCRIPT = "deploy.sh"
 MINUTES_AT_MOST = 15
+# From a job to tools/deploy.sh: a workflow, an action and a script may be between.
+FILES_ON_THE_WAY = 4
 # A group with one of these in it is another one for each push.
-OF_ONE_RUN = re.compile(r"sha|run_id|run_number|run_attempt|head_commit|event\.(after|before)")
+OF_ONE_RUN = re.compile(
+    r"github\.(sha|run_(id|number|attempt)|event\.(after|before|head_commit))", re.IGNORECASE
+)
+MINUTES = re.compile(r"[0-9]{1,3}")
 NO_RIGHTS = ("read-all", "read", "none", "")
 # The tests of every commit print all that they are given, in a spelling that no log masks.
 SEES = """
@@ -135,7 +140,7 @@ class Delivery:
 
     def live(self) -> Live:
         """Return what production runs."""
-        facts: Any = json.loads(self.sandbox.docker("inspect", PRODUCTION))[0]
+        facts: Any = json.loads(self.sandbox.docker("container", "inspect", PRODUCTION))[0]
         token = (facts["Config"]["Labels"] or {}).get("deployed-with", "")
         return Live(facts["Id"], facts["Image"], token, facts["State"]["Running"])
 
@@ -494,9 +499,9 @@ def expect_job_in_bounds(job: Mapping[str, Any], where: str) -> None:
         return
     if job.get("runs-on") not in ("ubuntu-latest", ["ubuntu-latest"]):
         fail(f"runs-on: ubuntu-latest in {where}", str(job.get("runs-on")))
-    minutes = str(job.get("timeout-minutes", ""))
-    if not minutes.isdecimal() or not 0 < int(minutes) <= MINUTES_AT_MOST:
-        fail(f"timeout-minutes of 1 to {MINUTES_AT_MOST} in {where}", minutes or "none")
+    minutes = str(job.get("timeout-minutes", "none"))
+    if not MINUTES.fullmatch(minutes) or not 0 < int(minutes) <= MINUTES_AT_MOST:
+        fail(f"timeout-minutes of 1 to {MINUTES_AT_MOST} in {where}", minutes[:80])
 
 
 def expect_pinned(path: str, content: Mapping[str, Any]) -> None:
@@ -504,7 +509,7 @@ def expect_pinned(path: str, content: Mapping[str, Any]) -> None:
     for used in uses(content):
         if not used.startswith("./") and not CHECKOUT.fullmatch(used):
             fail("actions/checkout@<40 hexadecimal digits>, and no other action of others",
-                 f"uses: {used} in {path}")  # fmt: skip
+                 f"uses: {used[:200]} in {path}")  # fmt: skip
 
 
 def uses(content: object) -> Iterator[str]:
@@ -520,9 +525,8 @@ def uses(content: object) -> Iterator[str]:
 
 def mentions(files: Mapping[str, bytes]) -> set[str]:
     """Return the words by which a job reaches tools/deploy.sh, files of the answer among them."""
-    words, before = {SCRIPT}, set[str]()
-    while words != before:
-        before = set(words)
+    words = {SCRIPT}
+    for _ in range(FILES_ON_THE_WAY):
         for path, data in files.items():
             if not path.startswith("tools/") and any(word.encode() in data for word in words):
                 is_action = PurePosixPath(path).name in ("action.yml", "action.yaml")
@@ -530,17 +534,15 @@ def mentions(files: Mapping[str, bytes]) -> set[str]:
     return words
 
 
-def expect_one_at_a_time(
-    workflow: Workflow, words: set[str], others: Sequence[Workflow], above: object = None
-) -> None:
+def expect_one_at_a_time(workflow: Workflow, words: set[str], others: Sequence[Workflow]) -> None:
     """Expect that every job that deploys has to wait for the one before, and is never cut off."""
     for name, job in workflow.jobs.items():
         if not any(word in text for text in all_texts(job) for word in words):
             continue
-        own = job.get("concurrency") or workflow.content.get("concurrency") or above
+        own = job.get("concurrency") or workflow.content.get("concurrency")
         called = [w for w in others if job.get("uses") == f"./{w.path}"]
         if called and not own:
-            expect_one_at_a_time(called[0], words, others)
+            expect_one_at_a_time(called[0], words, [w for w in others if w is not called[0]])
         else:
             expect_queue(own, f"job {name} of {workflow.path}")
 
@@ -550,6 +552,6 @@ def expect_queue(concurrency: object, where: str) -> None:
     settings = concurrency if isinstance(concurrency, dict) else {"group": concurrency}
     group = settings.get("group")
     if not isinstance(group, str) or not group or OF_ONE_RUN.search(group):
-        fail(f"one concurrency group for all deployments by {where}", str(group or "none"))
+        fail(f"one concurrency group for all deployments by {where}", str(group or "none")[:200])
     if settings.get("cancel-in-progress") == "true":
         fail(f"a deployment by {where} that is never cancelled", "cancel-in-progress: true")

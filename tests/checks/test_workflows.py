@@ -78,7 +78,8 @@ def test_only_files_of_the_folder_are_workflows():
 
 
 @pytest.mark.parametrize(
-    "data", [b"a: [", b"\xff", b"[" * 5000, b"- a", b"", b"a: *y", b"a: &x [*x]"]
+    "data",
+    [b"a: [", b"\xff", b"[" * 5000, b"- a", b"", b"a: *y", b"a: &x [*x]", b"a: 1\n" * 20_000],
 )
 def test_what_is_no_workflow_is_the_answers_failure(data):
     """Whatever is wrong with it, the failure names the file."""

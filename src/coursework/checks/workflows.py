@@ -13,6 +13,7 @@ from coursework.checks.failure import Failure
 FOLDER = ".github/workflows"
 _BRANCHES, _TAGS = "refs/heads/", "refs/tags/"
 _LIMIT_PATTERN_CHARACTERS = 200
+_LIMIT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,10 @@ def read_mapping(path: str, data: bytes) -> Mapping[str, Any]:
         data: its bytes.
 
     Raises:
-        Failure: it is no YAML, or no mapping.
+        Failure: it is no YAML, or no mapping, or has more than 64 KiB.
     """
+    if len(data) > _LIMIT_BYTES:
+        raise Failure(f"{path} of at most {_LIMIT_BYTES:,} bytes", f"{len(data):,} bytes")
     try:
         # Texts, lists and mappings: this loader makes nothing else.
         content = yaml.load(data.decode(), Loader=yaml.BaseLoader)  # noqa: S506
