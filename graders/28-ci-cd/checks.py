@@ -21,6 +21,7 @@ from coursework.checks import (
     Submission,
     Workflow,
     all_texts,
+    eventually,
     fail,
     mapping,
     points,
@@ -30,6 +31,7 @@ from coursework.checks import (
 NETWORK, PRODUCTION, PORT = "lantern", "lantern-prod", 8080
 IMAGE, BASE = "lantern", "node:24-slim"
 SHORT = 12
+SERVES_WITHIN_S = 5.0
 REVISION = "org.opencontainers.image.revision"
 MAIN, BRANCH, TAG = "refs/heads/main", "refs/heads/try-something", "refs/tags/"
 SECRET = "DEPLOY_TOKEN"  # noqa: S105 - its name
@@ -259,7 +261,12 @@ def ships(delivery: Delivery, name: str) -> None:
     label = (image.config.get("Labels") or {}).get(REVISION)
     if label != commit.sha:
         fail(f"the label {REVISION}={commit.sha}", str(label), command=CHECK_AGAIN)
-    delivery.door().get("/api/version").expect(200, json={"revision": commit.sha})
+    version = {"revision": commit.sha}
+    # Whether the run waited for it is the affair of another check.
+    eventually(
+        lambda: delivery.door().get("/api/version").expect(200, json=version),
+        within_s=SERVES_WITHIN_S,
+    )
     live = delivery.live()
     if live.image != image.image_id:
         fail(f"production with {delivery.named(name)}", live.image, command=CHECK_AGAIN)
@@ -337,7 +344,7 @@ def check_goes_back(delivery: Delivery) -> None:
         fail(f"{delivery.named(name)} deployed, and then the image before again",
              f"it was never deployed; {told(ran)}", command=CHECK_AGAIN)  # fmt: skip
     expect(ran, f"a push of {name}", green=False)
-    delivery.door().get("/api/shows").expect(200)
+    eventually(lambda: delivery.door().get("/api/shows").expect(200), within_s=SERVES_WITHIN_S)
     delivery.expect_nothing_left("a rollback")
 
 
