@@ -420,6 +420,7 @@ def check_keeps_secrets(delivery: Delivery, token: str, random: Random) -> None:
         if not any(line.rstrip().endswith(f"| {TITLE}{text}") for line in ran.log.splitlines()):
             fail(f"the line {TITLE}{text}", printed(ran), command=CHECK_AGAIN)
         delivery.expect_untouched(before, what)
+        delivery.expect_nothing_left(what)
         if new := delivery.images() - images:
             fail(f"no image {IMAGE} after {what}", ", ".join(new), command=CHECK_AGAIN)
     expect_kept(delivery, spellings(token))
