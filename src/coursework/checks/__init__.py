@@ -10,7 +10,7 @@ It asks for fixtures by name:
 - `pgbouncers`: starts a `PgBouncer` with the submission's own pgbouncer.ini before a database;
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
-- `memcached`: a `Memcached` with the same words, in the background;
+- `memcached`: a `Memcached`, and `valkey`: a `Valkey`, with the same words, in the background;
 - `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
@@ -20,6 +20,7 @@ It asks for fixtures by name:
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
+- `runner`: a `Runner`, the answer's workflows run by act for pushes and pull requests, in it too;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `backends`: three `Backend`s behind the answer that name themselves, hang and die as told;
 - `submission`: the `Submission`, its files by path;
@@ -36,6 +37,7 @@ from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
 from coursework.checks.composed_database import ComposedDatabase
 from coursework.checks.deadline import Deadline
+from coursework.checks.event_stream import EventStream, ServerEvent
 from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
@@ -57,6 +59,7 @@ from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.rights import Request, is_allowed
+from coursework.checks.runner import Commit, PipelineRun, Runner
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.sql import Held
@@ -67,7 +70,9 @@ from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
 from coursework.checks.traces import Span, spans_in
+from coursework.checks.valkey import Valkey
 from coursework.checks.wire import Connection
+from coursework.checks.workflows import Workflow, all_texts, mapping, read_mapping
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
@@ -85,6 +90,7 @@ __all__ = [
     "CloudStack",
     "Cluster",
     "ClusterClient",
+    "Commit",
     "Composed",
     "ComposedDatabase",
     "Connection",
@@ -92,6 +98,7 @@ __all__ = [
     "Crowd",
     "Database",
     "Deadline",
+    "EventStream",
     "Exit",
     "Failure",
     "Finding",
@@ -112,6 +119,7 @@ __all__ = [
     "Nats",
     "PgBouncer",
     "PgBouncers",
+    "PipelineRun",
     "PlanStep",
     "Postgres",
     "Program",
@@ -129,11 +137,13 @@ __all__ = [
     "Reply",
     "Request",
     "Rows",
+    "Runner",
     "Sandbox",
     "SandboxClient",
     "SavedImage",
     "Script",
     "Server",
+    "ServerEvent",
     "Span",
     "Stack",
     "Start",
@@ -147,12 +157,17 @@ __all__ = [
     "Stub",
     "Submission",
     "Traffic",
+    "Valkey",
     "Vhost",
+    "Workflow",
+    "all_texts",
     "at_once",
     "at_rate",
     "eventually",
     "fail",
     "is_allowed",
+    "mapping",
     "points",
+    "read_mapping",
     "spans_in",
 ]
