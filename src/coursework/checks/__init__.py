@@ -14,6 +14,7 @@ It asks for fixtures by name:
 - `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
+- `cloud`: a `Cloud`, moto beside the submission, an `Account` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
@@ -31,6 +32,7 @@ Fixtures of module scope that start containers are started side by side before t
 from coursework.checks.backends import Backend, Backends
 from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
+from coursework.checks.cloud import Account, Cloud, CloudStack, Finding, Linting, Refusal
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
 from coursework.checks.composed_database import ComposedDatabase
@@ -56,6 +58,7 @@ from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
+from coursework.checks.rights import Request, is_allowed
 from coursework.checks.runner import Commit, PipelineRun, Runner
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
@@ -77,11 +80,14 @@ from coursework.submissions.files import Submission
 
 __all__ = [
     "CHECK_AGAIN",
+    "Account",
     "Alertmanager",
     "Backend",
     "Backends",
     "Builder",
     "Client",
+    "Cloud",
+    "CloudStack",
     "Cluster",
     "ClusterClient",
     "Commit",
@@ -95,6 +101,7 @@ __all__ = [
     "EventStream",
     "Exit",
     "Failure",
+    "Finding",
     "Finished",
     "Headers",
     "Held",
@@ -103,6 +110,7 @@ __all__ = [
     "Layer",
     "Link",
     "Lint",
+    "Linting",
     "Meanwhile",
     "Memcached",
     "Message",
@@ -123,9 +131,11 @@ __all__ = [
     "Received",
     "Record",
     "Recording",
+    "Refusal",
     "Relay",
     "Relays",
     "Reply",
+    "Request",
     "Rows",
     "Runner",
     "Sandbox",
@@ -155,6 +165,7 @@ __all__ = [
     "at_rate",
     "eventually",
     "fail",
+    "is_allowed",
     "mapping",
     "points",
     "read_mapping",

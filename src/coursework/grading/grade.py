@@ -17,6 +17,7 @@ import pytest
 from coursework.checks import (
     backends,
     builder,
+    cloud,
     cluster,
     image,
     meanwhile,
@@ -58,8 +59,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer, postgres,
-    rabbitmq, randomness, relay, runner, sandbox, server, stack, store, stub, valkey,
+    backends, builder, cloud, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer,
+    postgres, rabbitmq, randomness, relay, runner, sandbox, server, stack, store, stub, valkey,
 )  # fmt: skip
 
 
