@@ -156,8 +156,8 @@ class Cloud:
             mandatory: rules that a template cannot switch off, by the beginning of their names.
 
         Example:
-            >>> [found.rule for found in cloud.lint("template.yaml").result()]
-            ['W3011']
+            >>> cloud.lint("template.yaml").result()[0].rule
+            'W3011'
 
         """
         return Linting(self._run, name, mandatory)
