@@ -10,7 +10,7 @@ It asks for fixtures by name:
 - `pgbouncers`: starts a `PgBouncer` with the submission's own pgbouncer.ini before a database;
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
-- `memcached`: a `Memcached` with the same words, in the background;
+- `memcached`: a `Memcached`, and `valkey`: a `Valkey`, with the same words, in the background;
 - `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
@@ -34,6 +34,7 @@ from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
 from coursework.checks.composed_database import ComposedDatabase
 from coursework.checks.deadline import Deadline
+from coursework.checks.event_stream import EventStream, ServerEvent
 from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
@@ -64,6 +65,7 @@ from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
 from coursework.checks.traces import Span, spans_in
+from coursework.checks.valkey import Valkey
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
@@ -86,6 +88,7 @@ __all__ = [
     "Crowd",
     "Database",
     "Deadline",
+    "EventStream",
     "Exit",
     "Failure",
     "Finished",
@@ -124,6 +127,7 @@ __all__ = [
     "SavedImage",
     "Script",
     "Server",
+    "ServerEvent",
     "Span",
     "Stack",
     "Start",
@@ -137,6 +141,7 @@ __all__ = [
     "Stub",
     "Submission",
     "Traffic",
+    "Valkey",
     "Vhost",
     "at_once",
     "at_rate",

@@ -34,6 +34,7 @@ from coursework.checks import (
     stack,
     store,
     stub,
+    valkey,
 )
 from coursework.checks.home import Home, work_of
 from coursework.checks.load import call_before_release
@@ -57,7 +58,7 @@ from coursework.trouble import CourseError
 # Each brings the fixture of its name.
 _WORDS = (
     backends, builder, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer, postgres,
-    rabbitmq, randomness, relay, sandbox, server, stack, store, stub,
+    rabbitmq, randomness, relay, sandbox, server, stack, store, stub, valkey,
 )  # fmt: skip
 
 
