@@ -19,6 +19,7 @@ It asks for fixtures by name:
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
+- `runner`: a `Runner`, the answer's workflows run by act for pushes and pull requests, in it too;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `backends`: three `Backend`s behind the answer that name themselves, hang and die as told;
 - `submission`: the `Submission`, its files by path;
@@ -55,6 +56,7 @@ from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
+from coursework.checks.runner import Commit, PipelineRun, Runner
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.sql import Held
@@ -67,6 +69,7 @@ from coursework.checks.stub import HeldBack, Received, Stub
 from coursework.checks.traces import Span, spans_in
 from coursework.checks.valkey import Valkey
 from coursework.checks.wire import Connection
+from coursework.checks.workflows import Workflow, all_texts, mapping, read_mapping
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
@@ -81,6 +84,7 @@ __all__ = [
     "Client",
     "Cluster",
     "ClusterClient",
+    "Commit",
     "Composed",
     "ComposedDatabase",
     "Connection",
@@ -107,6 +111,7 @@ __all__ = [
     "Nats",
     "PgBouncer",
     "PgBouncers",
+    "PipelineRun",
     "PlanStep",
     "Postgres",
     "Program",
@@ -122,6 +127,7 @@ __all__ = [
     "Relays",
     "Reply",
     "Rows",
+    "Runner",
     "Sandbox",
     "SandboxClient",
     "SavedImage",
@@ -143,10 +149,14 @@ __all__ = [
     "Traffic",
     "Valkey",
     "Vhost",
+    "Workflow",
+    "all_texts",
     "at_once",
     "at_rate",
     "eventually",
     "fail",
+    "mapping",
     "points",
+    "read_mapping",
     "spans_in",
 ]

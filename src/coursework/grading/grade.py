@@ -29,6 +29,7 @@ from coursework.checks import (
     rabbitmq,
     randomness,
     relay,
+    runner,
     sandbox,
     server,
     stack,
@@ -58,7 +59,7 @@ from coursework.trouble import CourseError
 # Each brings the fixture of its name.
 _WORDS = (
     backends, builder, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer, postgres,
-    rabbitmq, randomness, relay, sandbox, server, stack, store, stub, valkey,
+    rabbitmq, randomness, relay, runner, sandbox, server, stack, store, stub, valkey,
 )  # fmt: skip
 
 
