@@ -18,6 +18,7 @@ It asks for fixtures by name:
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
+- `terraform`: a `Terraform`, the answer's configuration applied to that engine;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `backends`: three `Backend`s behind the answer that name themselves, hang and die as told;
 - `submission`: the `Submission`, its files by path;
@@ -61,6 +62,7 @@ from coursework.checks.stoppable import Exit, Stoppable
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
+from coursework.checks.terraform import Change, Plan, Terraform
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
@@ -72,6 +74,7 @@ __all__ = [
     "Backend",
     "Backends",
     "Builder",
+    "Change",
     "Client",
     "Cluster",
     "ClusterClient",
@@ -99,6 +102,7 @@ __all__ = [
     "Nats",
     "PgBouncer",
     "PgBouncers",
+    "Plan",
     "PlanStep",
     "Postgres",
     "Program",
@@ -129,6 +133,7 @@ __all__ = [
     "Stream",
     "Stub",
     "Submission",
+    "Terraform",
     "Traffic",
     "Vhost",
     "at_once",

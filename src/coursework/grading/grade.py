@@ -33,6 +33,7 @@ from coursework.checks import (
     stack,
     store,
     stub,
+    terraform,
 )
 from coursework.checks.home import Home, work_of
 from coursework.checks.load import call_before_release
@@ -56,7 +57,7 @@ from coursework.trouble import CourseError
 # Each brings the fixture of its name.
 _WORDS = (
     backends, builder, cluster, image, meanwhile, memcached, nats, pgbouncer, postgres, rabbitmq,
-    randomness, relay, sandbox, server, stack, store, stub,
+    randomness, relay, sandbox, server, stack, store, stub, terraform,
 )  # fmt: skip
 
 
