@@ -176,7 +176,7 @@ def theatre(
     files = {"main.tf": submission.files[TODAY].decode(), VARIABLES: json.dumps(secret)}
     today = terraform.beside("today", files)
     terraform.write(VARIABLES, json.dumps({**secret, "dev_replicas": dev_names}))
-    with at_once(lambda folder: folder.obey("init", "-no-color"), [today, terraform]) as running:
+    with at_once(lambda folder: folder.obey("init"), [today, terraform]) as running:
         running.results()
     expect_a_beginning(terraform.plan())
     today.apply()
@@ -417,7 +417,7 @@ def check_protects_data(theatre: Theatre, random: Random) -> None:
 def expect_refusal(terraform: Terraform, sandbox: Sandbox) -> None:
     """Fail unless terraform destroy refuses, and all that runs still does."""
     before = look(sandbox)
-    destroyed = terraform.run("destroy", "-auto-approve", "-input=false", "-no-color")
+    destroyed = terraform.run("destroy", "-auto-approve", "-input=false")
     terraform.said += destroyed.log()
     command = "sh terraform.sh destroy"
     expect_untouched(before, look(sandbox), "", command)
@@ -448,7 +448,7 @@ def check_keeps_secrets(theatre: Theatre, submission: Submission) -> None:
     """Nothing that Terraform prints shows the password, and git leaves out the files that do"""
     terraform = theatre.terraform
     password = theatre.password
-    terraform.obey("output", "-no-color")
+    terraform.obey("output")
     if password in terraform.said:
         line = next(line for line in terraform.said.splitlines() if password in line)
         seen = f"… {line.strip().replace(password, 'PASSWORD')[:200]}"
@@ -474,18 +474,18 @@ def tested(terraform: Terraform, submission: Submission, meanwhile: Meanwhile) -
 
     def try_it() -> None:
         alone = terraform.beside("tested", submission.files, has_engine=False)
-        alone.obey("init", "-no-color")
-        alone.obey("validate", "-no-color")
-        unformatted = alone.run("fmt", "-check", "-recursive", "-no-color")
+        alone.obey("init")
+        alone.obey("validate")
+        unformatted = alone.run("fmt", "-check", "-recursive")
         if unformatted.exit_code:
             told = unformatted.stdout.split() or ["nothing on standard output"]
             command = "sh terraform.sh fmt -check -recursive"
             fail("files as terraform fmt writes them", f"{told[0][:100]} differs", command=command)
-        alone.obey("test", "-no-color")
+        alone.obey("test")
         alone.write("checks_override.tf", NO_URLS)
         # Terraform overrides only what is there.
-        alone.obey("validate", "-no-color")
-        if not alone.run("test", "-no-color").exit_code:
+        alone.obey("validate")
+        if not alone.run("test").exit_code:
             fail(
                 "a test that fails where the output urls is { dev = {}, prod = {} }",
                 "it passes", command="sh terraform.sh test",

@@ -92,7 +92,8 @@ func creation(planned containerState) map[string]any {
 	for folder, volume := range planned.Volumes {
 		binds = append(binds, volume+":"+folder)
 	}
-	host := map[string]any{"Binds": binds}
+	// A program that has not learnt to be process 1 would not hear that it is stopped.
+	host := map[string]any{"Binds": binds, "Init": true}
 	body := map[string]any{"Image": planned.Image.ValueString(), "Env": env, "Labels": planned.Labels, "HostConfig": host}
 	if planned.Command != nil {
 		body["Cmd"] = planned.Command

@@ -28,6 +28,7 @@ _NO_CHANGES, _CHANGES = 0, 2
 _CONFINED = (
     "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--env=HOME=/tmp",
     "--security-opt=no-new-privileges", "--pids-limit=512", "--memory=1g", "--init",
+    "--env=TF_CLI_ARGS=-no-color",
 )  # fmt: skip
 _SOCKET = "--volume=/socket/docker.sock:/var/run/docker.sock"
 
@@ -226,7 +227,7 @@ class Terraform:
         Raises:
             Failure: there is no plan; see `obey`.
         """
-        how = ("-input=false", "-no-color", "-detailed-exitcode", f"-out={PLAN_FILE}")
+        how = ("-input=false", "-detailed-exitcode", f"-out={PLAN_FILE}")
         ran = self._checked(("plan", *words, *how), within_s, (_NO_CHANGES, _CHANGES))
         self._evidence.note_command(_typed(("plan", *words)), is_fleeting=True)
         # It shows what is secret, too: that is for programs, and is not what was `said`.
@@ -242,7 +243,7 @@ class Terraform:
             Failure: it does not end with exit code 0; see `obey`.
         """
         try:
-            self.obey("apply", "-input=false", "-no-color", PLAN_FILE, within_s=within_s)
+            self.obey("apply", "-input=false", PLAN_FILE, within_s=within_s)
         except Failure as failure:
             failure.command = _typed(("apply",))
             raise
@@ -253,7 +254,7 @@ class Terraform:
         Raises:
             Failure: it does not end with exit code 0; see `obey`.
         """
-        self.obey("apply", "-auto-approve", "-input=false", "-no-color", within_s=within_s)
+        self.obey("apply", "-auto-approve", "-input=false", within_s=within_s)
 
     def outputs(self) -> dict[str, Any]:
         """Return the values of all outputs by name, as `terraform output -json` tells them.
@@ -302,7 +303,7 @@ def _first_error(said: str) -> str:
 
 
 def _typed(words: tuple[str, ...]) -> str:
-    kept = [w for w in words if w not in ("-input=false", "-no-color", "-detailed-exitcode")]
+    kept = [w for w in words if w not in ("-input=false", "-detailed-exitcode")]
     return shlex.join(["sh", "terraform.sh", *(w for w in kept if w != f"-out={PLAN_FILE}")])
 
 
