@@ -39,7 +39,6 @@ NO_URLS = 'output "urls" {\n  value = { dev = {}, prod = {} }\n}\n'
 SECRET = (
     "terraform.tfstate", "terraform.tfstate.backup", "terraform.tfstate.1764374400.backup",
     "secret.tfvars", "prod.auto.tfvars", "next.tfplan", ".terraform/modules/modules.json",
-    "modules/stage/.terraform/providers",
 )  # fmt: skip
 PUBLIC = (".gitignore", ".terraform.lock.hcl")
 
