@@ -3,7 +3,7 @@
 # sh terraform.sh plan
 socket=/var/run/docker.sock
 case "$(uname) $DOCKER_HOST" in "Linux unix://"*) socket=${DOCKER_HOST#unix://} ;; esac
-terminal= variables=
+terminal="--env TF_CLI_ARGS=-no-color" variables=
 [ -t 0 ] && [ -t 1 ] && terminal=--tty
 for name in $(env | sed -n 's/^\(TF_[A-Za-z0-9_]*\)=.*/\1/p'); do variables="$variables --env $name"; done
 exec docker run --rm --interactive $terminal --network none $variables \

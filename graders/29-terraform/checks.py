@@ -29,6 +29,7 @@ VARIABLES = "check.auto.tfvars.json"
 IMAGE = "lantern/box-office:1"
 NEW_IMAGE = "lantern/box-office:next"
 PROD_NAMES = ["a", "b"]
+DATA = "/var/lib/postgresql/data"
 BOOKINGS = "/api/shows/7/bookings"
 SERVES_WITHIN_S = 20.0
 URL = re.compile(r"http://127\.0\.0\.1:([0-9]+)/?")
@@ -174,7 +175,7 @@ def theatre(
     secret = {"db_password": password}
     files = {"main.tf": submission.files[TODAY].decode(), VARIABLES: json.dumps(secret)}
     today = terraform.beside("today", files)
-    terraform.write(VARIABLES, json.dumps({**secret, "dev_replicas": dev_names}))
+    terraform.write(VARIABLES, json.dumps(secret))
     with at_once(lambda folder: folder.obey("init"), [today, terraform]) as running:
         running.results()
     expect_a_beginning(terraform.plan())
@@ -184,6 +185,7 @@ def theatre(
     web = client(sandbox, str(today.outputs()["urls"]["a"]))
     sell(web, seats["prod"])
     terraform.take_state_of(today)
+    terraform.write(VARIABLES, json.dumps({**secret, "dev_replicas": dev_names}))
     moving = terraform.plan()
     if any(change.removes for change in moving.changes):
         clear(sandbox)
@@ -200,11 +202,17 @@ def theatre(
 
 
 def expect_a_beginning(plan: Plan) -> None:
-    """Fail unless a plan without any state only creates."""
+    """Fail unless a plan without state and with default values creates all that there is."""
     others = [c for c in plan.changes if c.actions != ("create",)]
-    if others or not plan.changes:
-        seen = named(others) if others else "nothing to do"
-        fail("a plan that creates everything, where nothing exists yet", seen, command=PLAN)
+    if others:
+        fail("a plan that only creates, where nothing exists yet", named(others), command=PLAN)
+    created = {change.name for change in plan.changes}
+    webs = {"dev": ["a"], "prod": PROD_NAMES}
+    for stage in STAGES:
+        for end in ("", "-data", "-db", *(f"-web-{name}" for name in webs[stage])):
+            if (wanted := f"lantern-{stage}{end}") not in created:
+                told = ", ".join(sorted(created))[:250] or "nothing to do"
+                fail(f"a plan that creates {wanted}, where nothing exists yet", told, command=PLAN)
 
 
 def named(changes: list[Change]) -> str:
@@ -393,6 +401,8 @@ def check_moves_without_loss(theatre: Theatre) -> None:
 def check_protects_data(theatre: Theatre, random: Random) -> None:
     """terraform destroy refuses; with a new image and lost databases, all bookings are kept"""
     terraform, sandbox = theatre.terraform, theatre.sandbox
+    for stage in STAGES:
+        expect_volume(theatre.started.facts[f"lantern-{stage}-db"], f"lantern-{stage}-data")
     version = random.word()
     sandbox.docker("create", "--name=next", IMAGE)
     sandbox.docker("commit", f"--change=ENV VERSION={version}", "next", NEW_IMAGE)
@@ -411,6 +421,15 @@ def check_protects_data(theatre: Theatre, random: Random) -> None:
     if spared or lost:
         told = named(list(dev.changes))
         fail("a plan that destroys dev's containers, and nothing of production", told)
+
+
+def expect_volume(database: dict[str, Any], volume: str) -> None:
+    """Fail unless a database keeps its files in a volume of this name."""
+    name = database["Name"].lstrip("/")
+    mounts = [m.get("Name") for m in database["Mounts"] if m["Destination"] == DATA]
+    if mounts != [volume]:
+        seen = "the container's own" if not mounts or len(str(mounts[0])) == 64 else str(mounts[0])
+        fail(f"the volume {volume} at {DATA} of {name}", seen, command=f"docker inspect {name}")
 
 
 def expect_refusal(terraform: Terraform, sandbox: Sandbox) -> None:
