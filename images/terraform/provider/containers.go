@@ -230,10 +230,13 @@ func portOf(found inspected, known types.Int64) types.Int64 {
 	return known
 }
 
-// addressOf returns where a port is published, as host:port; null while the container does not run.
+// addressOf returns where a port is published, as host:port; empty while the container does not run.
 func addressOf(found inspected, port types.Int64) types.String {
+	if port.IsNull() {
+		return types.StringNull()
+	}
 	for _, place := range found.NetworkSettings.Ports[fmt.Sprintf("%d/tcp", port.ValueInt64())] {
 		return types.StringValue(place.HostIP + ":" + place.HostPort)
 	}
-	return types.StringNull()
+	return types.StringValue("")
 }

@@ -68,7 +68,7 @@ func TestReadsWhatTheConfigurationSaysAndNotWhatTheImageSays(t *testing.T) {
 	if seen.Name.ValueString() != "lantern-web" || seen.Port.ValueInt64() != 3000 || seen.Running.ValueBool() {
 		t.Errorf("name, port or running is wrong: %v", seen)
 	}
-	if !seen.Address.IsNull() || seen.Labels != nil {
+	if seen.Address != types.StringValue("") || seen.Labels != nil {
 		t.Errorf("a stopped container without labels has %v and %v", seen.Address, seen.Labels)
 	}
 }
