@@ -60,10 +60,6 @@ class Containers:
         """Number and last start of each: both change when it is replaced or restarted."""
         return {n: (told["Id"], told["State"]["StartedAt"]) for n, told in self.facts.items()}
 
-    def of(self, stage: str) -> list[str]:
-        """Return the names of a stage's containers."""
-        return sorted(name for name in self.facts if name.startswith(f"lantern-{stage}-"))
-
 
 @dataclass(frozen=True)
 class Theatre:
@@ -211,13 +207,13 @@ def check_applies_and_serves(theatre: Theatre) -> None:
     expect_modules(theatre.moving)
     names = {"dev": theatre.dev_names, "prod": PROD_NAMES}
     for stage in STAGES:
-        wanted = sorted(
-            [f"lantern-{stage}-db", *(f"lantern-{stage}-web-{n}" for n in names[stage])]
-        )
-        if (seen := theatre.started.of(stage)) != wanted:
-            fail(f"the containers {', '.join(wanted)}", ", ".join(seen) or "none", command=LIST)
+        wanted = [f"lantern-{stage}-db", *(f"lantern-{stage}-web-{n}" for n in names[stage])]
+        if missing := [name for name in wanted if name not in theatre.started.facts]:
+            seen = ", ".join(sorted(theatre.started.facts))[:250] or "none"
+            fail(f"a container {missing[0]}", seen, command=LIST)
         for name in wanted:
             expect_place(theatre.started.facts[name], f"lantern-{stage}")
+        expect_keys(theatre.started.facts[f"lantern-{stage}-db"], theatre.password)
     urls = theatre.urls()
     for stage in STAGES:
         if sorted(urls[stage]) != names[stage]:
@@ -249,6 +245,14 @@ def expect_place(facts: dict[str, Any], network: str) -> None:
         fail(f"{name} in the network {network} alone", told, command=f"docker inspect {name}")
     if name.endswith("-db") and any(settings["Ports"].values()):
         fail(f"{name} without a published port", "one is published", command=LIST)
+
+
+def expect_keys(database: dict[str, Any], password: str) -> None:
+    """Fail unless a database was given the user and the password of the contract."""
+    name, env = database["Name"].lstrip("/"), database["Config"]["Env"]
+    if "POSTGRES_USER=lantern" not in env or f"POSTGRES_PASSWORD={password}" not in env:
+        wanted = f"POSTGRES_USER lantern and POSTGRES_PASSWORD from db_password in {name}"
+        fail(wanted, "another value", command=f"docker inspect {name}")
 
 
 def expect_home(web: Client, **wanted: str) -> None:
@@ -390,7 +394,8 @@ def check_protects_data(theatre: Theatre, random: Random) -> None:
     expect_refusal(terraform, sandbox)
     dev = terraform.plan("-destroy", "-target=module.dev")
     names = [change.name for change in dev.changes if change.removes]
-    spared = [name for name in look(sandbox).of("dev") if name not in names]
+    dev_names = ("lantern-dev-db", f"lantern-dev-web-{theatre.dev_names[0]}")
+    spared = [name for name in dev_names if name not in names]
     lost = [name for name in names if name.startswith("lantern-prod")]
     if spared or lost:
         told = named(list(dev.changes))
