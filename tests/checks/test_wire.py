@@ -106,6 +106,21 @@ def test_a_closed_port_is_a_failure():
     assert str(port) in caught.value.command
 
 
+def test_a_connection_that_nobody_holds_any_more_is_closed():
+    """A check that fails in the middle lets go of it unclosed: no warning comes of that."""
+    hung_up = threading.Event()
+
+    def wait(connection):
+        if connection.recv(1) == b"":
+            hung_up.set()
+
+    with serving(wait) as address:
+        line = Connection(address)
+        assert line.stays_open()
+        del line
+        assert hung_up.wait(5)
+
+
 def test_an_early_answer_is_seen_while_sending():
     """A server that answers before the request is whole fails the sender's check."""
     with serving(sends(HELLO)) as address, Connection(address) as line:

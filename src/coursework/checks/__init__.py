@@ -11,6 +11,7 @@ It asks for fixtures by name:
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `memcached`: a `Memcached` with the same words, in the background;
+- `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
@@ -42,6 +43,7 @@ from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.memcached import Memcached
+from coursework.checks.monitoring import Alertmanager, Monitoring, Prometheus
 from coursework.checks.nats import Nats, StoredMessage
 from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
@@ -63,6 +65,7 @@ from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
 from coursework.checks.terraform import Change, Plan, Terraform
+from coursework.checks.traces import Span, spans_in
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
@@ -71,6 +74,7 @@ from coursework.submissions.files import Submission
 
 __all__ = [
     "CHECK_AGAIN",
+    "Alertmanager",
     "Backend",
     "Backends",
     "Builder",
@@ -98,6 +102,7 @@ __all__ = [
     "Meanwhile",
     "Memcached",
     "Message",
+    "Monitoring",
     "Namespace",
     "Nats",
     "PgBouncer",
@@ -106,6 +111,7 @@ __all__ = [
     "PlanStep",
     "Postgres",
     "Program",
+    "Prometheus",
     "Queries",
     "Queue",
     "RabbitMQ",
@@ -122,6 +128,7 @@ __all__ = [
     "SavedImage",
     "Script",
     "Server",
+    "Span",
     "Stack",
     "Start",
     "StartFailure",
@@ -141,4 +148,5 @@ __all__ = [
     "eventually",
     "fail",
     "points",
+    "spans_in",
 ]

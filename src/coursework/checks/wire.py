@@ -2,6 +2,7 @@
 
 import socket
 import time
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -47,6 +48,8 @@ class Connection:
             self._socket = socket.create_connection((address.host, address.port), timeout_s)
         except OSError as error:
             raise self._failure("a connection", _reason(error)) from error
+        # A check that fails in the middle leaves its connections as they are.
+        weakref.finalize(self, self._socket.close)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def go_through(self, target: str) -> None:

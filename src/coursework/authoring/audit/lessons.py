@@ -25,9 +25,10 @@ NAME = "lesson"
 EXPECTED = "raises-exception"
 _LIMIT_CELL_S = 300
 # A line behind "!" raises nothing. IPython puts Python's values in the place of $name there, and of
-# what is left the shell may make nothing.
+# what is left the shell may make nothing: here as bash says it, and as dash does.
 _NO_SHELL = re.compile(
-    r"^\S*sh: (?:-c: )?line \d+: .*(?:syntax error|unexpected EOF).*", re.MULTILINE
+    r"^\S*sh: (?:(?:-c: )?line \d+: .*(?:syntax error|unexpected EOF)|\d+: Syntax error).*",
+    re.MULTILINE,
 )
 
 
