@@ -38,11 +38,3 @@ resource "dockerlite_container" "web" {
     DATABASE_URL = format("postgres://lantern:%s@lantern-%s-db:5432/lantern", var.db_password, var.env_name)
   }
 }
-
-output "urls" {
-  value = { for name, web in dockerlite_container.web : name => format("http://%s/", web.address) }
-}
-
-output "database" {
-  value = dockerlite_container.db.name
-}
