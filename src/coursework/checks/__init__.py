@@ -14,12 +14,14 @@ It asks for fixtures by name:
 - `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
+- `cloud`: a `Cloud`, moto beside the submission, an `Account` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
 - `runner`: a `Runner`, the answer's workflows run by act for pushes and pull requests, in it too;
+- `terraform`: a `Terraform`, the answer's configuration applied to that engine;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `backends`: three `Backend`s behind the answer that name themselves, hang and die as told;
 - `submission`: the `Submission`, its files by path;
@@ -31,6 +33,7 @@ Fixtures of module scope that start containers are started side by side before t
 from coursework.checks.backends import Backend, Backends
 from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
+from coursework.checks.cloud import Account, Cloud, CloudStack, Finding, Linting, Refusal
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
 from coursework.checks.composed_database import ComposedDatabase
@@ -56,6 +59,7 @@ from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
+from coursework.checks.rights import Request, is_allowed
 from coursework.checks.runner import Commit, PipelineRun, Runner
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
@@ -66,6 +70,7 @@ from coursework.checks.stoppable import Exit, Stoppable
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
+from coursework.checks.terraform import Change, Plan, Terraform
 from coursework.checks.traces import Span, spans_in
 from coursework.checks.valkey import Valkey
 from coursework.checks.wire import Connection
@@ -77,11 +82,15 @@ from coursework.submissions.files import Submission
 
 __all__ = [
     "CHECK_AGAIN",
+    "Account",
     "Alertmanager",
     "Backend",
     "Backends",
     "Builder",
+    "Change",
     "Client",
+    "Cloud",
+    "CloudStack",
     "Cluster",
     "ClusterClient",
     "Commit",
@@ -95,6 +104,7 @@ __all__ = [
     "EventStream",
     "Exit",
     "Failure",
+    "Finding",
     "Finished",
     "Headers",
     "Held",
@@ -103,6 +113,7 @@ __all__ = [
     "Layer",
     "Link",
     "Lint",
+    "Linting",
     "Meanwhile",
     "Memcached",
     "Message",
@@ -112,6 +123,7 @@ __all__ = [
     "PgBouncer",
     "PgBouncers",
     "PipelineRun",
+    "Plan",
     "PlanStep",
     "Postgres",
     "Program",
@@ -123,9 +135,11 @@ __all__ = [
     "Received",
     "Record",
     "Recording",
+    "Refusal",
     "Relay",
     "Relays",
     "Reply",
+    "Request",
     "Rows",
     "Runner",
     "Sandbox",
@@ -146,6 +160,7 @@ __all__ = [
     "Stream",
     "Stub",
     "Submission",
+    "Terraform",
     "Traffic",
     "Valkey",
     "Vhost",
@@ -155,6 +170,7 @@ __all__ = [
     "at_rate",
     "eventually",
     "fail",
+    "is_allowed",
     "mapping",
     "points",
     "read_mapping",

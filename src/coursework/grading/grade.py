@@ -17,6 +17,7 @@ import pytest
 from coursework.checks import (
     backends,
     builder,
+    cloud,
     cluster,
     image,
     meanwhile,
@@ -35,6 +36,7 @@ from coursework.checks import (
     stack,
     store,
     stub,
+    terraform,
     valkey,
 )
 from coursework.checks.home import Home, work_of
@@ -58,8 +60,9 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer, postgres,
-    rabbitmq, randomness, relay, runner, sandbox, server, stack, store, stub, valkey,
+    backends, builder, cloud, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer,
+    postgres, rabbitmq, randomness, relay, runner, sandbox, server, stack, store, stub, terraform,
+    valkey,
 )  # fmt: skip
 
 
