@@ -21,6 +21,7 @@ It asks for fixtures by name:
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
 - `runner`: a `Runner`, the answer's workflows run by act for pushes and pull requests, in it too;
+- `terraform`: a `Terraform`, the answer's configuration applied to that engine;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `backends`: three `Backend`s behind the answer that name themselves, hang and die as told;
 - `submission`: the `Submission`, its files by path;
@@ -69,6 +70,7 @@ from coursework.checks.stoppable import Exit, Stoppable
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
+from coursework.checks.terraform import Change, Plan, Terraform
 from coursework.checks.traces import Span, spans_in
 from coursework.checks.valkey import Valkey
 from coursework.checks.wire import Connection
@@ -85,6 +87,7 @@ __all__ = [
     "Backend",
     "Backends",
     "Builder",
+    "Change",
     "Client",
     "Cloud",
     "CloudStack",
@@ -120,6 +123,7 @@ __all__ = [
     "PgBouncer",
     "PgBouncers",
     "PipelineRun",
+    "Plan",
     "PlanStep",
     "Postgres",
     "Program",
@@ -156,6 +160,7 @@ __all__ = [
     "Stream",
     "Stub",
     "Submission",
+    "Terraform",
     "Traffic",
     "Valkey",
     "Vhost",

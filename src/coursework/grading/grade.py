@@ -36,6 +36,7 @@ from coursework.checks import (
     stack,
     store,
     stub,
+    terraform,
     valkey,
 )
 from coursework.checks.home import Home, work_of
@@ -60,7 +61,8 @@ from coursework.trouble import CourseError
 # Each brings the fixture of its name.
 _WORDS = (
     backends, builder, cloud, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer,
-    postgres, rabbitmq, randomness, relay, runner, sandbox, server, stack, store, stub, valkey,
+    postgres, rabbitmq, randomness, relay, runner, sandbox, server, stack, store, stub, terraform,
+    valkey,
 )  # fmt: skip
 
 
