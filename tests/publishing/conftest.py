@@ -37,7 +37,7 @@ def published(tmp_path_factory) -> Layout:
     (layout.root / "src").symlink_to(ROOT / "src")
     new_module(layout, ALPHA, "First steps")
     new_module(layout, BETA, "Two & more <steps>")
-    layout.catalogue.with_name("topics.md").write_text(TOPICS, "utf-8")
+    layout.topics.write_text(TOPICS, "utf-8")
     entry, beta = layout.catalogue.read_text("utf-8").rsplit("requires = []", 1)
     layout.catalogue.write_text(f'{entry}requires = ["{ALPHA}"]{beta}', "utf-8")
     lesson = layout.lesson(ALPHA)
