@@ -138,7 +138,7 @@ class Cloud:
 
     @property
     def container_name(self) -> str:
-        """Its name, for whoever types a command."""
+        """The container's name, as a command line needs it."""
         return self.container.name
 
     def log(self) -> str:
@@ -240,7 +240,7 @@ class Account:
         cloud: whose it is.
         number: of twelve digits.
 
-    `key` is the id of an access key, for whoever types a command.
+    `key` is the id of an access key, as a command line needs it.
     """
 
     def __init__(self, cloud: Cloud, number: str) -> None:

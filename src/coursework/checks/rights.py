@@ -23,7 +23,8 @@ class Request:
         action: such as `sqs:SendMessage`.
         resource: its ARN.
         principal: kind and name of who asks, for a policy of the resource: `("Service",
-            "sns.amazonaws.com")`; None for the policies of a role, which are about whoever has it.
+            "sns.amazonaws.com")`; None for the policies of a role, which apply
+            to anyone who has assumed it.
         context: values of condition keys, such as `aws:SourceArn`.
     """
 
@@ -130,7 +131,7 @@ def _arn_fits(pattern: str, arn: str) -> bool:
 
 
 def _glob(pattern: str, value: str) -> bool:
-    """Compare with a pattern of `*` and `?`; brackets stand for themselves, as every other sign."""
+    """Compare with a pattern of `*` and `?`; all other characters, brackets too, are literal."""
     return fnmatchcase(value, pattern.replace("[", "[[]"))
 
 

@@ -163,7 +163,7 @@ def _texts(value: object) -> Sequence[str]:
 def fits(pattern: str, name: str) -> bool:
     """Tell whether a filter pattern of GitHub's fits a branch or tag.
 
-    `*` stands for anything without a slash, `**` for anything; `?` makes the character before it
+    `*` matches anything without a slash, `**` anything at all; `?` makes the character before it
     optional, `+` lets it repeat, and `[a-z]` is one of several.
 
     Example:
