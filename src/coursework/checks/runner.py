@@ -16,7 +16,14 @@ from coursework.checks.failure import CHECK_AGAIN, Failure
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
 from coursework.checks.run import CheckRun
-from coursework.checks.shell import LIMIT_LOG_BYTES, Shell, no_answer, require_engine
+from coursework.checks.shell import (
+    ENGINE_VOLUME,
+    LIMIT_LOG_BYTES,
+    TOO_LATE,
+    Shell,
+    no_answer,
+    require_engine,
+)
 from coursework.checks.workflows import Event, Workflow, read_workflows
 from coursework.containers.archive import pack
 
@@ -26,10 +33,7 @@ _MAIN = "refs/heads/main"
 _NONE: Mapping[str, str] = MappingProxyType({})
 _COMMITTED_WITHIN_S = 60.0
 _STOPPED_WITHIN_S = 30.0
-_TOO_LATE = (124, 137)
 _LIMITS = ("--memory=1g", "--pids-limit=256")
-# Where the sandbox's engine listens.
-_ENGINE = "/socket/docker.sock:/var/run/docker.sock"
 # Its input is an archive with a folder for each commit; it prints the archive of all commits.
 _COMMIT = """set -eu
 mkdir /commits
@@ -245,10 +249,10 @@ class Runner:
         ran = self._execute(
             _RUN, str(len(commit.history)), commit.sha, event.name, ref, *started,
             stdin=commit.history + pack(told), within_s=within_s,
-            options=(f"--network={self._network}", f"--volume={_ENGINE}"),
+            options=(f"--network={self._network}", ENGINE_VOLUME),
         )  # fmt: skip
         self._run.evidence.note_use(replace(ran, output=ran.output[-LIMIT_LOG_BYTES:]), CHECK_AGAIN)
-        if ran.exit_code in _TOO_LATE:
+        if ran.exit_code in TOO_LATE:
             looked_for = f"an end of {', '.join(started)} within {within_s:g} s"
             raise Failure(looked_for, "they still run", command=CHECK_AGAIN)
         return PipelineRun(started, is_green=ran.exit_code == 0, log=ran.stdout)
@@ -264,7 +268,7 @@ class Runner:
              "sh", "-c", script, "run", *words),
             within_s, stdin=stdin,
         )  # fmt: skip
-        if ran.exit_code in _TOO_LATE:
+        if ran.exit_code in TOO_LATE:
             self._shell.finish(("docker", "rm", "--force", name), _STOPPED_WITHIN_S)
         require_engine(ran)
         return ran

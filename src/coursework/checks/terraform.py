@@ -13,7 +13,7 @@ import pytest
 from coursework.checks.failure import Failure
 from coursework.checks.finished import Finished
 from coursework.checks.run import CheckRun
-from coursework.checks.shell import Shell, no_answer
+from coursework.checks.shell import ENGINE_VOLUME, TOO_LATE, Shell, no_answer
 from coursework.containers.runs import LABEL_RUN
 from coursework.sandbox.inside import answer_folder
 from coursework.words import shortened
@@ -22,7 +22,6 @@ IMAGE = "course/terraform:1"
 PLAN_FILE = "check.tfplan"
 _SAW_CHARACTERS = 300
 _STARTED_WITHIN_S = 30.0
-_TOO_LATE = (124, 137)
 _NO_CHANGES, _CHANGES = 0, 2
 # It writes into the answer's folders and /tmp alone, and reaches nobody but the engine.
 _CONFINED = (
@@ -30,7 +29,6 @@ _CONFINED = (
     "--security-opt=no-new-privileges", "--pids-limit=512", "--memory=1g", "--init",
     "--env=TF_CLI_ARGS=-no-color",
 )  # fmt: skip
-_SOCKET = "--volume=/socket/docker.sock:/var/run/docker.sock"
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ class Bench:
         self.shell, self.run = Shell(run.services.engine), run
         home = str(PurePosixPath(answer_folder(run.task.module.slug)).parent)
         label = f"--label={LABEL_RUN}={run.services.run.run_id}"
-        socket = (_SOCKET,) if has_engine else ()
+        socket = (ENGINE_VOLUME,) if has_engine else ()
         words = ("--detach", *_CONFINED, f"--volume={home}:{home}", *socket, label)
         start = ("sh", "-c", 'mkdir -p "$0" && exec docker run "$@"', home)
         sleep = ("--entrypoint=sleep", IMAGE, "infinity")
@@ -196,7 +194,7 @@ class Terraform:
         command = _typed(words)
         self._evidence.note_command(command, is_fleeting=True)
         ran = self._bench.finish(("terraform", *words), self.folder, within_s)
-        if ran.exit_code in _TOO_LATE:
+        if ran.exit_code in TOO_LATE:
             raise Failure(f"an end within {within_s:g} s", "it still runs", command=command)
         return ran
 
