@@ -948,8 +948,8 @@ def expect_silent(alertmanager: Alertmanager, names: tuple[str, ...]) -> None:
     hints=(
         "Follow the alert: target, rule, Alertmanager, webhook. Where do you last see it?",
         (
-            "prometheus.yml needs scrape_configs, rule_files and alerting; alertmanager.yml needs a "
-            "route with group_wait: 0s and group_interval: 1s, webhook_configs and inhibit_rules."
+            "prometheus.yml needs scrape_configs, rule_files and alerting; alertmanager.yml needs "
+            "a route with group_wait: 0s and group_interval: 1s, webhook_configs, inhibit_rules."
         ),
     ),
     link="From the rule to the pager",
