@@ -26,12 +26,15 @@ WHERE todo IS NOT NULL AND NOT id::text = ANY(%s) ORDER BY made_at LIMIT 1 FOR N
 decided: Counter[str] = Counter()
 # Whom the company didn't answer, until when we leave them in peace.
 resting: dict[str, float] = {}
-stopping = threading.Event()
+stopping, together = threading.Event(), threading.Lock()
 
 
 def log(level, msg, **fields):
     ts = datetime.now(UTC).isoformat()
-    print(json.dumps({"ts": ts, "level": level, "msg": msg, "service": "worker", **fields}), flush=True)
+    line = json.dumps({"ts": ts, "level": level, "msg": msg, "service": "worker", **fields})
+    # print() writes the line and its end one after the other, and another thread's between them.
+    with together:
+        print(line, flush=True)
 
 
 def ask(url, key, traceparent, body):
@@ -86,7 +89,8 @@ def step(db):
                 [booking, show, seat, "sold" if paid else "free"],
             )
     if result:
-        decided[result] += 1
+        with together:
+            decided[result] += 1
     return True
 
 
