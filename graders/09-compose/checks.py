@@ -228,7 +228,9 @@ def check_hides_the_password(house: House, sandbox: Sandbox, password: str) -> N
     if PurePosixPath(str(secret.get("file"))).name != PASSWORD_FILE:
         told = json.dumps(secret)[:200] if secret else "no such secret"
         fail(f"a secret db_password from the file {PASSWORD_FILE}", told)
-    if any(PurePosixPath(f).name == PASSWORD_FILE for f in stack.container("proxy").files):
+    file = PurePosixPath(str(secret["file"]))
+    # A folder that is mounted brings its files along.
+    if any(PurePosixPath(f) in (file, *file.parents) for f in stack.container("proxy").files):
         fail("proxy without the password, which it doesn't need", f"{PASSWORD_FILE} is in it")
     command = (
         'docker compose run --rm --no-deps --env PGPASSWORD="$(cat db_password.txt)"'
