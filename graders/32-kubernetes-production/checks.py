@@ -61,7 +61,8 @@ labels: [{{pairs: {{lantern/changed: {mark}}}}}]
 FORBIDDEN = (
     ("get", "configmaps", "kube-root-ca.crt", ""),
     ("list", "configmaps", "", ""),
-    ("watch", "configmaps", "", ""),
+    ("list", "configmaps", "web-config", ""),
+    ("watch", "configmaps", "web-config", ""),
     ("update", "configmaps", "web-config", ""),
     ("patch", "configmaps", "web-config", ""),
     ("delete", "configmaps", "web-config", ""),
