@@ -307,7 +307,7 @@ def quoted(value: object) -> str:
     link="One route at a time",
 )
 def check_keeps_the_api(house: House, shows: list[Show], users: list[str]) -> None:
-    """The gateway answers each of the monolith's requests as the monolith did"""
+    """The gateway, the only way in, answers each request as the monolith did"""
     show, user = shows[0], users[0]
     house.listed("/api/shows").expect(200, json={"shows": house.expected_shows()})
     by_id = {s["id"]: s for s in house.expected_shows()}
@@ -327,6 +327,19 @@ def check_keeps_the_api(house: House, shows: list[Show], users: list[str]) -> No
     house.listed("/api/shows").expect(200, json={"shows": house.expected_shows()})
     expect_refusals(house, show, booked["seat"], user)
     expect_one_buyer(house, show, users[2])
+    expect_one_way_in(house)
+
+
+def expect_one_way_in(house: House) -> None:
+    """Look that no service but the gateway is published."""
+    for container in house.stack.containers():
+        published = container.facts["NetworkSettings"]["Ports"] or {}
+        places = [
+            f"{at['HostIp']}:{at['HostPort']}" for ats in published.values() for at in ats or ()
+        ]
+        if places and container.service != "gateway":
+            seen = f"{container.service} at {places[0]}, too"
+            fail("no service published but gateway", seen, command="docker compose ps")
 
 
 def expect_one_buyer(house: House, show: Show, user: str) -> None:
@@ -597,7 +610,8 @@ def expect_quick(house: House, path: str, wanted: object) -> Reply:
         ),
         (
             "Write price_cents into the booking when it's sold. Ask the catalog for all shows every"
-            " 500 ms and update the copy; who only listens for changes must also catch up at start."
+            " 500 ms and update the copy; a question without an answer must not end the loop. If"
+            " booking only listens for changes, it must also catch up when it starts."
         ),
     ),
     link="A price is history",
@@ -618,6 +632,15 @@ def check_remembers_the_price(
         show = house.change(
             show, price_cents=dearer - random.integer(200, 900), title=f"{random.word()} again"
         )
+    expect_following(house, show, users)
+    # Booking looks for a catalog that is away, and must not give up looking.
+    with house.killed("catalog"):
+        house.stack.kill("booking")
+        house.stack.start("booking")
+    house.expect_all_well()
+    show = house.change(
+        show, price_cents=dearer + random.integer(200, 900), title=f"{random.word()} at last"
+    )
     expect_following(house, show, users)
 
 

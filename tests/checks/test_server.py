@@ -235,3 +235,18 @@ def test_a_server_that_was_killed_can_start_again(image):
     server.start_again()
     server.get("/word").expect(200, body=b"hamlet\n")
     assert server.container.name != first
+
+
+def test_a_server_has_a_second_port(image):
+    """Its replies come with a line to retype, and its failures tell how the server ended."""
+    both = "httpd -p 3000 -h /tmp/www; exec httpd -f -p 9100 -h /"
+    server = image(both, health="").start(side_port=9100)
+    server.get("/").expect(200, body=b"hello\n")
+    reply = server.side.get("/serve.sh")
+    reply.expect(200, body=SERVE)
+    assert SERVE in typed(reply.command)
+    server.get("/serve.sh").expect(404)
+    server.kill()
+    with pytest.raises(Failure) as failed:
+        server.side.get("/serve.sh")
+    assert failed.value.saw.startswith("connection refused; it was killed")

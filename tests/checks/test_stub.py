@@ -206,6 +206,14 @@ def test_connections_are_refused_and_accepted_again(stub):
     assert ask(stub, "GET", "/")[0] == 200
 
 
+def test_an_upstream_listens_where_the_contract_says(first):
+    """At the port that was asked for, in the same container."""
+    other = first.another(9099)
+    other.reply("", 204)
+    assert urlsplit(other.url).port == 9099
+    assert ask(other, "GET", "/")[0] == 204
+
+
 def test_an_answer_tells_the_stub_nothing(first, stub):
     """The port of the checks wants a token that the answer does not have."""
     stub.reply("", 418)

@@ -11,6 +11,7 @@ It asks for fixtures by name:
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `memcached`: a `Memcached` with the same words, in the background;
+- `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
@@ -41,6 +42,7 @@ from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
 from coursework.checks.memcached import Memcached
+from coursework.checks.monitoring import Alertmanager, Monitoring, Prometheus
 from coursework.checks.nats import Nats, StoredMessage
 from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
@@ -61,6 +63,7 @@ from coursework.checks.stoppable import Exit, Stoppable
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
+from coursework.checks.traces import Span, spans_in
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
@@ -69,6 +72,7 @@ from coursework.submissions.files import Submission
 
 __all__ = [
     "CHECK_AGAIN",
+    "Alertmanager",
     "Backend",
     "Backends",
     "Builder",
@@ -95,6 +99,7 @@ __all__ = [
     "Meanwhile",
     "Memcached",
     "Message",
+    "Monitoring",
     "Namespace",
     "Nats",
     "PgBouncer",
@@ -102,6 +107,7 @@ __all__ = [
     "PlanStep",
     "Postgres",
     "Program",
+    "Prometheus",
     "Queries",
     "Queue",
     "RabbitMQ",
@@ -118,6 +124,7 @@ __all__ = [
     "SavedImage",
     "Script",
     "Server",
+    "Span",
     "Stack",
     "Start",
     "StartFailure",
@@ -136,4 +143,5 @@ __all__ = [
     "eventually",
     "fail",
     "points",
+    "spans_in",
 ]

@@ -94,6 +94,7 @@ class Image:
         memory: str = "2g",
         confined: bool = False,
         hosts: Mapping[str, str] | None = None,
+        side_port: int | None = None,
         healthcheck: bool = True,
     ) -> Server:
         """Start a server; returns at once, the server's first use waits.
@@ -107,6 +108,7 @@ class Image:
             memory: limit in Docker's notation.
             confined: nothing but /tmp can be written, and root has no capability.
             hosts: addresses by the names under which it finds them, in its /etc/hosts.
+            side_port: a second port inside, such as that of its metrics; see `Server.side`.
             healthcheck: False keeps the engine from running the image's HEALTHCHECK, each run of
                 which costs a process, where no check looks at it.
 
@@ -116,7 +118,7 @@ class Image:
         """
         settings = Settings(
             self._image_id, dict(env or {}), dict(files or {}), tuple(args), port, memory, confined,
-            hosts=dict(hosts or {}), healthcheck=healthcheck,
+            hosts=dict(hosts or {}), side_port=side_port, healthcheck=healthcheck,
         )  # fmt: skip
         return Server(self._run, settings, ready_within_s)
 

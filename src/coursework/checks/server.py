@@ -42,6 +42,32 @@ done
 """
 
 
+class Side(Client):
+    """A server's second port, where it serves its metrics for example; see `Image.start`.
+
+    Args:
+        server: started with a `side_port`.
+    """
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+
+    def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
+        return curl_command(method, path, headers, body, self._server.side_address().typed_port)
+
+    def _note(self, command: str) -> None:
+        self._server.note(command)
+
+    def _host(self) -> str:
+        return f"localhost:{self._server.side_address().typed_port}"
+
+    def _open(self, timeout_s: float) -> Connection:
+        return self._server.side_connection(timeout_s)
+
+    def _explain(self, failure: Failure) -> None:
+        self._server.explain(failure)
+
+
 class Server(Stoppable, Client):
     """A server of the submission in a container of its own.
 
@@ -58,8 +84,10 @@ class Server(Stoppable, Client):
         self._run = run
         self._settings = settings
         self._ready_within_s = ready_within_s
+        self.side = Side(self)
         self._trouble: StartFailure | None = None
         self._address: Address | None = None
+        self._side_address: Address | None = None
         self._lock = Lock()
         self._start()
 
@@ -72,6 +100,15 @@ class Server(Stoppable, Client):
     def port(self) -> int:
         """The port on this machine that leads to the server."""
         return self._ready().typed_port
+
+    def side_address(self) -> Address:
+        """Return where its second port is reached, once the server accepts connections."""
+        first = self._ready()
+        return self._side_address or first
+
+    def side_connection(self, timeout_s: float = 5.0) -> Connection:
+        """Open a raw connection to its second port."""
+        return self._connection(self.side_address(), timeout_s)
 
     def connect(self) -> Connection:
         """Open a raw connection: the wire instrument.
@@ -332,6 +369,10 @@ class Server(Stoppable, Client):
         return command
 
     def _note(self, command: str) -> None:
+        self.note(command)
+
+    def note(self, command: str) -> None:
+        """Remember the command that shows the running check's last look at this server."""
         self._run.evidence.note_use(self, command)
 
     def _host(self) -> str:
@@ -341,6 +382,10 @@ class Server(Stoppable, Client):
         return self._connection(self._ready(), timeout_s)
 
     def _explain(self, failure: Failure) -> None:
+        self.explain(failure)
+
+    def explain(self, failure: Failure) -> None:
+        """Add to a failure how the server ended, if it did."""
         # The engine notices an end a little later than the connection does.
         hung_up = "closed" in failure.saw or "refused" in failure.saw or "reset" in failure.saw
         code = self.container.wait(0.3 if hung_up else 0.0)
@@ -365,12 +410,24 @@ class Server(Stoppable, Client):
             self._run.evidence.note_use(self)
             try:
                 self._address = self._startup.wait()
+                self._side_address = self._find_side(self._address)
             except StartFailure as failure:
                 said, files = f"{failure.saw}\n{self.log()}", self._run.task.submission.files
                 failure.hint = line_ending_hint(said, files) or failure.hint
                 self._trouble = failure
                 raise
         return self._address
+
+    def _find_side(self, first: Address) -> Address | None:
+        """Return where the second port is; asked while it runs, it is known after its end too."""
+        port = self._settings.side_port
+        published = self.container.published_address(port) if port else None
+        if not published:
+            return None
+        inside = self.container.inside_address(port)
+        # The first port says whether this machine reaches the engine's own network.
+        near = inside if inside and inside[0] == first.host else published
+        return Address(*near, published[1])
 
 
 def _freeze(services: Services, container: Container) -> None:

@@ -95,6 +95,7 @@ class Stub:
     def __init__(self, run: CheckRun, name: str = "stub") -> None:
         self._desk = Companion(run, "stub", name)
         self._port: int | None = None
+        self._wanted = 0
 
     @property
     def container(self) -> Container:
@@ -111,10 +112,14 @@ class Stub:
         port = self._opened()
         return f"http://{self.container.network_address}:{port}"
 
-    def another(self) -> "Stub":
-        """Return a second upstream, at a port of its own in the same container."""
+    def another(self, port: int = 0) -> "Stub":
+        """Return a second upstream, at a port of its own in the same container.
+
+        Args:
+            port: where it listens; a free one by default.
+        """
         made = object.__new__(Stub)
-        made._desk, made._port = self._desk, None
+        made._desk, made._port, made._wanted = self._desk, None, port
         return made
 
     def reply(
@@ -243,7 +248,7 @@ class Stub:
 
     def _opened(self) -> int:
         if self._port is None:
-            self._port = int(self._desk.ask("open"))
+            self._port = int(self._desk.ask("open", port=self._wanted))
         return self._port
 
 

@@ -36,6 +36,7 @@ class Settings:
         processes_of: name of a container whose processes it sees; for programs of ours.
         entrypoint: takes the place of the image's own program and arguments.
         hosts: addresses by the names under which it finds them.
+        side_port: a second port inside that is published.
         healthcheck: whether the engine runs the image's HEALTHCHECK.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     processes_of: str = ""
     entrypoint: Sequence[str] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
+    side_port: int | None = None
     healthcheck: bool = True
 
 
@@ -88,7 +90,8 @@ class Container:
         self._port = settings.port
         # No port is named: the engine picks a free one. What is a sandbox's own is nobody else's.
         where = "0.0.0.0" if engine.is_sandbox else "127.0.0.1"  # noqa: S104 - inside it
-        ports: Any = {f"{settings.port}/tcp": (where, None)} if settings.port else {}
+        published = filter(None, (settings.port, settings.side_port))
+        ports: Any = {f"{port}/tcp": (where, None) for port in published}
         self.name = name
         self._process, self._sees_process = Path(), False
         in_memory = [*settings.in_memory, *(["/tmp"] if settings.confined else [])]  # noqa: S108
@@ -175,18 +178,27 @@ class Container:
         """Its address among the engine's containers; empty where it has none."""
         return address_of(self._container)
 
-    def inside_address(self) -> tuple[str, int] | None:
-        """Return its own address on the engine's network, where this machine can reach that."""
+    def inside_address(self, port: int | None = None) -> tuple[str, int] | None:
+        """Return its own address on the engine's network, where this machine can reach that.
+
+        Args:
+            port: another one than its first.
+        """
+        port = port or self._port
         if self._engine.is_sandbox or sys.platform != "linux":
             return None
         if not self._engine.docker_host.startswith("unix:"):
             return None
-        return (self.network_address, self._port) if self.network_address and self._port else None
+        return (self.network_address, port) if self.network_address and port else None
 
-    def published_address(self) -> tuple[str, int] | None:
-        """Return the address on this machine that leads to it; None while there is none."""
-        port = published_port(self._container, self._port or 0)
-        return (self._engine.reached_at, port) if port else None
+    def published_address(self, port: int | None = None) -> tuple[str, int] | None:
+        """Return the address on this machine that leads to it; None while there is none.
+
+        Args:
+            port: another one than its first.
+        """
+        published = published_port(self._container, port or self._port or 0)
+        return (self._engine.reached_at, published) if published else None
 
     def near_address(self) -> tuple[str, int] | None:
         """Return the address at which this machine reaches it best; None while there is none."""

@@ -21,6 +21,7 @@ from coursework.checks import (
     image,
     meanwhile,
     memcached,
+    monitoring,
     nats,
     pgbouncer,
     plugin,
@@ -55,8 +56,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, memcached, nats, pgbouncer, postgres, rabbitmq,
-    randomness, relay, sandbox, server, stack, store, stub,
+    backends, builder, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer, postgres,
+    rabbitmq, randomness, relay, sandbox, server, stack, store, stub,
 )  # fmt: skip
 
 

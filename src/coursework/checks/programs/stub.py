@@ -89,13 +89,13 @@ class Gate:
 class Upstream:
     """One server: its port, what it was told, what it received."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
         self.rules: list[Rule] = []
         self.gates: dict[int, Gate] = {}
         self.received: list[Received] = []
         self._lock = threading.Lock()
         self._server: _Listener | None = None
-        self.port = 0
+        self.port = port
         self.accept()
 
     def accept(self) -> None:
@@ -209,9 +209,9 @@ class Desk:
         self._upstreams: dict[int, Upstream] = {}
         self._numbers = itertools.count(1)
 
-    def open(self) -> int:
-        """Open another upstream; return its port."""
-        upstream = Upstream()
+    def open(self, port: int = 0) -> int:
+        """Open another upstream; return its port, which is a free one where 0 is asked."""
+        upstream = Upstream(port)
         self._upstreams[upstream.port] = upstream
         return upstream.port
 
