@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ FEWEST, MOST, TARGET_PERCENT = 2, 5, 50
 SCALED_TO, SCALED_WITHIN_S = 3, 25
 ADMITTED_WITHIN_S = 20
 ROLLED_WITHIN_S = 60
+LISTENS_FOR_S = 2
 FAILED_WITHIN_S, LIMIT_PROGRESS_S = 15, 10
 UNREACHABLE_WITHIN_S = 10
 RESTARTED_WITHIN_S, LIMIT_PERIOD_S, LIMIT_FAILURES = 15, 2, 3
@@ -189,20 +191,47 @@ def one_of(objects: list[Json], kind: str, name: str, folder: str) -> Json:
 class Seen:
     """What was seen beside a rollout."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: Namespace, old: set[str]) -> None:
         self.fewest_endpoints = MOST
+        self.deaf: list[Failure] = []
+        self._namespace = namespace
+        self._old = old
+
+    def look(self) -> None:
+        """Count the ready endpoints of web, and ask each old pod whose deletion has just begun."""
+        ready = self._namespace.ready_endpoints("web")
+        self.fewest_endpoints = min(self.fewest_endpoints, ready)
+        for pod in self._namespace.all_of("pods"):
+            is_old = pod["metadata"]["name"] in self._old
+            if not is_old or time.time() > deleted_at(pod) + LISTENS_FOR_S:
+                continue
+            try:
+                self._namespace.pod_server(pod, port=3000, patient=False).get("/livez")
+            except Failure as failure:
+                # What a busy machine asks too late was not promised.
+                if time.time() < deleted_at(pod) + LISTENS_FOR_S:
+                    self.deaf.append(failure)
+
+
+def deleted_at(pod: Json) -> float:
+    """Return when a pod's deletion began, in seconds since 1970; 0 where it has not."""
+    ends = pod["metadata"].get("deletionTimestamp")
+    if not ends:
+        return 0.0
+    grace = pod["metadata"].get("deletionGracePeriodSeconds") or 0
+    return datetime.fromisoformat(ends).timestamp() - float(grace)
 
 
 @contextmanager
-def counting_endpoints(namespace: Namespace) -> Iterator[Seen]:
-    """Count the ready endpoints of web again and again, until the block ends."""
-    seen, done = Seen(), threading.Event()
+def watching(namespace: Namespace, old: set[str]) -> Iterator[Seen]:
+    """Look again and again, until the block ends."""
+    seen, done = Seen(namespace, old), threading.Event()
 
-    def count() -> None:
+    def look() -> None:
         while not done.wait(POLL_S):
-            seen.fewest_endpoints = min(seen.fewest_endpoints, namespace.ready_endpoints("web"))
+            seen.look()
 
-    thread = threading.Thread(target=count, daemon=True)
+    thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
         yield seen
@@ -405,7 +434,7 @@ def expect_no_token(namespace: Namespace) -> None:
 def check_rolls_without_loss(production: Namespace) -> None:
     """Version 4 rolls out amid 100 requests a second: none fails, and two pods are always ready"""
     old = names(wait_for_web(production))
-    with asking(production) as stream, counting_endpoints(production) as seen:
+    with asking(production) as stream, watching(production, old) as seen:
         stream.wait_for(PER_S // 2)
         production.set_image("web", "lantern/web:3", "lantern/web:4")
         production.wait_for_rollout("deployments", "web", within_s=ROLLED_WITHIN_S)
@@ -417,6 +446,12 @@ def check_rolls_without_loss(production: Namespace) -> None:
         )
         stream.wait_for(len(stream.outcomes()) + PER_S // 2)
     expect_no_loss(stream, {"3", "4"})
+    if seen.deaf:
+        fail(
+            f"an old pod that accepts connections until {LISTENS_FOR_S} s after its deletion began",
+            seen.deaf[0].saw,
+            command=CHECK_AGAIN,
+        )
     if seen.fewest_endpoints < FEWEST:
         fail(
             f"at least {FEWEST} ready pods at each moment of the rollout",

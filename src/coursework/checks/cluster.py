@@ -433,10 +433,11 @@ class Namespace:
             self._cluster.node, self, f"service/{service}", name, f"{host}:{port}", patient=patient
         )
 
-    def pod_server(self, pod: Json, *, port: int) -> "ClusterClient":
-        """Return a client of one pod, at the pod's own address, past every Service."""
+    def pod_server(self, pod: Json, *, port: int, patient: bool = True) -> "ClusterClient":
+        """Return a client of one pod, at its own address, past every Service; see `server`."""
         name, address = pod["metadata"]["name"], pod["status"].get("podIP", "")
-        return ClusterClient(self._cluster.node, self, f"pod/{name}", name, f"{address}:{port}")
+        target = f"{address}:{port}"
+        return ClusterClient(self._cluster.node, self, f"pod/{name}", name, target, patient=patient)
 
     def note(self, command: str) -> None:
         """Remember the command that shows what the running check looked at last."""
