@@ -369,6 +369,7 @@ def check_gives_least_rights(production: Namespace, random: Random) -> None:
     expect_no_token(production)
     production.wait_for_job(job, within_s=REPORTED_WITHIN_S)
     (pod,) = [p for p in production.pods_of("jobs", job) if p["status"]["phase"] == "Succeeded"]
+    expect_account(production, pod, "reporter")
     log = production.log(pod["metadata"]["name"])
     if f"banner: {banner}" not in log:
         fail(
@@ -396,14 +397,20 @@ def expect_right(
     )
 
 
+def expect_account(namespace: Namespace, pod: Json, account: str) -> None:
+    """Fail unless a pod runs as an account."""
+    name, actual = pod["metadata"]["name"], pod["spec"].get("serviceAccountName")
+    if actual != account:
+        command = namespace.kubectl_command("get", "pod", name, "--output=yaml")
+        fail(f"pod {name} with the service account {account}", f"{actual}", command=command)
+
+
 def expect_no_token(namespace: Namespace) -> None:
     """Fail unless the pods of web run as the account web, without a token."""
     for pod in namespace.pods_of("deployments", "web"):
+        expect_account(namespace, pod, "web")
         name, spec = pod["metadata"]["name"], pod["spec"]
         command = namespace.kubectl_command("get", "pod", name, "--output=yaml")
-        if spec.get("serviceAccountName") != "web":
-            saw = f"pod {name} runs as {spec.get('serviceAccountName')}"
-            fail("web pods that run as the service account web", saw, command=command)
         sources = [
             s
             for v in spec.get("volumes") or []
