@@ -42,6 +42,8 @@ PER_S, CANARY_PER_S, BEFORE, AFTER = 100, 60, 10, 10
 ENDS_WITHIN_S, BACK_WITHIN_S = 15, 1
 # So long that no machine is too slow for a good version; so short that a bad one is soon given up.
 PATIENT_S, SHORT_S = 30, 1
+# The slow one needs longer than the default of READY_WITHIN_S, however late that begins.
+WARMUP_MS, SLOW_WARMUP_MS = 600, 4500
 # The longer one is so long that a canary with 3 % errors has had one, and is not the default.
 WATCH_S, WATCH_LONG_S, ABOUT_S = 2, 4, 0.5
 NOT_READY, FAILED_TOO_OFTEN = 2, 3
@@ -49,6 +51,8 @@ VERSIONS_KEPT = 2
 USERS, VISITS, GIVE_OR_TAKE, SIDE_BY_SIDE = 300, 2, 8, 8
 # 30 % of these 8 % of all requests are fewer than 5 % of all.
 FEW_PERCENT, ERRORS_AT_MOST_PERCENT = 8, 5
+# Who asks on behalf of all; 8 % of many are somebody, whatever their names are.
+SOME_USERS, MANY_USERS, UNKNOWN_USERS = 15, 120, 5
 SERVER_ERROR, NOT_SERVED = 500, 503
 ATTEMPTS = 3
 BUYERS, WAITS_AT_MOST_S, WRITES = 200, 2, 2
@@ -201,7 +205,8 @@ class Evening:
         if ran.exit_code != exit_code:
             said = ran.stderr.strip().splitlines()[-1:] or ["nothing on standard error"]
             saw = f"{ran.exit_code}, and on standard error: {said[0][:200]}"
-            fail(f"exit code {exit_code} of {typed(*words)}", saw, command=CHECK_AGAIN)
+            asked = " ".join([*(f"{name}={value}" for name, value in env.items()), typed(*words)])
+            fail(f"exit code {exit_code} of {asked}", saw, command=CHECK_AGAIN)
         return ended
 
     def absent(self, *versions: str) -> str:
@@ -220,13 +225,14 @@ class Evening:
             yield stream
             stream.wait_for(len(stream.outcomes()) + AFTER)
 
-    def expect_live(self, version: str, what: str) -> set[str]:
+    def expect_live(self, version: str, what: str, users: int = SOME_USERS) -> set[str]:
         """Expect that everybody gets a version by now, also those without a name.
 
         Returns:
             Which runs of its program answered.
         """
-        visits = self.visitors.come_again([*self.visitors.names(15), *[""] * 5], 1)
+        names = [*self.visitors.names(users), *[""] * UNKNOWN_USERS]
+        visits = self.visitors.come_again(names, 1)
         wrong = Counter(v.shown for v in visits if v.version != version or not v.was_served)
         if wrong:
             fail(f"version {version} for all of {len(visits)} requests after {what}", told(wrong),
@@ -247,7 +253,8 @@ class Evening:
         unnamed = found.keys() - {BALANCER, BYSTANDER} - {n for n in found if n.startswith(NAMED)}
         if unnamed:
             fail(f"names that begin with {NAMED}", ", ".join(sorted(unnamed)), command=LIST)
-        versions = {image for name, image in found.items() if name.startswith(NAMED)}
+        # Other containers of the answer are no versions.
+        versions = {image for image in found.values() if image.startswith(f"{IMAGE}:")}
         if len(versions) > VERSIONS_KEPT:
             fail(f"containers of at most {VERSIONS_KEPT} versions after {what}",
                  ", ".join(sorted(versions)), command=LIST)  # fmt: skip
@@ -281,23 +288,24 @@ def evening(sandbox: Sandbox, random: Random) -> Evening:
 
 @pytest.fixture(scope="module")
 def numbers(random: Random) -> list[str]:
-    """Return numbers of three versions that nobody can type in."""
+    """Return numbers of four versions that nobody can type in."""
     first = random.integer(20, 40)
     second, third = first + random.integer(3, 9), first - random.integer(3, 9)
-    return [str(first), str(second), str(third)]
+    return [str(number) for number in (first, second, third, second + random.integer(3, 9))]
 
 
 @pytest.fixture(scope="module")
 def versions(
     numbers: list[str], builder: Builder, sandbox: Sandbox, meanwhile: Meanwhile
 ) -> Story[list[str]]:
-    """Return three versions, made beside the checks: two good ones, and one with few errors."""
+    """Return two good versions, one with few errors and a slow one, made beside the checks."""
 
     def made() -> list[str]:
-        for number, percent in zip(numbers, (0, 0, 3), strict=True):
+        kinds = ((0, WARMUP_MS), (0, WARMUP_MS), (3, WARMUP_MS), (0, SLOW_WARMUP_MS))
+        for number, (percent, warmup_ms) in zip(numbers, kinds, strict=True):
             # The few errors come late enough to be few in any part of the watch.
-            variables = f"ENV VERSION={number} FAILS_PERCENT={percent} SERVED=1"
-            text = f"FROM {IMAGE}:{FIRST}\n{variables}\n"
+            variables = f"VERSION={number} FAILS_PERCENT={percent} SERVED=1 WARMUP_MS={warmup_ms}"
+            text = f"FROM {IMAGE}:{FIRST}\nENV {variables}\n"
             sandbox.tag(builder.build(files={"Dockerfile": text}), f"{IMAGE}:{number}")
         return numbers
 
@@ -397,8 +405,8 @@ def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
     1,
     hints=(
         (
-            "Version 4 starts, and is never ready. What does your script wait for, and for how"
-            " long? What is left behind when it gives up?"
+            "One version needs a few seconds, version 4 is never ready. What does your script wait"
+            " for, and for how long? What is left behind when it gives up?"
         ),
         (
             'timeout "$READY_WITHIN_S" sh -c \'until docker exec "$0" ready; do sleep 0.1; done\''
@@ -409,10 +417,10 @@ def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
     needs=("goes_back_fast",),
 )
 def check_ships_nothing_unready(evening: Evening, versions: Story[list[str]]) -> None:
-    """Version 4 is never ready: exit code 2, no request to it, and nothing has changed"""
+    """A slow version gets READY_WITHIN_S; 4 is never ready: exit code 2, nothing has changed"""
     with evening.going_on():
         # So that there is a version to go back to.
-        before, live = evening.live, evening.absent(SECOND, versions.result()[1])
+        before, live = evening.live, versions.result()[3]
         evening.deploy("release", live)
         evening.goes_live(live)
         containers = evening.containers()
@@ -512,7 +520,7 @@ def share(evening: Evening, shares: Mapping[str, int], what: str) -> None:
         (
             "Three of ten responses of the canary are errors, but of all responses that are three"
             " of a hundred. Whose errors does your script count, of which moment, and what does it"
-            " do then?"
+            " do then? Which containers does the next release remove?"
         ),
         (
             "Let the balancer log who answered and the status, then count the canary's lines:"
@@ -524,19 +532,25 @@ def share(evening: Evening, shares: Mapping[str, int], what: str) -> None:
     needs=("tries_on_few",),
 )
 def check_aborts_a_bad_canary(evening: Evening) -> None:
-    """A canary with 30 % errors: back to 0 %, exit code 3, under 5 % of all requests failed"""
+    """A canary with 30 % errors: exit code 3, under 5 % of all fail, the next release removes it"""
     with evening.going_on():
         live, words = evening.live, ("canary", FAILING, str(FEW_PERCENT))
         what = typed(*words)
         with evening.visited() as stream:
             evening.deploy(*words, exit_code=FAILED_TOO_OFTEN)
         expect_all_served(stream, what)
-        evening.expect_live(live, f"{what} has given up")
+        evening.expect_live(live, f"{what} has given up", MANY_USERS)
         visits = stream.results()
         bad = sum(visit.failed for visit in visits)
         if bad * 100 >= ERRORS_AT_MOST_PERCENT * len(visits):
             fail(f"fewer than {ERRORS_AT_MOST_PERCENT} % of {len(visits)} requests failed",
                  f"{bad}", command=CHECK_AGAIN)  # fmt: skip
+        # The canary's container may have stayed until now.
+        good = evening.absent(SECOND, FIRST)
+        evening.deploy("release", good)
+        evening.goes_live(good)
+        evening.expect_live(good, f"{what} and {typed('release', good)}")
+        evening.expect_tidy(f"{what} and {typed('release', good)}")
 
 
 # --- two versions on one table ------------------------------------------------------------------

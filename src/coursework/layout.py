@@ -20,6 +20,11 @@ class Layout:
         """The only list of modules."""
         return self.root / _MARK
 
+    @property
+    def topics(self) -> Path:
+        """Which section teaches what, for readers of the site."""
+        return self.catalogue.with_name("topics.md")
+
     def lesson(self, slug: str) -> Path:
         """The lesson's source, MyST Markdown."""
         return self.root / "course" / slug / "lesson.md"

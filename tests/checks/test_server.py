@@ -250,3 +250,10 @@ def test_a_server_has_a_second_port(image):
     with pytest.raises(Failure) as failed:
         server.side.get("/serve.sh")
     assert failed.value.saw.startswith("connection refused; it was killed")
+
+
+def test_a_server_is_known_by_the_name_of_its_machine(image):
+    """What a program inside learns as its hostname is what a check is told."""
+    serve = "hostname > /tmp/www/index.html && exec httpd -f -p 3000 -h /tmp/www"
+    server = image(serve, health="").start()
+    assert server.get("/").text.strip() == server.container.hostname

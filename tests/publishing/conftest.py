@@ -16,6 +16,7 @@ from coursework.publishing.building import build_site
 from tests.authoring.conftest import ALPHA, BETA, edit
 
 ROOT = Path(__file__).parents[2]
+TOPICS = f"# Topics\n\n| cells |\n|---|\n| [the first]({ALPHA}/lesson.md#a-picture) |\n"
 ANSWER = "nobody may read this line of the answer"
 LARGE_PICTURE = Picture(b"\x89PNG" + bytes(100_001))
 # The guide for authors has these lines of a new module's solution in an example.
@@ -36,6 +37,7 @@ def published(tmp_path_factory) -> Layout:
     (layout.root / "src").symlink_to(ROOT / "src")
     new_module(layout, ALPHA, "First steps")
     new_module(layout, BETA, "Two & more <steps>")
+    layout.topics.write_text(TOPICS, "utf-8")
     entry, beta = layout.catalogue.read_text("utf-8").rsplit("requires = []", 1)
     layout.catalogue.write_text(f'{entry}requires = ["{ALPHA}"]{beta}', "utf-8")
     lesson = layout.lesson(ALPHA)

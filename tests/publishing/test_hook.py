@@ -135,6 +135,11 @@ def test_a_page_says_objectives_minutes_and_what_comes_before_and_after(publishe
     assert "Two &amp; more &lt;steps&gt;" in page(published, "index.html")
 
 
+def test_the_list_of_topics_leads_to_the_sections_of_lessons(published):
+    text = page(published, "topics/index.html")
+    assert f'href="../{ALPHA}/#a-picture"' in text
+
+
 def test_reference_names_each_word(published):
     from coursework import checks
 

@@ -37,10 +37,14 @@ _BY_ENDING = {
     ".java": _SLASHES, ".rs": _SLASHES, ".c": _SLASHES, ".proto": _SLASHES,
     ".py": _HASH, ".sh": _HASH, ".yaml": _HASH, ".yml": _HASH, ".toml": _HASH, ".conf": _HASH,
     ".graphql": _HASH, ".cfg": _HASH, ".env": _HASH, ".txt": _HASH, ".rb": _HASH,
+    ".tf": _HASH, ".hcl": _HASH,
     ".ini": Comment(";"), ".sql": _DASHES, ".lua": _DASHES,
     ".html": Comment("<!--", "-->"), ".css": Comment("/*", "*/"),
 }  # fmt: skip
-_BY_NAME = {"Dockerfile": _HASH, "Makefile": _HASH, ".dockerignore": _HASH, ".env": _HASH}
+_BY_NAME = {
+    "Dockerfile": _HASH, "Makefile": _HASH, ".dockerignore": _HASH, ".gitignore": _HASH,
+    ".env": _HASH,
+}  # fmt: skip
 _BY_INTERPRETER = {"node": _SLASHES, "deno": _SLASHES, "bun": _SLASHES}
 
 

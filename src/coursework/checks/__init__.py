@@ -10,15 +10,18 @@ It asks for fixtures by name:
 - `pgbouncers`: starts a `PgBouncer` with the submission's own pgbouncer.ini before a database;
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
-- `memcached`: a `Memcached` with the same words, in the background;
+- `memcached`: a `Memcached`, and `valkey`: a `Valkey`, with the same words, in the background;
 - `monitoring`: starts a `Prometheus` and an `Alertmanager` with the submission's own files;
 - `nats`: a `Nats` with JetStream beside the submission, in the background;
 - `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
+- `cloud`: a `Cloud`, moto beside the submission, an `Account` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
+- `runner`: a `Runner`, the answer's workflows run by act for pushes and pull requests, in it too;
+- `terraform`: a `Terraform`, the answer's configuration applied to that engine;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
 - `backends`: three `Backend`s behind the answer that name themselves, hang and die as told;
 - `submission`: the `Submission`, its files by path;
@@ -30,10 +33,12 @@ Fixtures of module scope that start containers are started side by side before t
 from coursework.checks.backends import Backend, Backends
 from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
+from coursework.checks.cloud import Account, Cloud, CloudStack, Finding, Linting, Refusal
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
 from coursework.checks.composed_database import ComposedDatabase
 from coursework.checks.deadline import Deadline
+from coursework.checks.event_stream import EventStream, ServerEvent
 from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
@@ -54,6 +59,8 @@ from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
+from coursework.checks.rights import Request, is_allowed
+from coursework.checks.runner import Commit, PipelineRun, Runner
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.sql import Held
@@ -63,8 +70,11 @@ from coursework.checks.stoppable import Exit, Stoppable
 from coursework.checks.store import Store
 from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
+from coursework.checks.terraform import Change, Plan, Terraform
 from coursework.checks.traces import Span, spans_in
+from coursework.checks.valkey import Valkey
 from coursework.checks.wire import Connection
+from coursework.checks.workflows import Workflow, all_texts, mapping, read_mapping
 from coursework.containers.archive import Link
 from coursework.containers.saved import Layer, SavedImage
 from coursework.containers.steps import Step
@@ -72,13 +82,18 @@ from coursework.submissions.files import Submission
 
 __all__ = [
     "CHECK_AGAIN",
+    "Account",
     "Alertmanager",
     "Backend",
     "Backends",
     "Builder",
+    "Change",
     "Client",
+    "Cloud",
+    "CloudStack",
     "Cluster",
     "ClusterClient",
+    "Commit",
     "Composed",
     "ComposedDatabase",
     "Connection",
@@ -86,8 +101,10 @@ __all__ = [
     "Crowd",
     "Database",
     "Deadline",
+    "EventStream",
     "Exit",
     "Failure",
+    "Finding",
     "Finished",
     "Headers",
     "Held",
@@ -96,6 +113,7 @@ __all__ = [
     "Layer",
     "Link",
     "Lint",
+    "Linting",
     "Meanwhile",
     "Memcached",
     "Message",
@@ -104,6 +122,8 @@ __all__ = [
     "Nats",
     "PgBouncer",
     "PgBouncers",
+    "PipelineRun",
+    "Plan",
     "PlanStep",
     "Postgres",
     "Program",
@@ -115,15 +135,19 @@ __all__ = [
     "Received",
     "Record",
     "Recording",
+    "Refusal",
     "Relay",
     "Relays",
     "Reply",
+    "Request",
     "Rows",
+    "Runner",
     "Sandbox",
     "SandboxClient",
     "SavedImage",
     "Script",
     "Server",
+    "ServerEvent",
     "Span",
     "Stack",
     "Start",
@@ -136,12 +160,19 @@ __all__ = [
     "Stream",
     "Stub",
     "Submission",
+    "Terraform",
     "Traffic",
+    "Valkey",
     "Vhost",
+    "Workflow",
+    "all_texts",
     "at_once",
     "at_rate",
     "eventually",
     "fail",
+    "is_allowed",
+    "mapping",
     "points",
+    "read_mapping",
     "spans_in",
 ]

@@ -24,6 +24,7 @@ from coursework.checks.run import CheckRun
 from coursework.checks.shell import (
     LIMIT_LOG_BYTES,
     LIMIT_OUTPUT_BYTES,
+    TOO_LATE,
     Shell,
     no_answer,
     require_engine,
@@ -41,8 +42,6 @@ LIMIT_SCRIPT_BYTES = 90_000
 _NONE: Mapping[str, str] = MappingProxyType({})
 _NO_FILES: Mapping[str, str | bytes] = MappingProxyType({})
 _DOCKER_WITHIN_S = 30.0
-# How `timeout` ends: by its first signal, or by its second.
-_TOO_LATE = (124, 137)
 # Where a learner finds what the last script read.
 _INPUT = "/tmp/answer/input"  # noqa: S108 - inside
 # Its input begins with an archive of the files. Outputs go to files: what a script leaves in the
@@ -174,7 +173,7 @@ class Sandbox:
         start = time.monotonic()
         ran = self._shell.finish(words, within_s, env=env, stdin=archive + stdin)
         self._evidence.note_use(_ScriptRun(self, ran.stderr, stdin), command, is_fleeting=True)
-        if ran.exit_code in _TOO_LATE and time.monotonic() - start >= within_s:
+        if ran.exit_code in TOO_LATE and time.monotonic() - start >= within_s:
             raise Failure(f"an end within {within_s:g} s", "it still runs", command=command)
         if len(ran.output) >= LIMIT_OUTPUT_BYTES:
             limit = f"{LIMIT_OUTPUT_BYTES // 1024**2} MiB"

@@ -14,6 +14,10 @@ from coursework.trouble import CourseError
 
 LIMIT_OUTPUT_BYTES = 20 * 1024**2
 LIMIT_LOG_BYTES = 64 * 1024
+# How `timeout` ends: by its first signal, or by its second.
+TOO_LATE = (124, 137)
+# Lets a container beside the sandbox's engine use that engine.
+ENGINE_VOLUME = "--volume=/socket/docker.sock:/var/run/docker.sock"
 _NONE: Mapping[str, str] = MappingProxyType({})
 _LATE_S = 15.0
 _LAID_WITHIN_S = 30.0

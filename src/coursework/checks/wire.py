@@ -173,6 +173,23 @@ class Connection:
             self.received += data
         self._surplus = self.received
 
+    def receive(self, timeout_s: float) -> bytes | None:
+        """Return the bytes that come next, of a reply that has no end, such as a stream of events.
+
+        Args:
+            timeout_s: seconds to wait for them.
+
+        Returns:
+            None where nothing came in time, no bytes where the server has hung up.
+        """
+        try:
+            self._socket.settimeout(timeout_s)
+            return self._socket.recv(65536)
+        except TimeoutError:
+            return None
+        except OSError:
+            return b""
+
     def expect_broken_off(self, *, to: str = "GET", timeout_s: float = 5.0) -> None:
         """Wait until the connection ends in the middle of a reply, so that any client notices.
 

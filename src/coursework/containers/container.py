@@ -178,6 +178,11 @@ class Container:
         """Its address among the engine's containers; empty where it has none."""
         return address_of(self._container)
 
+    @property
+    def hostname(self) -> str:
+        """What a program inside learns when it asks for the name of its machine."""
+        return str(self._container.attrs["Config"]["Hostname"])
+
     def inside_address(self, port: int | None = None) -> tuple[str, int] | None:
         """Return its own address on the engine's network, where this machine can reach that.
 

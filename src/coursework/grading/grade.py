@@ -17,6 +17,7 @@ import pytest
 from coursework.checks import (
     backends,
     builder,
+    cloud,
     cluster,
     image,
     meanwhile,
@@ -29,11 +30,14 @@ from coursework.checks import (
     rabbitmq,
     randomness,
     relay,
+    runner,
     sandbox,
     server,
     stack,
     store,
     stub,
+    terraform,
+    valkey,
 )
 from coursework.checks.home import Home, work_of
 from coursework.checks.load import call_before_release
@@ -56,8 +60,9 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer, postgres,
-    rabbitmq, randomness, relay, sandbox, server, stack, store, stub,
+    backends, builder, cloud, cluster, image, meanwhile, memcached, monitoring, nats, pgbouncer,
+    postgres, rabbitmq, randomness, relay, runner, sandbox, server, stack, store, stub, terraform,
+    valkey,
 )  # fmt: skip
 
 

@@ -21,7 +21,13 @@ _MERMAID = "assets/mermaid.js"
 _BUNDLE = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
 _DRAWING = re.compile(r'<pre class="mermaid">.*?</pre>', re.DOTALL)
 # Texts that are where their other readers look for them: page, file.
-_TEXTS = {"authors.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+_TEXTS = {
+    "authors.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+    "topics.md": "course/topics.md",
+}
+# A lesson as that text links to it: beside its own file.
+_LESSON = re.compile(r"\]\(([\w-]+)/lesson\.md")
 
 
 def _layout(config: MkDocsConfig) -> Layout:
@@ -67,7 +73,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def _relinked(markdown: str) -> str:
     for page, text in _TEXTS.items():
         markdown = markdown.replace(f"]({text})", f"]({page})")
-    return markdown
+    return _LESSON.sub(r"](\1/index.md", markdown)
 
 
 def _mermaid() -> Path:

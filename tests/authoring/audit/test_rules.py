@@ -149,6 +149,8 @@ BREAKS = (
         replaced(CATALOGUE, "requires = []", f'requires = ["{BETA}"]')),
     one("entries in no order", "catalogue-order", CATALOGUE, swap_entries),
     one("part taken up again", "scattered-part", CATALOGUE, part_between),
+    one("diagram that nobody draws", "undrawn-diagram", LESSON,
+        told("```{mermaid}\nflowchart LR\n    reader --> page\n```")),
     one("folder without an entry", "unknown-folder", "graders/30-gone",
         written("graders/30-gone/checks.py", "")),
     one("file beside the modules", "unknown-file", "course/notes.txt",

@@ -10,10 +10,9 @@ save_state() {
 }
 
 launch() {
-    docker run -d --name "shop-$1" --network shop-net -p 127.0.0.1::3000 "lantern/shop:$1" >/dev/null
-    at=$(docker port "shop-$1" 3000/tcp)
+    docker run -d --name "shop-$1" --network shop-net "lantern/shop:$1" >/dev/null
     end=$(($(date +%s%N) / 1000000 + ${READY_WITHIN_S:-3} * 1000))
-    while ! curl -fs -m 1 -o /dev/null "http://$at/readyz"; do
+    while ! docker exec shop-probe wget -q -T 1 -O /dev/null "http://shop-$1:3000/readyz" 2>/dev/null; do
         if [ $(($(date +%s%N) / 1000000)) -gt "$end" ]; then
             docker rm -f "shop-$1" >/dev/null
             echo "version $1 is not ready" >&2
@@ -46,7 +45,7 @@ apply() {
 }
 
 prune() {
-    docker ps -a --format '{{.Names}}' | grep '^shop-' | grep -vx -e "shop-$live" -e "shop-$previous" |
+    docker ps -a --format '{{.Names}}' | grep '^shop-' | grep -vx -e shop-probe -e "shop-$live" -e "shop-$previous" |
         while read -r name; do docker rm -f "$name" >/dev/null; done
 }
 
@@ -67,6 +66,8 @@ watch_canary() {
 case $1 in
 start)
     docker network create shop-net >/dev/null
+    # Asks from inside the network, so no version needs a port outside.
+    docker run -d --init --name shop-probe --network shop-net busybox:1.37 sleep 1000000 >/dev/null
     live=$2 previous= candidate= percent=0
     launch "$live"
     docker create --name lb --network shop-net -p 8080:8080 -p 127.0.0.1:8081:8081 nginx:1.26 >/dev/null

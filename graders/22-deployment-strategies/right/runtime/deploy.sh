@@ -45,10 +45,12 @@ free_slot() {
   done | head -n 1
 }
 
+# The newest container of each slot named stays; a canary that failed may be there, too.
 keep_only() {
   for found in a b c; do
-    [ "$found" = "$1" ] || [ "$found" = "$2" ] ||
-      docker ps -aq --filter label=slot="$found" --filter name=^shop- | xargs -r docker rm -f > /dev/null
+    from=1
+    if [ "$found" = "$1" ] || [ "$found" = "$2" ]; then from=2; fi
+    docker ps -aq --filter label=slot="$found" --filter name=^shop- | tail -n +$from | xargs -r docker rm -f > /dev/null
   done
 }
 

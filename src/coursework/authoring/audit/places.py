@@ -19,7 +19,8 @@ def folders_without_entry(layout: Layout, catalogue: Catalogue) -> Iterator[Find
     known = {module.slug for module in catalogue.modules}
     for room in ROOMS:
         for path in _inside(layout.root / room):
-            if path == layout.catalogue or (path.name in known and path.is_dir()):
+            is_module = path.name in known and path.is_dir()
+            if is_module or path in (layout.catalogue, layout.topics):
                 continue
             name = path.relative_to(layout.root).as_posix()
             kind = "folder" if path.is_dir() else "file"

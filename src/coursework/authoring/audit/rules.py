@@ -18,6 +18,7 @@ RULES: tuple[Rule, ...] = (
     texts.derivations_are_current,
     texts.check_links_are_headings,
     texts.links_resolve,
+    texts.pictures_are_drawn,
     texts.cards_are_six,
     checks.points_sum_to_ten,
     checks.checks_speak,

@@ -15,6 +15,7 @@ from coursework.trouble import CourseError
 
 LESSON = "lesson.ipynb"
 _CARDS_OF_A_MODULE = 6
+_DIRECTIVE = "```{mermaid}"
 
 
 def derivations_are_current(subject: Subject) -> Iterator[Finding]:
@@ -85,6 +86,16 @@ def _target(subject: Subject, here: Document, path: str) -> Document | Path | No
             return None
     folder = subject.layout.exercise(slug).parent
     return folder / name if name in folder_files(folder) else None
+
+
+def pictures_are_drawn(subject: Subject) -> Iterator[Finding]:
+    """Find diagrams that neither JupyterLab nor the site draws: they know the fence of Markdown."""
+    layout, slug = subject.layout, subject.slug
+    texts = {layout.lesson(slug): subject.lesson, layout.solution(slug): subject.exercise}
+    for path, cells in texts.items():
+        if any(_DIRECTIVE in cell.text for cell in cells if cell.kind == "markdown"):
+            what = f"{_DIRECTIVE} is shown as text; begin the diagram with ```mermaid"
+            yield subject.finding(path, "undrawn-diagram", what)
 
 
 def cards_are_six(subject: Subject) -> Iterator[Finding]:

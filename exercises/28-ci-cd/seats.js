@@ -1,0 +1,11 @@
+// Rows A to F, numbers 1 to 10.
+const SEAT = /^[A-F](10|[1-9])$/;
+
+export function isSeat(name) {
+  return SEAT.test(name);
+}
+
+// The first row costs a fifth more.
+export function priceOf(seat, priceCents) {
+  return seat.startsWith("A") ? Math.round(priceCents * 1.2) : priceCents;
+}
