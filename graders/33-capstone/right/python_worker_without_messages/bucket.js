@@ -4,7 +4,7 @@ import { Problem } from './problems.js';
 
 const RATE = Number(process.env.RATE ?? 100);
 const WINDOW_MS = Number(process.env.WINDOW_SECONDS ?? 60) * 1000;
-const PATIENCE_MS = 200;
+const PATIENCE_MS = 1500;
 
 // Redis runs a script as one step: no other client reads or writes between its lines.
 const TAKE = `
