@@ -1,0 +1,695 @@
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import yaml
+
+from coursework.checks import (
+    CHECK_AGAIN,
+    Client,
+    Commit,
+    Failure,
+    Finished,
+    Image,
+    Meanwhile,
+    Monitoring,
+    PipelineRun,
+    Random,
+    Runner,
+    Sandbox,
+    Story,
+    Submission,
+    eventually,
+    fail,
+    points,
+)
+
+Json = dict[str, Any]
+
+# --- from a push to both edges --------------------------------------------------------------------
+
+NETWORK, IMAGE, SHORT = "lantern", "lantern", 12
+EDGES = {"lantern-edge-1": 8081, "lantern-edge-2": 8082}
+SERVES_WITHIN_S = 5.0
+MAIN, BRANCH = "refs/heads/main", "refs/heads/try-something"
+SECRET = "DEPLOY_TOKEN"  # noqa: S105 - its name
+FAILED = "❌"
+FAILING = """
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+test("the last row is sold first", () => assert.equal("A", "F"));
+"""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What one edge of production runs.
+
+    Args:
+        container: its id; another one after each rollout.
+        image: the id of its image.
+        token: the fingerprint of the token that it was rolled out with.
+        is_running: whether it still does.
+    """
+
+    container: str
+    image: str
+    token: str
+    is_running: bool
+
+
+@dataclass
+class Delivery:
+    """A repository with the answer's workflows, and the engine where its images and containers are.
+
+    Args:
+        runner: runs the workflows.
+        sandbox: has the engine.
+        commits: by what is in them.
+        token: opens production.
+    """
+
+    runner: Runner
+    sandbox: Sandbox
+    commits: Mapping[str, Commit]
+    token: str
+
+    def push(self, name: str, ref: str = MAIN) -> PipelineRun:
+        """Push a commit, and return what came of it."""
+        return self.runner.push(self.commits[name], ref, secrets={SECRET: self.token})
+
+    def propose(self, name: str) -> PipelineRun:
+        """Open a pull request of somebody who has no secrets."""
+        return self.runner.pull_request(self.commits[name], title="Rows")
+
+    def named(self, name: str) -> str:
+        """Return the name of a commit's image."""
+        return f"{IMAGE}:{self.commits[name].sha[:SHORT]}"
+
+    def built(self, name: str) -> Image | None:
+        """Return a commit's image."""
+        return self.runner.image(self.named(name))
+
+    def images(self) -> set[str]:
+        """Return the tags of all images of the shop."""
+        return set(self.sandbox.docker("images", "--format={{.Tag}}", IMAGE).split())
+
+    def edges(self) -> list[Edge]:
+        """Return what both edges of production run."""
+        found: list[Json] = json.loads(self.sandbox.docker("container", "inspect", *EDGES))
+        return [
+            Edge(
+                facts["Id"],
+                facts["Image"],
+                (facts["Config"]["Labels"] or {}).get("deployed-with", ""),
+                facts["State"]["Running"],
+            )
+            for facts in found
+        ]
+
+    def doors(self) -> list[Client]:
+        """Return a client of each edge."""
+        return [self.sandbox.server(port) for port in EDGES.values()]
+
+    def expect_untouched(self, before: list[Edge], after_what: str) -> None:
+        """Fail unless both edges are the containers that they were."""
+        for name, was, now in zip(EDGES, before, self.edges(), strict=True):
+            if now != was:
+                seen = "another container" if now.container != was.container else "it has ended"
+                fail(f"{name} as it was, after {after_what}", seen, command=CHECK_AGAIN)
+
+
+def expect(ran: PipelineRun, what: str, *, green: bool) -> None:
+    """Fail unless something starts a workflow, and all of them end so."""
+    if not ran.workflows or ran.is_green != green:
+        fail(f"a {'green' if green else 'red'} run after {what}", told(ran), command=CHECK_AGAIN)
+
+
+def told(ran: PipelineRun) -> str:
+    """Return how a run went, and the step that failed first."""
+    if not ran.workflows:
+        return "no workflow starts"
+    failed = [line for line in ran.log.splitlines() if FAILED in line]
+    colour = "a green one" if ran.is_green else "a red one"
+    return f"{colour}; {' '.join(failed[0].split())[:200]}" if failed else colour
+
+
+@pytest.fixture(scope="module")
+def delivery(runner: Runner, sandbox: Sandbox, submission: Submission, random: Random) -> Delivery:
+    """The repository with every commit that the check pushes."""
+    runner.join(NETWORK)
+    fine: dict[str, dict[str, str]] = {"first": {}, "better": {}, "proposed": {}}
+    changes = {**fine, **breaking(submission.files, random)}
+    mark = random.word()
+    commits = runner.commit(
+        {name: {**changed, f"notes/{mark}.txt": name} for name, changed in changes.items()}
+    )
+    return Delivery(runner, sandbox, commits, random.hex(30))
+
+
+def breaking(files: Mapping[str, bytes], random: Random) -> dict[str, dict[str, str]]:
+    """Return the changes of commits that must not get to production, or not stay there."""
+    server, stages = files["server.js"].decode(), files["stages.js"].decode()
+    kept = [line for line in stages.splitlines() if "production:" not in line]
+    return {
+        "a failing test": {f"test/{random.word()}.test.js": FAILING},
+        # No test starts the server.
+        "an image that isn't ready": {"server.js": f"{server}\nsetTimeout(() => process.exit(1));\n"},
+        "a version that isn't ready in production": {"stages.js": "\n".join([*kept, ""])},
+    }
+
+
+@points(
+    2,
+    hints=(
+        (
+            "What does the last step of the run say? Which job waits for which, and which image"
+            " does docker inspect show for lantern-edge-1 and lantern-edge-2?"
+        ),
+        (
+            "jobs test, build (needs: test) and rollout (needs: build), the last two on a push to"
+            " main alone; before sh tools/rollout.sh keep the output of docker inspect --format"
+            " '{{.Image}}' lantern-edge-1, and in a step with if: failure() roll that one out."
+        ),
+    ),
+    link="The commit that should have stopped",
+)
+def check_ships_from_a_push(delivery: Delivery) -> None:
+    """A push to main ends with its image on both edges; what is red ships nothing, or is undone"""
+    for name in ("first", "better"):
+        ships(delivery, name)
+    before, images = delivery.edges(), delivery.images()
+    delivery.push("proposed", BRANCH)
+    expect(delivery.propose("proposed"), "a good pull request", green=True)
+    expect(delivery.propose("a failing test"), "a pull request with a failing test", green=False)
+    if new := delivery.images() - images:
+        fail(f"no image {IMAGE} from another branch or a pull request", ", ".join(new),
+             command=CHECK_AGAIN)  # fmt: skip
+    what = "a push of a failing test"
+    expect(delivery.push("a failing test"), what, green=False)
+    if delivery.built("a failing test"):
+        fail(f"nothing built after {what}", f"an image {delivery.named('a failing test')}",
+             command=CHECK_AGAIN)  # fmt: skip
+    what = "a push of an image that isn't ready"
+    expect(delivery.push("an image that isn't ready"), what, green=False)
+    delivery.expect_untouched(before, f"branches, pull requests and {what}")
+    goes_back(delivery, before)
+
+
+def ships(delivery: Delivery, name: str) -> None:
+    """Push a good commit, and expect it on both edges."""
+    what, sha = "a push to main", delivery.commits[name].sha
+    expect(delivery.push(name), what, green=True)
+    image = delivery.built(name)
+    if image is None:
+        seen = ", ".join(f"{IMAGE}:{tag}" for tag in delivery.images())
+        fail(f"the image {delivery.named(name)} after {what}", seen or f"no image {IMAGE}",
+             command=CHECK_AGAIN)  # fmt: skip
+    token = hashlib.sha256(delivery.token.encode()).hexdigest()[:SHORT]
+    for edge, live in zip(EDGES, delivery.edges(), strict=True):
+        if live.image != image.image_id:
+            fail(f"{edge} with {delivery.named(name)}", live.image, command=CHECK_AGAIN)
+        if live.token != token:
+            fail(f"a rollout with the secret {SECRET}", "another token", command=CHECK_AGAIN)
+    for door in delivery.doors():
+        eventually(
+            lambda d=door: d.get("/api/version").expect(200, json={"revision": sha}),  # type: ignore[misc]
+            within_s=SERVES_WITHIN_S,
+        )
+
+
+def goes_back(delivery: Delivery, before: list[Edge]) -> None:
+    """Push what isn't ready in production, and expect the image before on both edges again."""
+    name = "a version that isn't ready in production"
+    ran = delivery.push(name)
+    after = delivery.edges()
+    if delivery.built(name) is None or after[0].container == before[0].container:
+        fail(f"{delivery.named(name)} rolled out, and then the image before again",
+             f"it was never rolled out; {told(ran)}", command=CHECK_AGAIN)  # fmt: skip
+    for edge, was, now in zip(EDGES, before, after, strict=True):
+        if now.image != was.image:
+            fail(f"the image before on {edge}, after {name}", "the one that isn't ready",
+                 command=CHECK_AGAIN)  # fmt: skip
+    expect(ran, f"a push of {name}", green=False)
+    for door in delivery.doors():
+        eventually(lambda d=door: d.get("/api/shows").expect(200), within_s=SERVES_WITHIN_S)  # type: ignore[misc]
+
+
+# --- who is woken, and by what --------------------------------------------------------------------
+
+RULES, CASES = "rules.yml", "of_the_check.yml"
+FAST, SLOW = ("BudgetBurnsFast", "page"), ("BudgetBurnsSlowly", "ticket")
+# A morning before anything happens: the longest window is six hours.
+CALM = 370
+MINUTES = 10 * 60
+SHOWS, BOOK, RARE = "/api/v2/shows", "/api/bookings", "/api/users"
+PER_MINUTE = {SHOWS: 600, BOOK: 300, RARE: 6}
+INSTANCES = ("edge-1:9100", "edge-2:9100")
+
+
+@dataclass
+class Case:
+    """A day in numbers, and which alerts fire at which minute of it.
+
+    Args:
+        name: as the report says it.
+        firing: alerts by minute.
+        rates: requests a minute that a series counts, from a minute on, by route, status and
+            instance.
+    """
+
+    name: str
+    firing: Mapping[int, set[tuple[str, str]]]
+    rates: dict[tuple[str, str, str], list[tuple[int, float]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for route, rate in PER_MINUTE.items():
+            for instance in INSTANCES:
+                self.rates[route, "200", instance] = [(0, rate / 2)]
+        # Each day has its errors: one request in 5000.
+        self.rates[SHOWS, "500", INSTANCES[0]] = [(0, sum(PER_MINUTE.values()) / 5000)]
+
+    def fails(self, status: str, share: float, since: int, until: int) -> "Case":
+        """Have a share of all bookings and shows at the second edge end with a status meanwhile."""
+        for route in (SHOWS, BOOK):
+            rate = PER_MINUTE[route] * share
+            self.rates[route, status, INSTANCES[1]] = [(0, 0), (since, rate), (until, 0)]
+        return self
+
+
+def cases(random: Random) -> list[Case]:
+    """Return days on which somebody must be told, and days on which nobody may be."""
+    lost = random.pick(["502", "503", "504"])
+    share, crawl = random.integer(20, 30) / 100, random.integer(11, 13) / 1000
+    outage = Case(
+        f"of all requests, {share:.0%} end with {lost}, from minute {CALM} to {CALM + 16}",
+        {CALM - 1: set(), CALM + 13: {FAST, SLOW}, CALM + 26: {SLOW}},
+    ).fails(lost, share, CALM, CALM + 16)
+    blip = Case(
+        f"a tenth of all requests end with {lost} for three minutes, from minute {CALM} on",
+        {CALM + n: set() for n in (2, 3, 4, 8)},
+    ).fails(lost, 0.1, CALM, CALM + 3)
+    slow = Case(
+        f"{crawl:.1%} of all requests end with 500, from minute {CALM} to {CALM + 220}",
+        {CALM + 30: set(), CALM + 215: {SLOW}, CALM + 220 + 33: set()},
+    ).fails("500", crawl, CALM, CALM + 220)
+    quiet = {CALM + n: set[tuple[str, str]]() for n in (4, 12, 40)}
+    not_found = Case(f"half of all requests end with 404, 409 or 429, from minute {CALM} on", quiet)
+    for status in ("404", "409", "429"):
+        not_found.rates[BOOK, status, INSTANCES[0]] = [(0, 3), (CALM, 300)]
+    spike = Case(f"forty times the traffic, from minute {CALM} on, and 0.05 % of it fails", quiet)
+    for instance in INSTANCES:
+        spike.rates[SHOWS, "200", instance] = [(0, 300), (CALM, 18_000)]
+    spike.rates[SHOWS, "503", INSTANCES[0]] = [(0, 0), (CALM, 18)]
+    rare = Case(f"all of the few {RARE} end with 500, 0.3 % of all requests", quiet)
+    for instance in INSTANCES:
+        rare.rates[RARE, "200", instance] = [(0, 3), (CALM, 0)]
+    rare.rates[RARE, "500", INSTANCES[0]] = [(0, 0), (CALM, 3)]
+    empty = Case("nobody asks for anything, from the beginning", quiet)
+    empty.rates = {series: [(0, 0)] for series in empty.rates}
+    return [outage, blip, slow, not_found, spike, rare, empty]
+
+
+def promtool_file(case: Case) -> bytes:
+    """Return the case as a file of tests; an alert is seen by the series that it makes."""
+    names = "|".join(name for name, _ in (FAST, SLOW))
+    firing = f'group by (alertname, severity) (ALERTS{{alertstate="firing",alertname=~"{names}"}})'
+    tests = [
+        {
+            "expr": firing,
+            "eval_time": f"{minute}m",
+            "exp_samples": [
+                {"labels": f'{{alertname="{name}",severity="{severity}"}}', "value": 1}
+                for name, severity in sorted(alerts)
+            ],
+        }
+        for minute, alerts in case.firing.items()
+    ]
+    method = {SHOWS: "GET"}
+    series = [
+        {
+            "series": f'http_requests_total{{job="edge",instance="{instance}",'
+            f'method="{method.get(route, "POST")}",route="{route}",status="{status}"}}',
+            "values": values(rates),
+        }
+        for (route, status, instance), rates in case.rates.items()
+    ]
+    whole = {
+        "rule_files": [RULES],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": tests}],
+    }
+    return yaml.safe_dump(whole).encode()
+
+
+def values(rates: list[tuple[int, float]]) -> str:
+    """Return a counter's values in promtool's notation."""
+    parts, value = [], 0.0
+    ends = [since for since, _ in rates[1:]] + [MINUTES]
+    for (since, rate), until in zip(rates, ends, strict=True):
+        # "a+bxn" is n + 1 values; the next turn begins where this one ends.
+        parts.append(f"{value:g}+{rate:g}x{until - since - 1}")
+        value += rate * (until - since)
+    return " ".join(parts)
+
+
+@points(
+    2,
+    hints=(
+        (
+            "Which share of which requests, over which two windows? promtool test rules shows what"
+            " your rules make of a day in numbers."
+        ),
+        (
+            'sum(rate(http_requests_total{status=~"5.."}[1h])) / sum(rate(http_requests_total[1h]))'
+            " > 0.0144 and the same over [5m]; the slow one over [6h] and [30m], above 0.006."
+        ),
+    ),
+    link="The page that came, and the forty that should not have",
+)
+def check_pages_rightly(monitoring: Monitoring, random: Random) -> None:
+    """A partial outage pages, a slow leak writes a ticket; 404s, a spike and a blip do neither"""
+    if RULES not in monitoring.files:
+        fail(f"a file {RULES}", "there is none")
+    mine = {f"case-{n}": case for n, case in enumerate(cases(random))}
+    folders = {
+        name: {**monitoring.files, CASES: promtool_file(case)} for name, case in mine.items()
+    }
+    ended = monitoring.promtool(folders, CASES)
+    for name, case in mine.items():
+        if ended[name].exit_code:
+            fail(f"with your {RULES}, where {case.name}: {wanted_of(case)}", said(ended[name]),
+                 command=CHECK_AGAIN)  # fmt: skip
+
+
+def wanted_of(case: Case) -> str:
+    """Say which alerts must fire, and when."""
+    return "; ".join(
+        f"{' and '.join(sorted(name for name, _ in alerts)) or 'no alert'} at minute {minute}"
+        for minute, alerts in case.firing.items()
+    )
+
+
+def said(finished: Finished) -> str:
+    """Return what promtool says is wrong, in one line."""
+    lines = [line.strip() for line in finished.stdout.splitlines() if line.strip()]
+    wrong = [line for line in lines if line.startswith(("got:", "err", "FAILED")) or "time:" in line]
+    return " · ".join(wrong or lines[-3:])[:400]
+
+
+# --- the volume is lost ---------------------------------------------------------------------------
+
+DATABASE, VOLUME, DATABASE_IMAGE = "lantern-db", "lantern-data", "postgres:17"
+BACKUP, RESTORE = "backup.sh", "restore.sh"
+ENDS_WITHIN_S = 30.0
+STARTS_WITHIN_S = 20.0
+LOCKED_WITHIN_S = 10.0
+SOLD = ("bookings", "charges")
+MEANWHILE_USER = "during-the-backup"
+# Keeps the answer waiting at one table. Where it waits at the second of the two, a booking and its
+# charge are committed first: what reads both tables at one moment has both rows or neither.
+HOLDS = """
+DO $$ DECLARE booked bigint; BEGIN
+  LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
+  LOOP
+    EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass);
+    PERFORM pg_sleep(0.01);
+  END LOOP;
+  IF pg_try_advisory_lock(33) THEN
+    COMMIT;
+    LOOP
+      EXIT WHEN NOT EXISTS (SELECT FROM pg_locks WHERE granted
+        AND relation = '{other}'::regclass AND mode = 'AccessExclusiveLock');
+      PERFORM pg_sleep(0.01);
+    END LOOP;
+  ELSE
+    INSERT INTO bookings (show_id, seat, user_name, status)
+      SELECT min(id), 'F10', '{user}', 'confirmed' FROM shows RETURNING id INTO booked;
+    INSERT INTO charges (booking_id, amount_cents) VALUES (booked, 100);
+  END IF;
+END $$
+"""
+HELD = """SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock'
+  AND relation IN ('bookings'::regclass, 'charges'::regclass)"""
+TABLES = """SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+  WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema')"""
+ROWS = """SELECT json_build_object(
+  'shows', (SELECT coalesce(json_agg(s ORDER BY id), '[]') FROM shows s),
+  'bookings', (SELECT coalesce(json_agg(b ORDER BY id), '[]') FROM bookings b
+     WHERE user_name <> '{user}'),
+  'charges', (SELECT coalesce(json_agg(c ORDER BY id), '[]') FROM charges c
+     WHERE booking_id NOT IN (SELECT id FROM bookings WHERE user_name = '{user}')))""".format(
+    user=MEANWHILE_USER
+)
+HALVES = f"""SELECT count(*) FROM bookings b FULL JOIN charges c ON c.booking_id = b.id
+  WHERE coalesce(b.user_name, '{MEANWHILE_USER}') = '{MEANWHILE_USER}'
+  AND (b.id IS NULL OR c.id IS NULL)"""  # noqa: S608 - our own word
+
+
+class BoxOfficeDatabase:
+    """The database's container on the machine where the answer's scripts run.
+
+    Args:
+        sandbox: the engine of that machine.
+        schema: the given tables.
+        random: draws rows and passwords.
+    """
+
+    def __init__(self, sandbox: Sandbox, schema: str, random: Random) -> None:
+        self.sandbox, self.random = sandbox, random
+        self._schema = schema
+        self.password = ""
+
+    def start(self) -> None:
+        """Start it with an empty volume, and a password that it has not had before."""
+        self.password = self.random.hex(20)
+        variables = {"POSTGRES_USER": "lantern", "POSTGRES_DB": "lantern",
+                     "POSTGRES_PASSWORD": self.password}  # fmt: skip
+        self.sandbox.docker(
+            "run", "--detach", f"--name={DATABASE}", f"--network={NETWORK}",
+            f"--volume={VOLUME}:/var/lib/postgresql/data",
+            *(f"--env={name}={text}" for name, text in variables.items()),
+            DATABASE_IMAGE, "-c", "fsync=off",
+        )  # fmt: skip
+        eventually(lambda: self.sql("SELECT 1"), within_s=STARTS_WITHIN_S)
+
+    def lose(self) -> None:
+        """Remove the container and its volume."""
+        self.sandbox.docker("rm", "--force", DATABASE)
+        self.sandbox.docker("volume", "rm", VOLUME)
+
+    def sql(self, statement: str, *options: str) -> str:
+        """Run a statement as psql does inside, and return what it prints."""
+        psql = ("psql", "--username=lantern", "--dbname=lantern", "--quiet", "--no-psqlrc",
+                "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1")  # fmt: skip
+        return self.sandbox.docker(
+            "exec", *options, DATABASE, *psql, f"--command={statement}"
+        ).strip()
+
+    def rows(self) -> Json:
+        """Return the rows of each table, without those that were made during the backup."""
+        return dict(json.loads(self.sql(ROWS)))
+
+    def started_at(self) -> str:
+        """Return when its container was started."""
+        return self.sandbox.docker("inspect", "--format={{.State.StartedAt}}", DATABASE).strip()
+
+    def fill(self) -> None:
+        """Make the tables and a sale in them; the last booking of all is deleted again."""
+        shows = [(n, f"{self.random.text()}'s \"{self.random.word()}\"\n{n}") for n in (3, 8)]
+        self.sql(self._schema)
+        for number, title in shows:
+            self.sql(
+                "INSERT INTO shows VALUES"
+                f" ({number}, {literal(title)}, '2027-03-01T19:30:00Z',"
+                f" {self.random.integer(1500, 4000)})"
+            )
+        seats = [f"{row}{number}" for row in "ABCDE" for number in range(1, 11)]
+        sold = [
+            f"({number}, '{seat}', {literal(self.random.text())}, '{status}')"
+            for number, _ in shows
+            for seat, status in zip(
+                self.random.shuffled(seats)[: self.random.integer(14, 22)],
+                iter(lambda: self.random.pick(["confirmed"] * 4 + ["pending", "cancelled"]), None),
+                strict=False,
+            )
+        ]
+        columns = "bookings (show_id, seat, user_name, status)"
+        self.sql(f"INSERT INTO {columns} VALUES {', '.join(sold)}")
+        self.sql(
+            "INSERT INTO charges (booking_id, amount_cents) SELECT b.id, price_cents FROM bookings b"
+            " JOIN shows s ON s.id = show_id WHERE status = 'confirmed'"
+        )
+        self.sql(
+            f"INSERT INTO {columns} SELECT 3, 'F' || n, 'gone', 'cancelled'"
+            " FROM generate_series(1, 5) n"
+        )
+        self.sql("DELETE FROM bookings WHERE user_name = 'gone'")
+
+    def last_id(self) -> int:
+        """Return the last id that a booking was given."""
+        return int(self.sql("SELECT last_value FROM bookings_id_seq"))
+
+    def book(self, seat: str) -> int:
+        """Sell a seat of the first show, and return the booking's id."""
+        values = f"(3, '{seat}', 'after', 'confirmed')"
+        columns = "(show_id, seat, user_name, status)"
+        return int(self.sql(f"INSERT INTO bookings {columns} VALUES {values} RETURNING id"))  # noqa: S608 - our own words
+
+    @contextmanager
+    def selling(self) -> Iterator[None]:
+        """Hold both tables until somebody waits for them, and sell a seat in between."""
+        for table, other in zip(SOLD, SOLD[::-1], strict=True):
+            text = HOLDS.format(table=table, other=other, user=MEANWHILE_USER)
+            self.sql(text, "--detach")
+        eventually(self._expect_held, within_s=LOCKED_WITHIN_S)
+        yield
+
+    def _expect_held(self) -> None:
+        if (held := self.sql(HELD)) != "2":
+            fail("both tables held", held)
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@pytest.fixture(scope="module")
+def office(
+    delivery: Delivery, submission: Submission, random: Random, meanwhile: Meanwhile
+) -> Story[BoxOfficeDatabase]:
+    """A database with a sale in it, in the network that the deliveries use too."""
+    schema = submission.files["schema.sql"].decode()
+    database = BoxOfficeDatabase(delivery.sandbox, schema, random)
+
+    def begin() -> BoxOfficeDatabase:
+        database.start()
+        database.fill()
+        return database
+
+    return meanwhile(begin)
+
+
+@points(
+    3,
+    hints=(
+        (
+            "Try the whole way by hand: backup, docker rm and docker volume rm, a new container,"
+            " restore, and then INSERT a booking. What does each exit code say?"
+        ),
+        (
+            "docker exec lantern-db pg_dump --username lantern --format custom lantern, with no"
+            " pipe behind it; docker exec --interactive lantern-db pg_restore --username lantern"
+            " --dbname lantern --single-transaction --exit-on-error."
+        ),
+    ),
+    link="The backup that was one, and the ones that weren't",
+)
+def check_comes_back(office: Story[BoxOfficeDatabase]) -> None:
+    """After the volume is lost, restore.sh brings back what backup.sh saved, and the sale goes on"""
+    database = office.result()
+    before, last = database.rows(), database.last_id()
+    backup = back_up(database)
+    database.lose()
+    ran = database.sandbox.run(BACKUP, within_s=ENDS_WITHIN_S)
+    if not ran.exit_code:
+        fail(f"another exit code than 0 of sh {BACKUP} without a database",
+             f"0, and {len(ran.output)} bytes on standard output", command=CHECK_AGAIN)  # fmt: skip
+    database.start()
+    refuses_half(database, backup)
+    succeeded(database.sandbox.run(RESTORE, stdin=backup, within_s=ENDS_WITHIN_S), RESTORE)
+    expect_rows(database, before)
+    expect_one_moment(database)
+    sells_again(database, last)
+    keeps_what_is_there(database, backup)
+
+
+def succeeded(ran: Finished, script: str) -> None:
+    """Fail unless a script ended with exit code 0."""
+    if ran.exit_code:
+        said = (ran.stderr.strip().splitlines() or ["nothing on standard error"])[-1]
+        fail(f"exit code 0 of sh {script}", f"{ran.exit_code}: {said[:200]}", command=CHECK_AGAIN)
+
+
+def back_up(database: BoxOfficeDatabase) -> bytes:
+    """Run backup.sh while a seat is sold, and return what it prints."""
+    started = database.started_at()
+    with database.selling():
+        ran = database.sandbox.run(BACKUP, within_s=ENDS_WITHIN_S)
+    succeeded(ran, BACKUP)
+    if not ran.output:
+        fail("a backup on standard output", "nothing", command=CHECK_AGAIN)
+    if database.started_at() != started:
+        fail("a database that keeps running", "it was stopped meanwhile", command=CHECK_AGAIN)
+    return ran.output
+
+
+def refuses_half(database: BoxOfficeDatabase, backup: bytes) -> None:
+    """Restore one half of a backup, and expect an empty database and an exit code that says so."""
+    ran = database.sandbox.run(RESTORE, stdin=backup[: len(backup) // 2], within_s=ENDS_WITHIN_S)
+    if not ran.exit_code:
+        fail(f"another exit code than 0 of sh {RESTORE} with half a backup", "0",
+             command=CHECK_AGAIN)  # fmt: skip
+    if (tables := database.sql(TABLES)) != "0":
+        fail(f"an empty database after sh {RESTORE} with half a backup", f"{tables} tables",
+             command=CHECK_AGAIN)  # fmt: skip
+
+
+def expect_rows(database: BoxOfficeDatabase, before: Json) -> None:
+    """Compare the rows of all tables."""
+    try:
+        after = database.rows()
+    except Failure as failure:
+        fail("the tables of schema.sql after the restore", failure.saw, command=CHECK_AGAIN)
+    for table, wanted in before.items():
+        lost = [row for row in wanted if row not in after[table]]
+        more = [row for row in after[table] if row not in wanted]
+        if lost or more:
+            example = f"; the first: {json.dumps((lost or more)[0])[:160]}"
+            fail(f"the {len(wanted)} rows of {table} as they were",
+                 f"{len(lost)} of them lost, {len(more)} others{example}",
+                 command=CHECK_AGAIN)  # fmt: skip
+
+
+def expect_one_moment(database: BoxOfficeDatabase) -> None:
+    """Fail if a booking that was made during the backup is there without its charge."""
+    if database.sql(HALVES) != "0":
+        fail("a booking made during the backup with its charge, or neither",
+             "one without the other", command=CHECK_AGAIN)  # fmt: skip
+
+
+def sells_again(database: BoxOfficeDatabase, last: int) -> None:
+    """Sell a seat after the restore, and try to sell it twice."""
+    try:
+        booked = database.book("F9")
+    except Failure as failure:
+        fail("a new booking after the restore", failure.saw, command=CHECK_AGAIN)
+    if booked <= last:
+        fail(f"a new booking with an id above {last}, the last that was given", f"{booked}",
+             command=CHECK_AGAIN)  # fmt: skip
+    try:
+        database.book("F9")
+    except Failure:
+        return
+    fail("a seat that is sold once", "it was sold twice after the restore", command=CHECK_AGAIN)
+
+
+def keeps_what_is_there(database: BoxOfficeDatabase, backup: bytes) -> None:
+    """Restore once more, over a database in use: nothing may change, nor its password."""
+    before = database.rows()
+    ran = database.sandbox.run(RESTORE, stdin=backup, within_s=ENDS_WITHIN_S)
+    if not ran.exit_code:
+        fail(f"another exit code than 0 of sh {RESTORE} over a database with bookings", "0",
+             command=CHECK_AGAIN)  # fmt: skip
+    if database.rows() != before:
+        fail("the rows that were there before a second restore", "others", command=CHECK_AGAIN)
+    try:
+        database.sql("SELECT 1", f"--env=PGPASSWORD={database.password}", "--env=PGHOST=127.0.0.1")
+    except Failure as failure:
+        fail("the new database's own password, still valid", failure.saw, command=CHECK_AGAIN)
