@@ -1,6 +1,9 @@
+import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +14,15 @@ import yaml
 from coursework.checks import (
     CHECK_AGAIN,
     Client,
+    Cluster,
     Commit,
+    Deadline,
     Failure,
     Finished,
     Image,
     Meanwhile,
     Monitoring,
+    Namespace,
     PipelineRun,
     Random,
     Runner,
@@ -400,6 +406,313 @@ def said(finished: Finished) -> str:
     lines = [line.strip() for line in finished.stdout.splitlines() if line.strip()]
     wrong = [line for line in lines if line.startswith(("got:", "err", "FAILED")) or "time:" in line]
     return " · ".join(wrong or lines[-3:])[:400]
+
+
+# --- what is wrong tonight -------------------------------------------------------------------------
+
+DIAGNOSE, DIAGNOSED_WITHIN_S = "diagnose.sh", 20
+TOOLS_IMAGE = "course/tools:1"
+SYSTEM = "system"
+UP_WITHIN_S, SHOWN_WITHIN_S = 90.0, 30.0
+POLL_S = 0.1
+SERVICES = ("edge", "db", "cache", "broker")
+WORKLOADS = (*SERVICES, "worker", "partners", "operator")
+INDEXES = ("unfinished", "unsent", "of_show")
+UNFINISHED = 40
+# One of each kind: what the cluster knows, what credentials say, what only the programs measure.
+KINDS = (
+    ("selector", "name"),
+    ("secret", "certificate"),
+    ("pool", "queue", "event-loop", "index"),
+)
+OPERATOR, OFFICE_DATABASE = "deployment/operator", "deployment/db"
+RUN = f"""printf %s "$1" > /tmp/diagnose.sh; cd /tmp
+timeout {DIAGNOSED_WITHIN_S} sh diagnose.sh 2> said; code=$?
+echo; echo "$2"; tail -c 300 said; exit "$code"
+"""
+TOO_LATE = 124
+BLOCKS = (
+    "--import=data:text/javascript,"
+    "setInterval(()=>{const%20t=Date.now();while(Date.now()-t<800);},1000)"
+)
+FLOOD = """touch flood; for n in 1 2 3 4 5 6 7 8; do
+  (while [ -e flood ]; do curl -sk --max-time 60 -o /dev/null "https://$1:3000/v2/shows"; sleep 0.1; done) &
+done"""
+BOOKED = f"""WITH a_user AS (INSERT INTO users VALUES ('ada', 'none') RETURNING name),
+  a_show AS (INSERT INTO shows (title, starts_at, price_cents)
+    VALUES ('Hamlet', '2027-03-01T19:30:00Z', 2500) RETURNING id),
+  booked AS (INSERT INTO bookings (show_id, seat, user_name, price_cents, idempotency_key, traceparent)
+    SELECT a_show.id, 'A' || n, a_user.name, 2500, 'key-' || n, '' FROM a_user, a_show,
+      generate_series(1, {UNFINISHED}) n RETURNING *)
+INSERT INTO events (booking_id, show_id, seat, state) SELECT id, show_id, seat, 'held' FROM booked"""  # noqa: S608 - our own numbers
+
+
+class Night:
+    """The box office in a namespace, and what goes wrong in it.
+
+    Args:
+        namespace: where it runs.
+        random: draws what goes wrong.
+        script: the answer's, which finds it.
+    """
+
+    def __init__(self, namespace: Namespace, random: Random, script: str) -> None:
+        self.namespace, self.random, self.script = namespace, random, script
+        self._expired: Json = {}
+        self._valid: Json = {}
+
+    def begin(self, files: Mapping[str, bytes], certificates: str) -> None:
+        """Apply the given system, and wait until all of it is ready."""
+        made = {o["metadata"]["name"]: o for o in yaml.safe_load_all(certificates)}
+        self._valid = made["edge-tls"]["data"]
+        self._expired = made["edge-tls-expired"]["data"]
+        given = {path: data for path, data in files.items() if path.startswith(f"{SYSTEM}/")}
+        self.namespace.apply(
+            {**given, f"{SYSTEM}/certificates.yaml": certificates.encode()}, folder=SYSTEM
+        )
+        self.namespace.wait_for_job("migrate", within_s=UP_WITHIN_S)
+        for name in WORKLOADS:
+            self.namespace.wait_for_rollout("deployments", name, within_s=UP_WITHIN_S)
+        until("edge without lag", lambda: 0 <= self.measured("edge", "event_loop_lag_seconds") < 0.2)
+
+    @contextmanager
+    def fault(self, name: str) -> Iterator[str]:
+        """Bring a fault into the system, and heal it at the end; yields what was done."""
+        with getattr(self, name.replace("-", "_"))() as done:
+            yield done
+
+    @contextmanager
+    def selector(self) -> Iterator[str]:
+        """Have a Service look for pods that do not exist."""
+        service = self.random.pick(SERVICES)
+        wrong = misspelt(service)
+        self.namespace.change("services", service, {"spec": {"selector": {"app": wrong}}})
+        until("no endpoint", lambda: not self.endpoints(service))
+        yield f"the Service {service} selects app={wrong}"
+        self.namespace.change("services", service, {"spec": {"selector": {"app": service}}})
+        until("an endpoint", lambda: self.namespace.ready_endpoints(service) > 0)
+
+    @contextmanager
+    def name(self) -> Iterator[str]:
+        """Misspell the name of a host in the settings of the edge."""
+        key, host, value = self.random.pick([
+            ("DATABASE_HOST", "db", "db"), ("REDIS_URL", "cache", "redis://cache:6379"),
+        ])  # fmt: skip
+        wrong = value.replace(host, misspelt(host))
+        with self.setting(key, wrong, value):
+            until("a name that is unknown", lambda: self.logs("edge", "ENOTFOUND", "EAI_AGAIN"))
+            yield f"{key} of the edge is {wrong}"
+
+    @contextmanager
+    def secret(self) -> Iterator[str]:
+        """Have the edge or the worker use another password than the database."""
+        workload = self.random.pick(["edge", "worker"])
+        before = self.namespace.get("secrets", "db-secret")["data"]
+        wrong = {"password": base64.b64encode(self.random.hex(20).encode()).decode()}
+        self.namespace.change("secrets", "db-secret", {"data": wrong})
+        self.replace(workload)
+        until("a refusal", lambda: self.logs(workload, "password authentication failed"))
+        yield f"{workload} was restarted with another password in db-secret"
+        self.namespace.change("secrets", "db-secret", {"data": before})
+        self.replace(workload)
+        self.wait_for(workload)
+
+    @contextmanager
+    def certificate(self) -> Iterator[str]:
+        """Give the edge last year's certificate."""
+        self.namespace.change("secrets", "edge-tls", {"data": self._expired})
+        self.replace("edge")
+        self.wait_for("edge")
+        yield "the certificate in edge-tls has expired"
+        self.namespace.change("secrets", "edge-tls", {"data": self._valid})
+        self.replace("edge")
+        self.wait_for("edge")
+
+    @contextmanager
+    def pool(self) -> Iterator[str]:
+        """Leave a transaction open that all of the edge's sessions wait for."""
+        held = "BEGIN; LOCK TABLE shows; SELECT pg_sleep(600)"
+        psql = "setsid psql --username=lantern --command"
+        self.inside(OFFICE_DATABASE, f'{psql} "{held}" > /dev/null 2>&1 &')
+        address = self.pod("edge")["status"]["podIP"]
+        self.inside(OPERATOR, f"cd /tmp; (set -- {address}; {FLOOD}) > /dev/null 2>&1")
+        until("an exhausted pool", lambda: self.measured("edge", "db_pool_waiting") > 0
+              and self.measured("edge", "db_pool_in_use") >= self.measured("edge", "db_pool_size"))
+        yield "a transaction keeps all of the edge's connections waiting"
+        self.inside(OPERATOR, "rm -f /tmp/flood")
+        self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'")
+        self.wait_for("edge")
+
+    @contextmanager
+    def queue(self) -> Iterator[str]:
+        """Have the payment company fall silent while bookings come in."""
+        self.inside(OPERATOR, "curl -s --request POST http://partners:4000/hold")
+        self.sql(BOOKED)
+        until("a full queue", lambda: self.measured("worker", "queue_messages") >= UNFINISHED)
+        yield f"{UNFINISHED} messages wait at the broker, and none gets finished"
+        self.inside(OPERATOR, "curl -s --request POST http://partners:4000/release")
+        until("an empty queue", lambda: self.measured("worker", "queue_messages") == 0)
+
+    @contextmanager
+    def event_loop(self) -> Iterator[str]:
+        """Have the edge compute for most of each second."""
+        with self.setting("NODE_OPTIONS", BLOCKS, None):
+            until("a lag", lambda: self.measured("edge", "event_loop_lag_seconds") > 0.6)
+            yield "the edge computes for 0.8 of each second"
+
+    @contextmanager
+    def index(self) -> Iterator[str]:
+        """Drop an index that the migration has made."""
+        name = self.random.pick(INDEXES)
+        made = self.sql(f"SELECT indexdef FROM pg_indexes WHERE indexname = '{name}'")
+        self.sql(f"DROP INDEX {name}")
+        yield f"the index {name} is gone"
+        self.sql(made)
+
+    @contextmanager
+    def setting(self, key: str, value: str, before: str | None) -> Iterator[None]:
+        """Change a setting and restart the edge with it; None takes it out."""
+        self.namespace.change("configmaps", "settings", {"data": {key: value}})
+        self.replace("edge")
+        yield
+        self.namespace.change("configmaps", "settings", {"data": {key: before}})
+        self.replace("edge")
+        self.wait_for("edge")
+
+    # --- looking and acting -----------------------------------------------------------------------
+
+    def pod(self, workload: str) -> Json:
+        """Return the pod of a workload; empty while there is not just one."""
+        pods = self.namespace.pods_of("deployments", workload)
+        return pods[0] if len(pods) == 1 else {}
+
+    def replace(self, workload: str) -> None:
+        """Restart a workload, and wait until its next pod runs, ready or not."""
+        old = self.pod(workload)["metadata"]["uid"]
+        self.namespace.restart("deployments", workload)
+
+        def runs() -> bool:
+            pod = self.pod(workload)
+            statuses = pod.get("status", {}).get("containerStatuses") or [{}]
+            return bool(pod and pod["metadata"]["uid"] != old and statuses[0].get("started"))
+
+        until(f"another pod of {workload}", runs)
+
+    def wait_for(self, workload: str) -> None:
+        """Wait until a workload is ready."""
+        self.namespace.wait_for_rollout("deployments", workload, within_s=SHOWN_WITHIN_S)
+
+    def endpoints(self, service: str) -> list[Json]:
+        """Return where a Service leads, ready or not."""
+        slices = self.namespace.all_of("endpointslices", f"kubernetes.io/service-name={service}")
+        return [end for s in slices for end in s.get("endpoints") or []]
+
+    def inside(self, where: str, script: str) -> str:
+        """Run a script of ours in a pod, and return what it prints."""
+        return self.namespace.execute(where, "sh", "-c", script)[1]
+
+    def logs(self, workload: str, *signs: str) -> bool:
+        """Tell whether a workload has just logged one of some words."""
+        said = self.inside(OPERATOR, f"kubectl logs deployment/{workload} --since=5s --tail=50")
+        return any(sign in said for sign in signs)
+
+    def measured(self, workload: str, metric: str) -> float:
+        """Return what a workload's only pod measures; -1 while it does not say."""
+        address = self.pod(workload).get("status", {}).get("podIP", "")
+        said = self.inside(OPERATOR, f"curl -s --max-time 5 http://{address}:9100/metrics")
+        found = [line.split()[1] for line in said.splitlines() if line.startswith(f"{metric} ")]
+        return float(found[0]) if found and found[0] != "NaN" else -1.0
+
+    def sql(self, statement: str) -> str:
+        """Run a statement in the office's database."""
+        psql = ("psql", "--username=lantern", "--no-psqlrc", "--tuples-only", "--no-align")
+        code, said = self.namespace.execute(
+            OFFICE_DATABASE, *psql, "--set=ON_ERROR_STOP=1", f"--command={statement}"
+        )
+        if code:
+            raise RuntimeError(said)
+        return said.strip()
+
+
+def misspelt(word: str) -> str:
+    """Return a word whose last two letters have changed places."""
+    return word[:-2] + word[-1] + word[-2]
+
+
+def until(what: str, holds: Callable[[], bool]) -> None:
+    """Wait until something of ours holds.
+
+    Raises:
+        RuntimeError: it does not, which is not the answer's fault.
+    """
+    deadline = Deadline(SHOWN_WITHIN_S)
+    while not holds():
+        if deadline.has_passed():
+            raise RuntimeError(f"the given system does not show {what}")
+        time.sleep(POLL_S)
+
+
+@pytest.fixture(scope="module")
+def night(
+    cluster: Cluster, sandbox: Sandbox, submission: Submission, random: Random, meanwhile: Meanwhile
+) -> Story[None]:
+    """Return the story of a night on which three things go wrong, one after the other."""
+    namespace = cluster.create_namespace()
+    tonight = random.shuffled([random.pick(kind) for kind in KINDS])
+    files = submission.files
+
+    def go() -> None:
+        if DIAGNOSE not in files:
+            fail(f"a file {DIAGNOSE}", "there is none")
+        script = files["tools/certificates.sh"].decode()
+        certificates = sandbox.docker("run", "--rm", TOOLS_IMAGE, "sh", "-c", script)
+        night = Night(namespace, random, files[DIAGNOSE].decode(errors="replace"))
+        night.begin(files, certificates)
+        diagnose(night, "none", "all is well")
+        for name in tonight:
+            with night.fault(name) as done:
+                diagnose(night, name, done)
+
+    return meanwhile(go)
+
+
+def diagnose(night: Night, wanted: str, done: str) -> None:
+    """Run diagnose.sh in the pod of the operator, and compare what it says."""
+    script, mark = night.script, secrets.token_hex(8)
+    code, output = night.namespace.execute(OPERATOR, "sh", "-c", RUN, "sh", script, mark)
+    printed, _, said = output.partition(mark)
+    looked_for = f'{{"fault": "{wanted}"}} from {DIAGNOSE}, where {done}'
+    if code == TOO_LATE:
+        fail(looked_for, f"it still runs after {DIAGNOSED_WITHIN_S} s", command=CHECK_AGAIN)
+    last = (printed.strip().splitlines() or [""])[-1].strip()
+    try:
+        fault = json.loads(last)["fault"]
+    except (ValueError, TypeError, KeyError):
+        seen = f"{last[:200]!r}; exit code {code}; {said.strip()[-200:]}"
+        fail(looked_for, seen, command=CHECK_AGAIN)
+    if fault != wanted:
+        fail(looked_for, last[:200], command=CHECK_AGAIN)
+
+
+@points(
+    3,
+    hints=(
+        (
+            "For each of the eight: which command shows that one, and nothing of the others? Begin"
+            " with what Kubernetes knows, then ask the programs' logs and metrics, then the database."
+        ),
+        (
+            "kubectl get endpointslices (a Service without addresses), kubectl logs --since=5s"
+            " (password authentication failed, ENOTFOUND), curl --cacert (exit code 60), curl to"
+            " port 9100 of the pod's address (pool, lag, queue), kubectl exec deployment/db -- psql"
+            " (pg_indexes)."
+        ),
+    ),
+    link="Eight faults, and what shows each of them",
+)
+def check_finds_the_fault(night: Story[None]) -> None:
+    """diagnose.sh names each of three faults that we put into the running system, and none before"""
+    night.result()
 
 
 # --- the volume is lost ---------------------------------------------------------------------------
