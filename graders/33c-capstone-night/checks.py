@@ -165,7 +165,7 @@ def breaking(files: Mapping[str, bytes], random: Random) -> dict[str, dict[str, 
     return {
         "a failing test": {f"test/{random.word()}.test.js": FAILING},
         # No test starts the server.
-        "an image that isn't ready": {"server.js": f"{server}\nsetTimeout(() => process.exit(1));\n"},
+        "an image that isn't ready": {"server.js": f"{server}\nprocess.exit(1);\n"},
         "a version that isn't ready in production": {"stages.js": "\n".join([*kept, ""])},
     }
 
@@ -404,11 +404,13 @@ def wanted_of(case: Case) -> str:
 def said(finished: Finished) -> str:
     """Return what promtool says is wrong, in one line."""
     lines = [line.strip() for line in finished.stdout.splitlines() if line.strip()]
-    wrong = [line for line in lines if line.startswith(("got:", "err", "FAILED")) or "time:" in line]
+    wrong = [
+        line for line in lines if line.startswith(("got:", "err", "FAILED")) or "time:" in line
+    ]
     return " · ".join(wrong or lines[-3:])[:400]
 
 
-# --- what is wrong tonight -------------------------------------------------------------------------
+# --- what is wrong tonight ------------------------------------------------------------------------
 
 DIAGNOSE, DIAGNOSED_WITHIN_S = "diagnose.sh", 20
 TOOLS_IMAGE = "course/tools:1"
@@ -419,6 +421,7 @@ SERVICES = ("edge", "db", "cache", "broker")
 WORKLOADS = (*SERVICES, "worker", "partners", "operator")
 INDEXES = ("unfinished", "unsent", "of_show")
 UNFINISHED = 40
+LITTLE_LAG_S, MUCH_LAG_S = 0.2, 0.6
 # One of each kind: what the cluster knows, what credentials say, what only the programs measure.
 KINDS = (
     ("selector", "name"),
@@ -436,15 +439,17 @@ BLOCKS = (
     "setInterval(()=>{const%20t=Date.now();while(Date.now()-t<800);},1000)"
 )
 FLOOD = """touch flood; for n in 1 2 3 4 5 6 7 8; do
-  (while [ -e flood ]; do curl -sk --max-time 60 -o /dev/null "https://$1:3000/v2/shows"; sleep 0.1; done) &
+  (while [ -e flood ]; do curl -sk --max-time 60 "https://$1:3000/v2/shows"; sleep 0.1; done) &
 done"""
 BOOKED = f"""WITH a_user AS (INSERT INTO users VALUES ('ada', 'none') RETURNING name),
   a_show AS (INSERT INTO shows (title, starts_at, price_cents)
     VALUES ('Hamlet', '2027-03-01T19:30:00Z', 2500) RETURNING id),
-  booked AS (INSERT INTO bookings (show_id, seat, user_name, price_cents, idempotency_key, traceparent)
-    SELECT a_show.id, 'A' || n, a_user.name, 2500, 'key-' || n, '' FROM a_user, a_show,
-      generate_series(1, {UNFINISHED}) n RETURNING *)
-INSERT INTO events (booking_id, show_id, seat, state) SELECT id, show_id, seat, 'held' FROM booked"""  # noqa: S608 - our own numbers
+  booked AS (INSERT INTO bookings
+      (show_id, seat, user_name, price_cents, idempotency_key, traceparent)
+    SELECT a_show.id, 'A' || n, a_user.name, 2500, 'key-' || n, ''
+    FROM a_user, a_show, generate_series(1, {UNFINISHED}) n RETURNING *)
+INSERT INTO events (booking_id, show_id, seat, state)
+  SELECT id, show_id, seat, 'held' FROM booked"""  # noqa: S608 - our own numbers
 
 
 class Night:
@@ -473,7 +478,8 @@ class Night:
         self.namespace.wait_for_job("migrate", within_s=UP_WITHIN_S)
         for name in WORKLOADS:
             self.namespace.wait_for_rollout("deployments", name, within_s=UP_WITHIN_S)
-        until("edge without lag", lambda: 0 <= self.measured("edge", "event_loop_lag_seconds") < 0.2)
+        lag = "event_loop_lag_seconds"
+        until("an edge without lag", lambda: 0 <= self.measured("edge", lag) < LITTLE_LAG_S)
 
     @contextmanager
     def fault(self, name: str) -> Iterator[str]:
@@ -536,11 +542,17 @@ class Night:
         self.inside(OFFICE_DATABASE, f'{psql} "{held}" > /dev/null 2>&1 &')
         address = self.pod("edge")["status"]["podIP"]
         self.inside(OPERATOR, f"cd /tmp; (set -- {address}; {FLOOD}) > /dev/null 2>&1")
-        until("an exhausted pool", lambda: self.measured("edge", "db_pool_waiting") > 0
-              and self.measured("edge", "db_pool_in_use") >= self.measured("edge", "db_pool_size"))
+        until(
+            "an exhausted pool",
+            lambda: (
+                self.measured("edge", "db_pool_waiting") > 0
+                and self.measured("edge", "db_pool_in_use") >= self.measured("edge", "db_pool_size")
+            ),
+        )
         yield "a transaction keeps all of the edge's connections waiting"
         self.inside(OPERATOR, "rm -f /tmp/flood")
-        self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'")
+        holder = "FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'"
+        self.sql(f"SELECT pg_terminate_backend(pid) {holder}")
         self.wait_for("edge")
 
     @contextmanager
@@ -557,14 +569,14 @@ class Night:
     def event_loop(self) -> Iterator[str]:
         """Have the edge compute for most of each second."""
         with self.setting("NODE_OPTIONS", BLOCKS, None):
-            until("a lag", lambda: self.measured("edge", "event_loop_lag_seconds") > 0.6)
+            until("a lag", lambda: self.measured("edge", "event_loop_lag_seconds") > MUCH_LAG_S)
             yield "the edge computes for 0.8 of each second"
 
     @contextmanager
     def index(self) -> Iterator[str]:
         """Drop an index that the migration has made."""
         name = self.random.pick(INDEXES)
-        made = self.sql(f"SELECT indexdef FROM pg_indexes WHERE indexname = '{name}'")
+        made = self.sql(f"SELECT indexdef FROM pg_indexes WHERE indexname = '{name}'")  # noqa: S608 - our own words
         self.sql(f"DROP INDEX {name}")
         yield f"the index {name} is gone"
         self.sql(made)
@@ -699,7 +711,7 @@ def diagnose(night: Night, wanted: str, done: str) -> None:
     hints=(
         (
             "For each of the eight: which command shows that one, and nothing of the others? Begin"
-            " with what Kubernetes knows, then ask the programs' logs and metrics, then the database."
+            " with what Kubernetes knows, then the programs' logs and metrics, then the database."
         ),
         (
             "kubectl get endpointslices (a Service without addresses), kubectl logs --since=5s"
@@ -711,7 +723,7 @@ def diagnose(night: Night, wanted: str, done: str) -> None:
     link="Eight faults, and what shows each of them",
 )
 def check_finds_the_fault(night: Story[None]) -> None:
-    """diagnose.sh names each of three faults that we put into the running system, and none before"""
+    """diagnose.sh names each of three faults that we put into the running system, or none"""
     night.result()
 
 
@@ -723,6 +735,11 @@ ENDS_WITHIN_S = 30.0
 STARTS_WITHIN_S = 20.0
 LOCKED_WITHIN_S = 10.0
 SOLD = ("bookings", "charges")
+FIRST, SECOND = 3, 8
+BOOKINGS = "bookings (show_id, seat, user_name, status)"
+STATUSES = ("confirmed", "confirmed", "confirmed", "pending", "cancelled")
+CHARGED = """INSERT INTO charges (booking_id, amount_cents) SELECT b.id, price_cents
+  FROM bookings b JOIN shows s ON s.id = show_id WHERE status = 'confirmed'"""
 MEANWHILE_USER = "during-the-backup"
 # Keeps the answer waiting at one table. Where it waits at the second of the two, a booking and its
 # charge are committed first: what reads both tables at one moment has both rows or neither.
@@ -751,14 +768,12 @@ HELD = """SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiv
   AND relation IN ('bookings'::regclass, 'charges'::regclass)"""
 TABLES = """SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
   WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema')"""
-ROWS = """SELECT json_build_object(
+ROWS = f"""SELECT json_build_object(
   'shows', (SELECT coalesce(json_agg(s ORDER BY id), '[]') FROM shows s),
   'bookings', (SELECT coalesce(json_agg(b ORDER BY id), '[]') FROM bookings b
-     WHERE user_name <> '{user}'),
+     WHERE user_name <> '{MEANWHILE_USER}'),
   'charges', (SELECT coalesce(json_agg(c ORDER BY id), '[]') FROM charges c
-     WHERE booking_id NOT IN (SELECT id FROM bookings WHERE user_name = '{user}')))""".format(
-    user=MEANWHILE_USER
-)
+     WHERE booking_id NOT IN (SELECT id FROM bookings WHERE user_name = '{MEANWHILE_USER}')))"""  # noqa: S608 - our own word
 HALVES = f"""SELECT count(*) FROM bookings b FULL JOIN charges c ON c.booking_id = b.id
   WHERE coalesce(b.user_name, '{MEANWHILE_USER}') = '{MEANWHILE_USER}'
   AND (b.id IS NULL OR c.id IS NULL)"""  # noqa: S608 - our own word
@@ -813,35 +828,23 @@ class BoxOfficeDatabase:
         return self.sandbox.docker("inspect", "--format={{.State.StartedAt}}", DATABASE).strip()
 
     def fill(self) -> None:
-        """Make the tables and a sale in them; the last booking of all is deleted again."""
-        shows = [(n, f"{self.random.text()}'s \"{self.random.word()}\"\n{n}") for n in (3, 8)]
+        """Make the tables and a sale in them; the last bookings of all are deleted again."""
         self.sql(self._schema)
-        for number, title in shows:
-            self.sql(
-                "INSERT INTO shows VALUES"
-                f" ({number}, {literal(title)}, '2027-03-01T19:30:00Z',"
-                f" {self.random.integer(1500, 4000)})"
-            )
+        for number in (FIRST, SECOND):
+            title = f'{self.random.text()}\'s "{self.random.word()}"\n{number}'
+            price = self.random.integer(1500, 4000)
+            row = f"({number}, {literal(title)}, '2027-03-01T19:30:00Z', {price})"
+            self.sql(f"INSERT INTO shows VALUES {row}")  # noqa: S608 - our own words
         seats = [f"{row}{number}" for row in "ABCDE" for number in range(1, 11)]
         sold = [
-            f"({number}, '{seat}', {literal(self.random.text())}, '{status}')"
-            for number, _ in shows
-            for seat, status in zip(
-                self.random.shuffled(seats)[: self.random.integer(14, 22)],
-                iter(lambda: self.random.pick(["confirmed"] * 4 + ["pending", "cancelled"]), None),
-                strict=False,
-            )
+            f"({number}, '{seat}', {literal(self.random.text())}, '{self.random.pick(STATUSES)}')"
+            for number in (FIRST, SECOND)
+            for seat in self.random.shuffled(seats)[: self.random.integer(14, 22)]
         ]
-        columns = "bookings (show_id, seat, user_name, status)"
-        self.sql(f"INSERT INTO {columns} VALUES {', '.join(sold)}")
-        self.sql(
-            "INSERT INTO charges (booking_id, amount_cents) SELECT b.id, price_cents FROM bookings b"
-            " JOIN shows s ON s.id = show_id WHERE status = 'confirmed'"
-        )
-        self.sql(
-            f"INSERT INTO {columns} SELECT 3, 'F' || n, 'gone', 'cancelled'"
-            " FROM generate_series(1, 5) n"
-        )
+        gone = [f"({FIRST}, 'F{number}', 'gone', 'cancelled')" for number in range(1, 6)]
+        for rows in (sold, gone):
+            self.sql(f"INSERT INTO {BOOKINGS} VALUES {', '.join(rows)}")  # noqa: S608 - our own words
+        self.sql(CHARGED)
         self.sql("DELETE FROM bookings WHERE user_name = 'gone'")
 
     def last_id(self) -> int:
@@ -850,9 +853,8 @@ class BoxOfficeDatabase:
 
     def book(self, seat: str) -> int:
         """Sell a seat of the first show, and return the booking's id."""
-        values = f"(3, '{seat}', 'after', 'confirmed')"
-        columns = "(show_id, seat, user_name, status)"
-        return int(self.sql(f"INSERT INTO bookings {columns} VALUES {values} RETURNING id"))  # noqa: S608 - our own words
+        row = f"({FIRST}, '{seat}', 'after', 'confirmed')"
+        return int(self.sql(f"INSERT INTO {BOOKINGS} VALUES {row} RETURNING id"))  # noqa: S608 - our own words
 
     @contextmanager
     def selling(self) -> Iterator[None]:
@@ -905,7 +907,7 @@ def office(
     link="The backup that was one, and the ones that weren't",
 )
 def check_comes_back(office: Story[BoxOfficeDatabase]) -> None:
-    """After the volume is lost, restore.sh brings back what backup.sh saved, and the sale goes on"""
+    """After its volume is lost, the database comes back from a backup, and the sale continues"""
     database = office.result()
     before, last = database.rows(), database.last_id()
     backup = back_up(database)
