@@ -742,7 +742,8 @@ CHARGED = """INSERT INTO charges (booking_id, amount_cents) SELECT b.id, price_c
   FROM bookings b JOIN shows s ON s.id = show_id WHERE status = 'confirmed'"""
 MEANWHILE_USER = "during-the-backup"
 # Keeps the answer waiting at one table. Where it waits at the second of the two, a booking and its
-# charge are committed first: what reads both tables at one moment has both rows or neither.
+# charge are committed first, and then one pair after another: what reads both tables at one moment
+# has both rows of a pair, or neither.
 HOLDS = """
 DO $$ DECLARE booked bigint; BEGIN
   LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE;
@@ -758,9 +759,13 @@ DO $$ DECLARE booked bigint; BEGIN
       PERFORM pg_sleep(0.01);
     END LOOP;
   ELSE
-    INSERT INTO bookings (show_id, seat, user_name, status)
-      SELECT min(id), 'F10', '{user}', 'confirmed' FROM shows RETURNING id INTO booked;
-    INSERT INTO charges (booking_id, amount_cents) VALUES (booked, 100);
+    LOOP
+      INSERT INTO bookings (show_id, seat, user_name, status)
+        SELECT min(id), 'F10', '{user}', 'cancelled' FROM shows RETURNING id INTO booked;
+      INSERT INTO charges (booking_id, amount_cents) VALUES (booked, 100);
+      COMMIT;
+      PERFORM pg_sleep(0.002);
+    END LOOP;
   END IF;
 END $$
 """
