@@ -281,7 +281,7 @@ class Case:
         self.rates[SHOWS, "500", INSTANCES[0]] = [(0, sum(PER_MINUTE.values()) / 5000)]
 
     def fails(self, status: str, share: float, since: int, until: int) -> "Case":
-        """Have a share of all bookings and shows at the second edge end with a status meanwhile."""
+        """Have further requests end with a status meanwhile, as a share of those that end well."""
         for route in (SHOWS, BOOK):
             rate = PER_MINUTE[route] * share
             self.rates[route, status, INSTANCES[1]] = [(0, 0), (since, rate), (until, 0)]
@@ -291,19 +291,22 @@ class Case:
 def cases(random: Random) -> list[Case]:
     """Return days on which somebody must be told, and days on which nobody may be."""
     lost = random.pick(["502", "503", "504"])
-    share, crawl = random.integer(20, 30) / 100, random.integer(11, 13) / 1000
+    many, few = random.integer(20, 30), random.integer(11, 13)
     outage = Case(
-        f"of all requests, {share:.0%} end with {lost}, from minute {CALM} to {CALM + 16}",
-        {CALM - 1: set(), CALM + 13: {FAST, SLOW}, CALM + 26: {SLOW}},
-    ).fails(lost, share, CALM, CALM + 16)
+        f"beside a hundred requests that end well, {many} end with {lost},"
+        f" from minute {CALM} to {CALM + 20}",
+        {CALM - 1: set(), CALM + 18: {FAST, SLOW}, CALM + 30: {SLOW}},
+    ).fails(lost, many / 100, CALM, CALM + 20)
     blip = Case(
-        f"a tenth of all requests end with {lost} for three minutes, from minute {CALM} on",
+        f"beside a hundred requests that end well, ten end with {lost} for three minutes,"
+        f" from minute {CALM} on",
         {CALM + n: set() for n in (2, 3, 4, 8)},
     ).fails(lost, 0.1, CALM, CALM + 3)
     slow = Case(
-        f"{crawl:.1%} of all requests end with 500, from minute {CALM} to {CALM + 220}",
+        f"beside a thousand requests that end well, {few} end with 500,"
+        f" from minute {CALM} to {CALM + 220}",
         {CALM + 30: set(), CALM + 215: {SLOW}, CALM + 220 + 33: set()},
-    ).fails("500", crawl, CALM, CALM + 220)
+    ).fails("500", few / 1000, CALM, CALM + 220)
     quiet = {CALM + n: set[tuple[str, str]]() for n in (4, 12, 40)}
     not_found = Case(f"half of all requests end with 404, 409 or 429, from minute {CALM} on", quiet)
     for status in ("404", "409", "429"):
@@ -771,6 +774,9 @@ END $$
 """
 HELD = """SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock'
   AND relation IN ('bookings'::regclass, 'charges'::regclass)"""
+# Neither is anybody held any more, nor was a seat sold.
+REFUSED = f"""SELECT ({HELD}) = 0 AND NOT EXISTS
+  (SELECT FROM bookings WHERE user_name = '{MEANWHILE_USER}')"""  # noqa: S608 - our own word
 TABLES = """SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
   WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema')"""
 ROWS = f"""SELECT json_build_object(
@@ -947,6 +953,9 @@ def back_up(database: BoxOfficeDatabase) -> bytes:
         fail("a backup on standard output", "nothing", command=CHECK_AGAIN)
     if database.started_at() != started:
         fail("a database that keeps running", "it was stopped meanwhile", command=CHECK_AGAIN)
+    if database.sql(REFUSED) == "t":
+        fail(f"a seat that is sold while sh {BACKUP} runs", "the sale had to wait for its end",
+             command=CHECK_AGAIN)  # fmt: skip
     return ran.output
 
 
