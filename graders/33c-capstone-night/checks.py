@@ -717,7 +717,7 @@ def diagnose(night: Night, wanted: str, done: str) -> None:
             " with what Kubernetes knows, then the programs' logs and metrics, then the database."
         ),
         (
-            "kubectl get endpointslices (a Service without addresses), kubectl logs --since=5s"
+            "kubectl get endpointslices (a Service without addresses), kubectl logs --since=10s"
             " (password authentication failed, ENOTFOUND), curl --cacert (exit code 60), curl to"
             " port 9100 of the pod's address (pool, lag, queue), kubectl exec deployment/db -- psql"
             " (pg_indexes)."
