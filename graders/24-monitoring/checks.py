@@ -182,7 +182,7 @@ def office(image: Image, stub: Stub, collector: Stub, random: Random, service: s
 @points(
     2,
     hints=(
-        "When do you count, and do you know by then what came of the request?",
+        "When do you count, and do you know by then how the request ended?",
         (
             "Count when the reply has been sent or the connection is closed: res.once('close') in "
             "Node, the end of the middleware in Python; 499 if the reply wasn't finished."
@@ -288,12 +288,12 @@ def release_once_noticed(held: HeldBack, noticed: Callable[[], object]) -> None:
     needs=("counts_truthfully",),
     hints=(
         "How many series do your metrics have after a day on which somebody tries all paths?",
-        "Label with the route's template, and with one word for all that has no route.",
+        "Label with the route's template, and with one word for everything that has no route.",
     ),
     link="Labels that stay few",
 )
 def check_bounds_labels(office: Office) -> None:
-    """After 300 further ids and unknown paths, the metrics have as many series as before"""
+    """300 more requests with new ids, queries and unknown paths add no series to the metrics"""
     server, random = office.server, office.random
     known, unknown = office.show(), office.show(404)
     for path in (known, unknown, f"/{random.word()}", f"{known}?day={random.word()}"):
@@ -327,7 +327,7 @@ def check_bounds_labels(office: Office) -> None:
     link="Where a histogram is exact",
 )
 def check_measures_latency(office: Office) -> None:
-    """With one request in ten at 0.7 s, the 95th percentile by the histogram is 0.5 to 0.9 s"""
+    """With one request in ten at 0.7 s, the histogram's 95th percentile is 0.5 to 0.9 s"""
     eventually(lambda: expect_quantile(office), attempts=3)
 
 
@@ -473,7 +473,7 @@ def expect_call(office: Office, caller: Caller, span: Span, request: Received) -
         "Which span is open while your handler calls the next service, and who is its parent?",
         (
             "Extract the caller's context from the headers, start the server's span in it, start a "
-            "client span inside, and inject that one's context into the call; end each span always."
+            "client span inside, and inject that one's context into the call; always end each span."
         ),
     ),
     link="One request through many programs",
@@ -767,7 +767,7 @@ def rules_of(monitoring: Monitoring) -> list[dict[str, Any]]:
     1,
     hints=(
         "Would your tests notice an alert that never fires? And one that always does?",
-        "For each alert one series at which it must fire, and one at which it must not.",
+        "For each alert, write one test in which it must fire, and one in which it must not.",
     ),
     link="Test the alert before the night",
 )
@@ -946,14 +946,14 @@ def expect_silent(alertmanager: Alertmanager, names: tuple[str, ...]) -> None:
     1,
     needs=("counts_truthfully",),
     hints=(
-        "Follow the alert: target, rule, Alertmanager, webhook. Where is the last place it shows?",
+        "Follow the alert: target, rule, Alertmanager, webhook. Where do you last see it?",
         (
-            "scrape_configs, rule_files and alerting in prometheus.yml; a route with group_wait: "
-            "0s and group_interval: 1s, a webhook_configs and inhibit_rules in alertmanager.yml."
+            "prometheus.yml needs scrape_configs, rule_files and alerting; alertmanager.yml needs "
+            "a route with group_wait: 0s and group_interval: 1s, webhook_configs, inhibit_rules."
         ),
     ),
     link="From the rule to the pager",
 )
 def check_pages_on_errors(evening: Story[None]) -> None:
-    """A fifth of errors reaches the webhook, so does their end, and TargetDown silences the rest"""
+    """The webhook hears of a fifth of errors and of their end; TargetDown mutes the other two"""
     evening.result()

@@ -92,8 +92,8 @@ def linting(cloud: Cloud) -> Linting:
             " two policies?"
         ),
         (
-            "DeletionPolicy is for the end of the stack, UpdateReplacePolicy for an update that has"
-            " to make a new one: write both, next to Type, not below Properties."
+            "DeletionPolicy applies when the stack is deleted, UpdateReplacePolicy when an update"
+            " has to make a new one: write both, next to Type, not below Properties."
         ),
     ),
     link="What the linter knows and the emulator doesn't",
@@ -123,14 +123,14 @@ def check_passes_the_linter(theatre: Theatre, linting: Linting) -> None:
         "Which names, resources and settings differ between the stages, and which must not?",
         (
             "Put the stage into each name: !Sub lantern-${Env}-bookings. Leave the bucket's name"
-            " out. Give the log group Condition: IsProd, and say in Conditions what IsProd is:"
+            " out. Give the log group Condition: IsProd, and define IsProd under Conditions:"
             " !Equals [!Ref Env, prod]."
         ),
     ),
     link="Two stages from one template",
 )
 def check_runs_two_stages(theatre: Theatre, submission: Submission) -> None:
-    """dev and prod run side by side, each with its names, and the log group only in prod"""
+    """dev and prod run side by side, each with its own names, and only prod has the log group"""
     known = allows_two_stages(theatre)
     for env in STAGES:
         if unknown := {each["ParameterKey"] for each in parameters_in(submission, env)} - known:
@@ -299,14 +299,14 @@ def has_one_log_group(account: Account) -> None:
         ),
         (
             "The topic: Subscription with Protocol: sqs and the queue's Arn. A QueuePolicy allows"
-            " sns.amazonaws.com sqs:SendMessage if aws:SourceArn is the topic. The queue:"
+            " sns.amazonaws.com to sqs:SendMessage if aws:SourceArn is the topic. The queue:"
             " RedrivePolicy with deadLetterTargetArn and maxReceiveCount: !Ref MaxReceives."
         ),
     ),
     link="A topic, a queue, and what nobody could process",
 )
 def check_carries_messages(theatre: Theatre) -> None:
-    """What the topic gets is in the queue, and after MaxReceives times among the dead letters"""
+    """What is published is in the queue, and after MaxReceives tries in the dead-letter queue"""
     for env in STAGES:
         receives = theatre.random.pick(OTHER_RECEIVES)
         stack = theatre.stage(env, receives)
@@ -421,7 +421,7 @@ def lets_the_topic_send(theatre: Theatre, stack: CloudStack) -> None:
 @points(
     2,
     hints=(
-        "What becomes of each resource when the stack is deleted, and what would you cry over?",
+        "What happens to each resource when the stack is deleted, and which would you miss?",
         (
             "DeletionPolicy: Retain and UpdateReplacePolicy: Retain on the table and on the bucket,"
             " and on nothing else."
@@ -430,7 +430,7 @@ def lets_the_topic_send(theatre: Theatre, stack: CloudStack) -> None:
     link="Deleting the stack, keeping the data",
 )
 def check_keeps_data(theatre: Theatre) -> None:
-    """A deleted stack leaves its table and its bucket with all that is in them, and nothing else"""
+    """A deleted stack leaves its table and its bucket with everything in them, and nothing else"""
     for env in STAGES:
         stack = theatre.stage(env)
         account, poster = stack.account, theatre.random.bytes(300)
@@ -490,7 +490,7 @@ def none_left(what: str, names: list[str]) -> None:
 @points(
     2,
     hints=(
-        "Which of the role's statements says more than four actions, or more than two ARNs?",
+        "Do the role's statements allow more than four actions, or more than two ARNs?",
         (
             "Two statements: sqs:ReceiveMessage and sqs:DeleteMessage on the queue's Arn,"
             " dynamodb:PutItem and dynamodb:GetItem on the table's Arn, without a star. Only"
