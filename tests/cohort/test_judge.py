@@ -31,7 +31,7 @@ def test_a_module_with_a_sandbox_gets_one_also_where_it_has_a_cluster(
     fleet = object()
     monkeypatch.setattr(judge, "open_fleet", lambda *_, **__: fleet)
     monkeypatch.setattr(judge, "warming_answers", lambda *_: [])
-    monkeypatch.setattr(judge.rootless, "unsupported_reason", lambda _: "")
+    monkeypatch.setattr("coursework.cohort.judge.rootless.unsupported_reason", lambda _: "")
     module = Module(
         "97-any", "T", "P", ("o",), (), 5, (), cluster_images=cluster_images, sandbox=sandbox
     )
