@@ -468,6 +468,14 @@ class ClusterClient(Client):
         self._name = host
         self._target = target
 
+    def connects(self) -> bool:
+        """Tell whether a connection from another namespace is accepted at this moment."""
+        try:
+            self._open(_PROGRAMMED_WITHIN_S).close()
+        except Failure:
+            return False
+        return True
+
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         ports = f"{_TYPED_PORT}:{self._target.rpartition(':')[2]}"
         forward = self._namespace.kubectl_command("port-forward", self._resource, ports)
