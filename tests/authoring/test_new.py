@@ -27,6 +27,15 @@ def test_the_title_comes_from_the_name(clone):
     assert load_catalogue(clone).find("30").title == "Rate limits"
 
 
+def test_a_letter_lists_it_behind_the_number(clone):
+    """Several exercises of one topic come in a row."""
+    new_module(clone, "10b-more-alpha")
+    slugs = [m.slug for m in load_catalogue(clone).modules]
+    assert slugs == ["10-alpha", "10b-more-alpha", "20-beta"]
+    with pytest.raises(CourseError, match="The number 10b is taken"):
+        new_module(clone, "10b-other")
+
+
 @pytest.mark.parametrize(
     ("slug", "title", "message"),
     [

@@ -211,26 +211,27 @@ def test_one_service_is_killed_and_replaced_while_others_are_asked(services):
 
 def test_a_server_that_was_killed_refuses_connections(stack_of):
     """Also one that was asked before; when it is up again, it answers."""
+    # Not a service of `brought_up`: a name means every container in the engine that has it.
     stack = stack_of("""
 services:
-  door:
+  page:
     image: busybox:1.37
     init: true
     command: sh -c 'echo welcome > index.html; exec httpd -f -p 80'
     ports: ["127.0.0.1:8081:80"]
 """)
-    door = stack.server(8081)
+    page = stack.server(8081)
     with pytest.raises(Failure) as failed:
-        door.get("/")
+        page.get("/")
     assert failed.value.saw == "connection refused"
     stack.up()
-    door.get("/").expect(200, body="welcome\n")
-    stack.kill("door")
+    page.get("/").expect(200, body="welcome\n")
+    stack.kill("page")
     with pytest.raises(Failure) as failed:
-        door.get("/")
+        page.get("/")
     assert failed.value.saw == "connection refused"
-    stack.start("door")
-    door.get("/").expect(200, body="welcome\n")
+    stack.start("page")
+    page.get("/").expect(200, body="welcome\n")
 
 
 def test_a_database_of_a_stack_is_looked_at_as_each_of_its_roles(stack_of):

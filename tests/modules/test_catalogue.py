@@ -56,6 +56,17 @@ def test_an_unknown_module_is_answered_with_similar_ones():
     assert "02-first-server" in error.value.why
 
 
+def test_exercises_of_one_topic_share_its_number(tmp_path):
+    """A letter follows then, and each is found by number and letter."""
+    text = "".join(ENTRY.format(slug=slug) for slug in ("33-a", "33b-c", "33c-d"))
+    listed = catalogue(tmp_path, text)
+    assert [listed.find(name).label for name in ("33", "33b", "d")] == [
+        "33 · T",
+        "33b · T",
+        "33c · T",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -9,17 +9,17 @@ from pathlib import Path
 from coursework.authoring.derive import compare, write
 from coursework.files import write_whole
 from coursework.layout import Layout
-from coursework.modules.catalogue import load_catalogue
+from coursework.modules.catalogue import NUMBER, load_catalogue
 from coursework.trouble import CourseError
 
 ROOMS = ("course", "solutions", "graders", "exercises")
-_SLUG = re.compile(r"\d\d-[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_SLUG = re.compile(rf"({NUMBER})-([a-z][a-z0-9]*(-[a-z0-9]+)*)")
 _LIMIT_SLUG_CHARACTERS = 40
 _ENDING = ".in"
 _FIRST_PART = "Part one"
 _TEMPLATES = Path(__file__).with_name("templates")
 _ENTRY = re.compile(r"^\[\[module\]\]", re.MULTILINE)
-_NUMBER = re.compile(r'^slug = "(\d\d)-', re.MULTILINE)
+_NUMBER = re.compile(rf'^slug = "({NUMBER})-', re.MULTILINE)
 
 
 def new_module(layout: Layout, slug: str, title: str | None = None) -> list[Path]:
@@ -36,10 +36,10 @@ def new_module(layout: Layout, slug: str, title: str | None = None) -> list[Path
     Raises:
         CourseError: the name is bad or taken; nothing was changed.
     """
-    _refuse_name(layout, slug)
+    number = _number_of(layout, slug)
     words = _words(layout, slug, title)
     entry = _filled((_TEMPLATES / "catalogue_entry.toml.in").read_text("utf-8"), words)
-    catalogue = _with_entry(layout.catalogue.read_text("utf-8"), entry, slug[:2])
+    catalogue = _with_entry(layout.catalogue.read_text("utf-8"), entry, number)
     try:
         _lay_templates(layout, slug, words)
         for difference in compare(layout, slug):
@@ -54,20 +54,22 @@ def new_module(layout: Layout, slug: str, title: str | None = None) -> list[Path
     return sorted(path for path in written if path.is_file())
 
 
-def _refuse_name(layout: Layout, slug: str) -> None:
-    if not _SLUG.fullmatch(slug) or len(slug) > _LIMIT_SLUG_CHARACTERS:
+def _number_of(layout: Layout, slug: str) -> str:
+    """Return what a slug begins with, once it is known to be no bad or taken name."""
+    parts = _SLUG.fullmatch(slug)
+    if not parts or len(slug) > _LIMIT_SLUG_CHARACTERS:
         raise CourseError(
             f"{slug!r} is no name for a module.",
-            why="it is two digits, then lower-case words of a-z and 0-9, joined by hyphens,"
-            f" at most {_LIMIT_SLUG_CHARACTERS} characters",
+            why="it is two digits, a letter if several belong together, then lower-case words"
+            f" of a-z and 0-9, joined by hyphens, at most {_LIMIT_SLUG_CHARACTERS} characters",
             fix="course new 05-web-sockets",
         )
     for module in load_catalogue(layout).modules:
-        if module.slug[:2] == slug[:2]:
+        if module.number == parts[1]:
             raise CourseError(
-                f"The number {slug[:2]} is taken.",
+                f"The number {parts[1]} is taken.",
                 why=f"course/catalogue.toml lists {module.slug}",
-                fix=f"course new {_free_number(layout)}-{slug[3:]}",
+                fix=f"course new {_free_number(layout)}-{parts[2]}",
             )
     for room in ROOMS:
         if (layout.root / room / slug).exists():
@@ -75,15 +77,18 @@ def _refuse_name(layout: Layout, slug: str) -> None:
                 f"{room}/{slug} is there already, without an entry in the catalogue.",
                 fix=f"move it away, then: course new {slug}",
             )
+    return parts[1]
 
 
 def _free_number(layout: Layout) -> str:
-    taken = {m.slug[:2] for m in load_catalogue(layout).modules}
+    taken = {m.number for m in load_catalogue(layout).modules}
     return next((f"{n:02}" for n in range(1, 100) if f"{n:02}" not in taken), "99")
 
 
 def _words(layout: Layout, slug: str, title: str | None) -> dict[str, str]:
-    title = slug[3:].replace("-", " ").capitalize() if title is None else title.strip()
+    title = (
+        slug.partition("-")[2].replace("-", " ").capitalize() if title is None else title.strip()
+    )
     if not title or not title.isprintable():
         raise CourseError(f"{title!r} is no title.", fix=f'course new {slug} --title "Web sockets"')
     modules = load_catalogue(layout).modules
@@ -118,7 +123,7 @@ def _with_entry(text: str, entry: str, number: str) -> str:
     Args:
         text: of the catalogue.
         entry: begins with [[module]].
-        number: two digits.
+        number: what its slug begins with.
     """
     text = text.rstrip("\n") + "\n"
     starts = [match.start() for match in _ENTRY.finditer(text)]

@@ -29,7 +29,7 @@ from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise.ipynb"
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
-_OTHER_MODULE = re.compile(r"(?:.*/)?[^/]+/\d\d-[a-z0-9-]+/.*", re.DOTALL)
+_OTHER_MODULE = re.compile(r"(?:.*/)?[^/]+/\d\d[a-z]?-[a-z0-9-]+/.*", re.DOTALL)
 # Of these, nbgrader would make patterns of file names.
 _UNFIT = frozenset("/\\*?[]{}")
 # Letters of several alphabets are joined or kept apart by them.

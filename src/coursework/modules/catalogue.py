@@ -13,7 +13,9 @@ from coursework.trouble import CourseError
 
 # The image of the node in which a cluster runs.
 CLUSTER_IMAGE = "course/kubernetes:1"
-_SLUG = re.compile(r"\d\d-[a-z0-9]+(-[a-z0-9]+)*")
+# A letter follows where one topic has several exercises: 33, 33b, 33c.
+NUMBER = r"\d\d[a-z]?"
+_SLUG = re.compile(NUMBER + r"-[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,14 @@ class Module:
     sandbox: bool = False
 
     @property
+    def number(self) -> str:
+        """What its slug begins with, such as `02` or `33b`."""
+        return self.slug.partition("-")[0]
+
+    @property
     def label(self) -> str:
         """Its number and title, as menus show them."""
-        return f"{self.slug[:2]} · {self.title}"
+        return f"{self.number} · {self.title}"
 
     @property
     def all_images(self) -> tuple[str, ...]:
@@ -79,9 +86,7 @@ class Catalogue:
         """
         wanted = name.strip("/")
         exact = [m for m in self.modules if m.slug == wanted]
-        found = exact or [
-            m for m in self.modules if wanted in (m.slug.split("-", 1)[0], m.slug.split("-", 1)[1])
-        ]
+        found = exact or [m for m in self.modules if wanted in (m.number, m.slug.partition("-")[2])]
         if len(found) == 1:
             return found[0]
         similar = difflib.get_close_matches(wanted, [m.slug for m in self.modules], 3, 0.4)

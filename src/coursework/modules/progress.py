@@ -140,10 +140,10 @@ def start_page(found: list[Standing]) -> str:
 
 
 def _row(standing: Standing) -> str:
-    slug, title = standing.module.slug, standing.module.title
+    slug = standing.module.slug
     points = f"{standing.points} of {standing.max_points}" if standing.max_points else ""
     lesson, exercise = (
-        f"[{slug[:2]} · {title}]({slug}/lesson.ipynb)",
+        f"[{standing.module.label}]({slug}/lesson.ipynb)",
         quote(f"{slug}/{standing.exercise}"),
     )
     return f"| {MARKS[standing.state]} | {lesson} | [exercise]({exercise}) | {points} |"

@@ -17,7 +17,8 @@ _FROM = re.compile(r"^FROM(?:\s+--\S+)*\s+(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE
 def entry_is_in_order(subject: Subject) -> Iterator[Finding]:
     """Find an entry that comes too late or too early: by number, part or what it requires."""
     catalogue, slug = load_catalogue(subject.layout), subject.slug
-    order = [module.slug for module in catalogue.modules]
+    modules = catalogue.modules
+    order = [module.slug for module in modules]
     place = order.index(slug)
     faults = []
     for name in subject.module.requires:
@@ -25,7 +26,7 @@ def entry_is_in_order(subject: Subject) -> Iterator[Finding]:
             faults.append(("unknown-requirement", f"requires {name}, which is not listed"))
         elif order.index(name) >= place:
             faults.append(("later-requirement", f"requires {name}, which does not come before it"))
-    if place and order[place - 1][:2] >= slug[:2]:
+    if place and modules[place - 1].number >= subject.module.number:
         faults.append(("catalogue-order", f"is listed behind {order[place - 1]}"))
     part = subject.module.part
     if [name for name, _ in catalogue.parts()].count(part) > 1:
