@@ -35,7 +35,7 @@ BACK_WITHIN_S, FINAL_WITHIN_S = 30, 30
 FAILED_WITHIN_S, LIMIT_PROGRESS_S = 15, 10
 # So long a liveness probe of the contract takes to restart what it takes for dead.
 LIMIT_LIVENESS_S, AWAY_FOR_S = 10, 12
-PER_S, EACH_NTH_BUYS, SHOWS = 40, 4, 16
+PER_S, EACH_NTH_BUYS, SHOWS = 16, 4, 12
 WAITING = 12
 # After this the worker sends once more what the broker may have lost.
 SENT_AGAIN_AFTER_S = 15
@@ -281,38 +281,48 @@ def endpoints(namespace: Namespace, service: str) -> set[tuple[str, int]]:
 
 
 class Seen:
-    """What was seen of edge beside a rollout."""
+    """What was seen of edge beside a release."""
 
     def __init__(self, namespace: Namespace, old: list[Json]) -> None:
         self.fewest_endpoints = 99
-        self.deaf: list[Failure] = []
+        self.deaf: list[str] = []
         self._namespace, self._old = namespace, names(old)
         self._port = min(port for _, port in endpoints(namespace, "edge"))
 
     def look(self) -> None:
-        """Count the ready endpoints, and ask each old pod whose deletion has just begun."""
+        """Count the ready endpoints, and ask each pod that is ready or has just begun to leave."""
         ready = self._namespace.ready_endpoints("edge")
         self.fewest_endpoints = min(self.fewest_endpoints, ready)
+        for pod in self._namespace.ready_pods_of("deployments", "edge"):
+            failure = self._failure(pod)
+            if failure and "refused" in failure.saw and self._is_ready(pod):
+                self.deaf.append(f"{failure.saw}, though the pod counts as ready")
         for pod in self._namespace.all_of("pods"):
-            is_old = pod["metadata"]["name"] in self._old
-            if not is_old or time.time() > deleted_at(pod) + LISTENS_FOR_S:
+            if pod["metadata"]["name"] not in self._old or not is_listening_time(pod):
                 continue
-            server = self._namespace.pod_server(pod, port=self._port, patient=False)
-            try:
-                server.get("/healthz")
-            except Failure as failure:
-                # What a busy machine asks too late was not promised.
-                if time.time() < deleted_at(pod) + LISTENS_FOR_S:
-                    self.deaf.append(failure)
+            failure = self._failure(pod)
+            # What a busy machine asks too late was not promised.
+            if failure and is_listening_time(pod):
+                self.deaf.append(f"{failure.saw}, less than {LISTENS_FOR_S} s after its deletion")
+
+    def _failure(self, pod: Json) -> Failure | None:
+        try:
+            self._namespace.pod_server(pod, port=self._port, patient=False).get("/healthz")
+        except Failure as failure:
+            return failure
+        return None
+
+    def _is_ready(self, pod: Json) -> bool:
+        return names([pod]) <= names(self._namespace.ready_pods_of("deployments", "edge"))
 
 
-def deleted_at(pod: Json) -> float:
-    """Return when a pod's deletion began, in seconds since 1970; 0 where it has not."""
-    ends = pod["metadata"].get("deletionTimestamp")
-    if not ends:
-        return 0.0
-    grace = pod["metadata"].get("deletionGracePeriodSeconds") or 0
-    return datetime.fromisoformat(ends).timestamp() - float(grace)
+def is_listening_time(pod: Json) -> bool:
+    """Tell whether a pod's deletion began so short ago that it must still accept connections."""
+    metadata = pod["metadata"]
+    if not (ends := metadata.get("deletionTimestamp")):
+        return False
+    grace = float(metadata.get("deletionGracePeriodSeconds") or 0)
+    return time.time() < datetime.fromisoformat(ends).timestamp() - grace + LISTENS_FOR_S
 
 
 @contextmanager
@@ -575,8 +585,9 @@ def check_rolls_during_the_sale(night: Night) -> None:
     expect_no_loss(stream)
     if seen.deaf:
         fail(
-            f"an old pod that accepts connections until {LISTENS_FOR_S} s after its deletion began",
-            seen.deaf[0].saw,
+            "connections accepted by each pod that is ready, and by each old one until "
+            f"{LISTENS_FOR_S} s after its deletion began",
+            seen.deaf[0],
             command=CHECK_AGAIN,
         )
     if seen.fewest_endpoints < FEWEST:
