@@ -1,6 +1,7 @@
 """The cluster instrument: namespaces that are filled as a user who may do nothing elsewhere."""
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,6 +46,8 @@ _PLAIN = "--filename"
 # HTTP's Not Found, and Unprocessable Content: by it the API server names an invalid object.
 _OF_THE_OBJECT = (404, 422)
 _DONE = (" created", " configured", " unchanged")
+# Before these words kubectl prints the whole field, in Go's notation.
+_IMMUTABLE = re.compile(r"Invalid value: .*: field is immutable")
 _AROUND_A_REASON = ("Warning:", "{", "to:", "Resource:", "Name:")
 
 
@@ -555,7 +558,9 @@ def _refusals(output: str) -> str:
     """Return the lines in which kubectl says what was refused, without those around them."""
     lines = output.splitlines()
     wrong = [
-        line for line in lines if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)
+        _IMMUTABLE.sub("field is immutable", line)
+        for line in lines
+        if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)
     ]
     return shortened(" · ".join(wrong or lines), 600)
 
