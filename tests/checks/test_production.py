@@ -12,7 +12,7 @@ pytestmark = pytest.mark.engine
 POD = """
 apiVersion: v1
 kind: Pod
-metadata: {name: web-NUMBER, labels: {app: web}}
+metadata: {name: web-0, labels: {app: web}}
 spec:
   terminationGracePeriodSeconds: 0
   containers:
@@ -83,7 +83,7 @@ def test_a_restricted_namespace_fills_nothing_in(cluster, left_out, saw):
 
 
 def test_evictions_are_granted_until_the_budget_refuses(namespace):
-    pods = [POD.replace("NUMBER", str(number)) for number in range(3)]
+    pods = [POD.replace("web-0", f"web-{number}") for number in range(3)]
     namespace.apply(answer("---\n".join([BUDGET, *pods])))
     deadline = time.monotonic() + 30
     while namespace.evict("web-0"):
@@ -112,6 +112,14 @@ def test_rights_are_asked_for_as_can_i_does(namespace):
     assert not namespace.may("clerk", "get", "configmaps", "settings", inside="default")
     assert not namespace.may("default", "get", "configmaps", "settings")
     assert not namespace.may("clerk", "patch", "deployments")
+
+
+def test_what_was_rendered_before_is_not_part_of_it(namespace):
+    one = {"stage/kustomization.yml": b"resources: [all.yaml]", "stage/all.yaml": RIGHTS.encode()}
+    namespace.rendered(one, folder="stage")
+    other = {"stage/kustomization.yaml": b"resources: [one.yaml]", "stage/one.yaml": POD.encode()}
+    (pod,) = namespace.rendered(other, folder="stage")
+    assert pod["kind"] == "Pod"
 
 
 def test_the_group_of_a_kind_is_what_rights_name():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from shlex import quote
 
@@ -115,6 +116,7 @@ class Namespace:
         self.api = cluster.api
         self._cluster = cluster
         self._access = access
+        self._commands = count(1)
 
     def apply(self, files: Mapping[str, bytes] | None = None, *, folder: str = "k8s") -> None:
         """Apply a folder of manifests, as `kubectl apply -f` does; with Kustomize where it asks.
@@ -202,11 +204,12 @@ class Namespace:
     def _run_as_user(self, files: Mapping[str, bytes], *words: str) -> tuple[int, str]:
         """Run kubectl in the node, as nobody there and as the namespace's user in the cluster."""
         access = replace(self._access, server=_INSIDE)
-        place = f"/tmp/{self.name}"  # noqa: S108 - inside the node
+        # A folder for each command: what an earlier one was given is not part of this one.
+        place = f"/tmp/{self.name}-{next(self._commands)}"  # noqa: S108 - inside the node
         kubeconfig = access.written(namespace=self.name).encode()
         self._cluster.node.write(place, {**files, "kubeconfig": kubeconfig}, _NOBODY)
         limits = ["timeout", str(_KUBECTL_WITHIN_S), "prlimit", f"--as={_KUBECTL_BYTES}"]
-        options = [f"--kubeconfig={place}/kubeconfig", f"--cache-dir={place}/cache"]
+        options = [f"--kubeconfig={place}/kubeconfig", f"--cache-dir=/tmp/{self.name}-cache"]
         command = [*limits, "env", "--chdir", place, "kubectl", *options, *words]
         code, output = self._cluster.node.run_as(_NOBODY, command)
         return code, output.strip() or f"kubectl ended with exit code {code} and without a word"
