@@ -355,6 +355,8 @@ def check_writes_one_line_each(
     expect_duration(desk.logged(gone), gone, waited_ms - EARLY_MS, total_ms + LATE_MS)
     # The work ends without its client, and must not be told as a second end.
     desk.server.log_records({"charge_id": charge_id}, at_least=1, within_s=LOGGED_WITHIN_S)
+    # A line from the start may name the path; one that comes now is a probe's.
+    printed_before = len(Log(desk.server).lines)
     probe = {"User-Agent": desk.random.hex(20), "X-Request-Id": desk.random.hex(20)}
     desk.server.get("/healthz", headers=probe).expect(200)
     asked += [gone, desk.show(shows[0]["id"])[0]]
@@ -366,7 +368,7 @@ def check_writes_one_line_each(
             log.fail(f'one line with "status" for {one.method} {one.path}', saw)
     expect_lines(log, env, begun)
     for word in ('"/healthz"', *probe.values()):
-        if probes := [printed for printed in log.lines if word in printed]:
+        if probes := [line for line in log.lines[printed_before:] if word in line]:
             log.fail("no line for GET /healthz", probes[0][:300])
     known = [one.agent for one in asked]
     for record in log.records:
@@ -403,7 +405,9 @@ def requests_of_all_kinds(
     """Ask for a reply of each status."""
     random = desk.random
     who = {"user": random.word(), "password": desk.password}
-    yield desk.show(shows[1]["id"], query=f"?page={random.word()}")
+    asked, reply = desk.show(shows[1]["id"], query=f"?page={random.word()}")
+    reply.expect(200, json=shows[1])
+    yield asked, reply
     yield desk.show(shows[-1]["id"] + random.integer(1, 6), 404)
     yield desk.ask("GET", f"/{random.word()}", 404, route=None)
     yield desk.ask("POST", f"/api/shows/{shows[0]['id']}/{random.word()}", 404, route=None)
@@ -425,6 +429,9 @@ def requests_of_all_kinds(
     odd = desk.order()
     desk.payments.reply(CHARGES, 201, json={"ok": random.word()}, having=odd["user"])
     yield desk.book(odd, 502, explained=("201",))
+    unread, said = desk.order(), " ".join(random.words(9))
+    desk.payments.reply(CHARGES, 201, body=said.encode(), having=unread["user"])
+    yield desk.book(unread, 502, explained=("201", said))
     status, why = random.integer(503, 599), " ".join(random.words(28))
     desk.payments.reply(CHARGES, status, body=why.encode(), having=broken["user"])
     yield desk.book(broken, 502, explained=(str(status), why))
@@ -496,9 +503,9 @@ def is_moment(ts: object, earliest: float, latest: float) -> bool:
 @points(
     2,
     hints=(
-        "Which way did this secret take into your line: a field, a text around it, or an error?",
+        "How did this secret get into your line: as a field, inside a text, or in an error?",
         (
-            "Send every value through one function, right before it is printed: it goes down into"
+            "Send every value through one function, right before it is printed. It descends into"
             " objects and lists, replaces fields by their name, and replaces card numbers, "
             "password=, token= and //name:password@ in every text, the stack too."
         ),
@@ -771,11 +778,11 @@ def expect_lines_of_ours(log: Log, forged: str) -> None:
 @points(
     2,
     hints=(
-        "Fifty requests wait at the same time. Where does each of your lines take its ids from?",
+        "Fifty requests wait at the same time. Where does each of your lines get its ids from?",
         (
             "From a context that belongs to the request and follows it through every await: "
             "AsyncLocalStorage in Node, contextvars in Python, context.Context in Go. The call "
-            "of the payment company takes the trace id from there too, with a new parent id."
+            "to the payment company gets its trace id from there too, with a new parent id."
         ),
     ),
     link="Whose line is it?",
@@ -936,7 +943,7 @@ def expect_fresh_ids(desk: Desk, show_id: int) -> None:
         "What is the level of an access line, and who decides whether a line is printed?",
         (
             "The level follows from the status: error from 500, warn from 400, else info. Give "
-            "each level a number, and print what is not below that of LOG_LEVEL."
+            "each level a number, and print only lines that are not below that of LOG_LEVEL."
         ),
     ),
     link="How loud: levels",
@@ -988,9 +995,9 @@ def expect_level(log: Log, lines: list[Record], level: str, what: str) -> None:
 @points(
     2,
     hints=(
-        "Where is a line between the call that prints it and the container's log?",
+        "Where does a line wait between the call that prints it and the container's log?",
         (
-            "Nowhere: write it at once, synchronously or with a flush, and collect nothing. In "
+            "It must not wait at all: write it at once, synchronously or with a flush. In "
             "Node process.stdout.write does that, in Python print(…, flush=True) or python -u."
         ),
     ),
