@@ -36,7 +36,7 @@ FAILED_WITHIN_S, LIMIT_PROGRESS_S = 15, 10
 # So long a liveness probe of the contract takes to restart what it takes for dead.
 LIMIT_LIVENESS_S, AWAY_FOR_S = 10, 12
 PER_S, EACH_NTH_BUYS, SHOWS = 16, 4, 12
-WAITING = 12
+WAITING, ATTEMPTS = 8, 3
 # After this the worker sends once more what the broker may have lost.
 SENT_AGAIN_AFTER_S = 15
 ACCEPTED, LATE_S, POLL_S = 202, 15, 0.1
@@ -256,8 +256,18 @@ def wait_until(holds: Callable[[], bool], within_s: float, late: Callable[[], Fa
 
 
 def wait_for_edge(namespace: Namespace, within_s: float = BACK_WITHIN_S) -> list[Json]:
-    """Wait until two pods of edge are ready; return them."""
-    return namespace.wait_for_pods("deployments", "edge", at_least=FEWEST, within_s=within_s)
+    """Wait until two pods of edge are ready, and the Service leads to them; return the pods."""
+    found = namespace.wait_for_pods("deployments", "edge", at_least=FEWEST, within_s=within_s)
+    wait_until(
+        lambda: namespace.ready_endpoints("edge") >= FEWEST,
+        BACK_WITHIN_S,
+        lambda: Failure(
+            f"a Service edge that leads to {FEWEST} ready pods",
+            f"{namespace.ready_endpoints('edge')}",
+            command=namespace.kubectl_command("get", "endpointslices"),
+        ),
+    )
+    return found
 
 
 def wait_until_gone(namespace: Namespace, gone: set[str]) -> None:
@@ -648,9 +658,22 @@ def lose_edge(night: Night) -> None:
 
 def lose_broker(night: Night) -> None:
     """Delete the broker's pod while messages wait there, and look whether it still has them."""
+    for _ in range(ATTEMPTS):
+        count = messages_left(night)
+        if not math.isnan(count):
+            break
+    if count < WAITING:
+        fail(
+            f"{WAITING} messages or more that still wait after the broker's pod was replaced",
+            f"{count:g} (queue_messages of worker)",
+            command=CHECK_AGAIN,
+        )
+
+
+def messages_left(night: Night) -> float:
+    """Replace the broker while messages wait, and count them; NaN where that took too long."""
     namespace, sale = night.namespace, night.sale
-    sale.settle()
-    wait_until(lambda: waiting(namespace) == 0, BACK_WITHIN_S, lambda: no_count(namespace))
+    wait_until(lambda: waiting(namespace) == 0, FINAL_WITHIN_S, lambda: no_count(namespace))
     with sale.company_silent():
         bought = time.monotonic()
         for _ in range(WAITING):
@@ -658,21 +681,12 @@ def lose_broker(night: Night) -> None:
         wait_until(
             lambda: waiting(namespace) >= WAITING, BACK_WITHIN_S, lambda: no_count(namespace)
         )
-        replace_pod(namespace, "broker", away_for_s=0)
-        count = math.nan
-        deadline = Deadline(BACK_WITHIN_S)
-        while math.isnan(count := waiting(namespace)) and not deadline.has_passed():
-            time.sleep(POLL_S)
-        late = time.monotonic() - bought > SENT_AGAIN_AFTER_S
-    if math.isnan(count):
-        raise no_count(namespace)
-    if count < WAITING and not late:
-        fail(
-            f"{WAITING} messages or more that still wait after the broker's pod was replaced",
-            f"{count:g} (queue_messages of worker)",
-            command=CHECK_AGAIN,
+        replace_pod(namespace, "broker")
+        wait_until(
+            lambda: not math.isnan(waiting(namespace)), BACK_WITHIN_S, lambda: no_count(namespace)
         )
-    sale.settle()
+        count = waiting(namespace)
+        return count if time.monotonic() - bought < SENT_AGAIN_AFTER_S else math.nan
 
 
 def waiting(namespace: Namespace) -> float:
@@ -688,7 +702,7 @@ def no_count(namespace: Namespace) -> Failure:
     """Return the failure of a worker that doesn't find its messages at the broker."""
     return Failure(
         "a worker that finds its messages at the broker",
-        f"queue_messages {waiting(namespace):g} after {BACK_WITHIN_S} s",
+        f"queue_messages {waiting(namespace):g} for {BACK_WITHIN_S} s",
         command=namespace.kubectl_command("logs", "deployment/worker", "--tail=5"),
     )
 
@@ -726,14 +740,14 @@ def replace_pod(
     namespace: Namespace,
     name: str,
     *,
-    away_for_s: float,
+    away_for_s: float = 0,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> None:
     """Delete the only pod of a StatefulSet, keep it away for a while, and wait for the next one."""
+    before = namespace.get("pods", f"{name}-0")["metadata"]["uid"]
     if away_for_s:
         namespace.change("statefulsets", name, {"spec": {"replicas": 0}})
-    before = namespace.get("pods", f"{name}-0")["metadata"]["uid"]
-    if not away_for_s:
+    else:
         namespace.delete("pods", f"{name}-0")
     wait_until(
         lambda: before not in {p["metadata"]["uid"] for p in namespace.all_of("pods")},
