@@ -320,8 +320,8 @@ def shared(open_desk: Callable[..., Desk]) -> Desk:
     hints=(
         "What does your service do with a 503, with a 400, and with a reply that never comes?",
         (
-            "Loop over at most three tries. A refused connection, a reply that isn't whole after"
-            " CALL_TIMEOUT_MS, a 500 or a body without a price leads to the next try, and a 4xx to"
+            "Loop over at most three tries. A refused connection, a reply that isn't complete after"
+            " CALL_TIMEOUT_MS, a 500 or a body without a price leads to the next try, a 4xx to a"
             " 422. Before try n + 1 wait RETRY_PAUSE_MS times 2 to the power of n - 1, times a"
             " random number between 0.5 and 1."
         ),
@@ -409,7 +409,7 @@ def expect_pauses(office: Office) -> None:
 @points(
     2,
     hints=(
-        "Where does the caller's time begin, and who looks at it before each try and each pause?",
+        "When does the caller's time begin, and do you look at it before each try and each pause?",
         (
             "Compute the moment of the deadline when the request comes, from X-Timeout-Ms or 2000."
             " A try may take the smaller of CALL_TIMEOUT_MS and what is left; send what is left"
@@ -420,7 +420,7 @@ def expect_pauses(office: Office) -> None:
     needs=("retries_wisely",),
 )
 def check_keeps_the_deadline(steady: Office, in_time: Story[None]) -> None:
-    """All tries end within the caller's X-Timeout-Ms, 2000 by default, and pricing learns it"""
+    """All tries end within the caller's X-Timeout-Ms, 2000 by default, and pricing is told too"""
     order, budget_ms = steady.order(), steady.random.integer(20_000, 40_000)
     steady.quotes(order)
     steady.quotes(order, 503, times=1, after_s=0.5)
@@ -481,11 +481,11 @@ def expect_late(office: Office, order: Body, budget_ms: int | None) -> None:
 @points(
     2,
     hints=(
-        "Who counts the failed tries in a row, and what ends the row?",
+        "Where do you count the failed tries in a row, and what resets the count?",
         (
-            "One object for all requests: closed, open until a moment, or with one probe on its"
-            " way. Ask it before each try, also before the second and third, and tell it how each"
-            " try ended. When the moment has come, only the first who asks may call, once."
+            "Share one object between all requests: closed, open until some moment, or with one"
+            " probe under way. Ask it before each try, even the second and third, and tell it how"
+            " each try ended. When the moment has come, only the first that asks may call, once."
         ),
     ),
     link="A circuit breaker",
@@ -802,14 +802,14 @@ def expect_impatience(desk: Desk) -> None:
         "How many messages does the broker push to a consumer that acknowledges none?",
         (
             "As many as there are, unless you set a prefetch of 10 before you consume. And handle"
-            " them side by side: don't wait for one mail before you begin the next."
+            " them at the same time: don't wait for one mail before you begin the next."
         ),
     ),
     link="How much one consumer takes",
     needs=("delivers_at_least_once",),
 )
 def check_shares_work(shared: Desk) -> None:
-    """A notifier works on 10 messages at once and takes no more; a stuck one holds up only these"""
+    """A notifier takes 10 messages at once and no more; a stuck one holds up only its own"""
     shared.wait_until_open()
     stuck, well = shared.mail
     notices = [shared.notice() for _ in range(MESSAGES)]

@@ -324,7 +324,7 @@ def versions(
             " version still run, for the checkouts that take 0.4 s?"
         ),
         (
-            "Start the new container; wait for docker exec NAME ready; lay the new configuration"
+            "Start the new container; wait for docker exec NAME ready; copy the new configuration"
             " into lb with docker cp; docker kill --signal USR2 lb (HAProxy) or docker exec lb"
             " nginx -s reload; then ask until the new configuration answers."
         ),
@@ -332,7 +332,7 @@ def versions(
     link="A reload that keeps connections",
 )
 def check_switches_without_loss(evening: Evening, versions: Story[list[str]]) -> None:
-    """release under 100 requests a second loses none; afterwards all get the new version"""
+    """release loses none of 100 requests a second; afterwards all get the new version"""
     new = versions.result()[0]
     with evening.going_on():
         evening.expect_live(evening.live, typed("start", FIRST))
@@ -360,8 +360,8 @@ def releases(evening: Evening, new: str) -> None:
     1,
     hints=(
         (
-            "Going back is quick when nothing has to start. Which container served before, does"
-            " it still run, and where does your script find its name?"
+            "Going back is quick when nothing has to start. Which container served before, is it"
+            " still running, and where does your script find its name?"
         ),
         (
             "Let release leave the old container running, and note its name where the next call"
@@ -373,7 +373,7 @@ def releases(evening: Evening, new: str) -> None:
     needs=("switches_without_loss",),
 )
 def check_goes_back_fast(evening: Evening, versions: Story[list[str]]) -> None:
-    """rollback leads everybody to the version before within 1 s, and loses no request"""
+    """rollback sends everybody to the previous version within 1 s, and loses no request"""
     good = versions.result()
     with evening.going_on():
         eventually(partial(comes_and_goes, evening, good), attempts=ATTEMPTS)
@@ -453,7 +453,7 @@ def expect_same_containers(before: Mapping[str, str], after: Mapping[str, str], 
     hints=(
         (
             "The report says who got what. What decides who gets the canary: chance, or the user's"
-            " name? Which responses do you count as errors, and of which version?"
+            " name? Which responses do you count as errors, and from which version?"
         ),
         (
             "HAProxy: use_backend canary if { req.fhdr(X-User),xxh32,mod(100) lt PERCENT }. nginx:"
@@ -465,7 +465,7 @@ def expect_same_containers(before: Mapping[str, str], after: Mapping[str, str], 
     needs=("goes_back_fast",),
 )
 def check_tries_on_few(evening: Evening, versions: Story[list[str]], random: Random) -> None:
-    """canary N PERCENT sends this share of 300 users to N, each always; promote sends all"""
+    """canary N PERCENT gives that share of 300 users N, each time; promote gives it to everybody"""
     new, percent = versions.result()[2], random.integer(30, 42)
     with evening.going_on():
         live, words = evening.live, ("canary", new, str(percent))
@@ -518,9 +518,9 @@ def share(evening: Evening, shares: Mapping[str, int], what: str) -> None:
     2,
     hints=(
         (
-            "Three of ten responses of the canary are errors, but of all responses that are three"
-            " of a hundred. Whose errors does your script count, of which moment, and what does it"
-            " do then? Which containers does the next release remove?"
+            "Three in ten of the canary's responses are errors, but that's only about two in a"
+            " hundred of all responses. Whose errors does your script count, since when, and what"
+            " does it do then? Which containers does the next release remove?"
         ),
         (
             "Let the balancer log who answered and the status, then count the canary's lines:"
