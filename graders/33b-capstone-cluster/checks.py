@@ -169,6 +169,11 @@ class Sale:
             self.accepted.append(Bought(str(reply.json()["id"]), show, seat, price))
         return reply
 
+    def is_counted(self) -> bool:
+        """Tell whether the edge has counted a request, which it does in the cache."""
+        reply = self._namespace.server("edge").get("/v2/shows", headers=self._headers())
+        return "RateLimit" in reply.expect(200).headers
+
     def read(self, bought: Bought) -> Reply:
         """Ask for a booking as its buyer does."""
         edge = self._namespace.server("edge")
@@ -407,6 +412,15 @@ def check_stands_up(night: Night) -> None:
     )
     night.sale.settle()
     expect_images(night, "1")
+    wait_until(
+        night.sale.is_counted,
+        CONFIRMED_WITHIN_S,
+        lambda: Failure(
+            "an edge that counts requests in the cache: GET /v2/shows with a field RateLimit",
+            f"no such field; the Service cache leads to {namespace.ready_endpoints('cache')} pods",
+            command=namespace.kubectl_command("logs", "deployment/edge", "--tail=5"),
+        ),
+    )
 
 
 def expect_images(night: Night, tag: str) -> None:
@@ -545,19 +559,24 @@ def expect_walls(namespace: Namespace) -> None:
     """Fail unless strangers reach edge and the metrics, and nothing that keeps data."""
     for name in KEEPERS:
         for address, port in endpoints(namespace, name):
-            pod = {"metadata": {"name": name}, "status": {"podIP": address}}
-            server = namespace.pod_server(pod, port=port, patient=False)
-            wait_until(
-                lambda server=server: not server.connects(),
-                5,
-                lambda name=name: Failure(
-                    f"nobody from another namespace reaches {name}",
-                    "a connection is accepted",
-                    command=namespace.kubectl_command("get", "networkpolicies"),
-                ),
-            )
+            expect_wall(namespace, name, address, port)
     for pod in namespace.pods_of("deployments", "worker"):
         metrics(namespace, pod)
+
+
+def expect_wall(namespace: Namespace, name: str, address: str, port: int) -> None:
+    """Fail unless a connection from another namespace to an address is refused."""
+    pod = {"metadata": {"name": name}, "status": {"podIP": address}}
+    server = namespace.pod_server(pod, port=port, patient=False)
+    wait_until(
+        lambda: not server.connects(),
+        5,
+        lambda: Failure(
+            f"nobody from another namespace reaches {name}",
+            "a connection is accepted",
+            command=namespace.kubectl_command("get", "networkpolicies"),
+        ),
+    )
 
 
 def metrics(namespace: Namespace, pod: Json) -> str:
