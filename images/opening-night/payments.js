@@ -6,8 +6,8 @@ const { PAYMENTS_URL, MAIL_URL } = process.env;
 // Each returns true for yes and false for no. Anything else is no answer, and throws:
 // ask again then, the key is the same each time.
 
-export const charge = ({ id, price_cents }) => ask(
-  `${PAYMENTS_URL}/charges`, `charge-${id}`, { booking_id: id, amount_cents: price_cents });
+export const charge = ({ id, user, price_cents }) => ask(
+  `${PAYMENTS_URL}/charges`, `charge-${id}`, { booking_id: id, amount_cents: price_cents, user });
 
 export const refund = ({ id }) => ask(`${PAYMENTS_URL}/refunds`, `refund-${id}`, { booking_id: id });
 

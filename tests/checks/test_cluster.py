@@ -51,6 +51,15 @@ def test_an_answer_is_applied_waited_for_and_asked_by_name(namespace, notes):
     )
 
 
+def test_a_command_runs_in_a_pod_and_its_exit_code_is_known(namespace, notes):
+    namespace.apply(answer(WEB))
+    namespace.wait_for_rollout("deployments", "web", within_s=20)
+    code, said = namespace.execute("deployment/web", "sh", "-c", "hostname; exit 7")
+    assert code == 7
+    assert said.splitlines()[0].startswith("web-")
+    assert "exec deployment/web -- sh -c" in notes.command
+
+
 @pytest.mark.parametrize("name", ["kustomization.yaml", "kustomization.yml"])
 def test_a_kustomization_is_applied_as_one(namespace, name):
     kustomization = b"resources: [web.yaml]\nnamePrefix: new-\n"

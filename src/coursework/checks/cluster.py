@@ -201,6 +201,19 @@ class Namespace:
                 "a rollout undone", _refusals(output), command=self.kubectl_command(*words)
             )
 
+    def execute(self, pod: str, *words: str) -> tuple[int, str]:
+        """Run a command in the only container of a pod, as `kubectl exec` does.
+
+        Args:
+            pod: its name, or `deployment/web` for one of a workload's pods.
+            words: of the command; it ends within 30 s.
+
+        Returns:
+            Its exit code, and what it printed to both outputs.
+        """
+        self.note(self.kubectl_command("exec", pod, "--", *words))
+        return self._run_as_user({}, "exec", pod, "--", *words)
+
     def _run_as_user(self, files: Mapping[str, bytes], *words: str) -> tuple[int, str]:
         """Run kubectl in the node, as nobody there and as the namespace's user in the cluster."""
         access = replace(self._access, server=_INSIDE)
@@ -598,7 +611,8 @@ def start_cluster(run: CheckRun) -> Cluster:
     Raises:
         CourseError: it does not come up.
     """
-    task, engine, owner = run.task, run.services.engine, run.services.run
+    # A sandbox has no room for a node: the cluster is beside it.
+    task, engine, owner = run.task, run.services.engine.outer, run.services.run
     node = Node(engine, rootless=task.rootless and not rootless.unsupported_reason(engine))
     ensure_images(engine, task.module.cluster_images, task.on_line)
     with node.starting(task.on_line):
@@ -620,5 +634,5 @@ def cluster(check_run: CheckRun) -> Iterator[Cluster]:
     if keep:
         # A learner need not have started the cluster to type what a report says.
         with suppress(CourseError, OSError):
-            kubectl.bring(check_run.services.engine, started.node)
+            kubectl.bring(check_run.services.engine.outer, started.node)
     started.close(keep=keep)
