@@ -118,6 +118,17 @@ def test_folders_below_are_not_what_kubectl_applies(namespace, path):
     assert "reads no folders below" in refused.value.hint
 
 
+def test_what_cannot_be_changed_is_told_without_its_content(namespace):
+    job = (
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: once}\nspec:\n  template:\n    spec:\n"
+        "      restartPolicy: Never\n      containers: [{name: a, image: IMAGE}]\n"
+    )
+    namespace.apply(answer(job.replace("IMAGE", "busybox:1.37")))
+    with pytest.raises(Failure) as refused:
+        namespace.apply(answer(job.replace("IMAGE", "busybox:1.38")))
+    assert refused.value.saw.endswith("spec.template: field is immutable")
+
+
 def test_what_an_object_does_not_let_change_is_told_as_its_mistake(namespace):
     settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\nimmutable: true\n"
     namespace.apply(answer(settings + "data: {banner: old}\n"))

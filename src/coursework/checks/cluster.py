@@ -1,6 +1,7 @@
 """The cluster instrument: namespaces that are filled as a user who may do nothing elsewhere."""
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +47,8 @@ _PLAIN = "--filename"
 # HTTP's Not Found, and Unprocessable Content: by it the API server names an invalid object.
 _OF_THE_OBJECT = (404, 422)
 _DONE = (" created", " configured", " unchanged")
+# Before these words kubectl prints the whole field, in Go's notation.
+_IMMUTABLE = re.compile(r"Invalid value: .*: field is immutable")
 _AROUND_A_REASON = ("Warning:", "{", "to:", "Resource:", "Name:")
 
 
@@ -484,6 +487,14 @@ class ClusterClient(Client):
         self._name = host
         self._target = target
 
+    def connects(self) -> bool:
+        """Tell whether a connection from another namespace is accepted at this moment."""
+        try:
+            self._open(_PROGRAMMED_WITHIN_S).close()
+        except Failure:
+            return False
+        return True
+
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         ports = f"{_TYPED_PORT}:{self._target.rpartition(':')[2]}"
         forward = self._namespace.kubectl_command("port-forward", self._resource, ports)
@@ -563,7 +574,9 @@ def _refusals(output: str) -> str:
     """Return the lines in which kubectl says what was refused, without those around them."""
     lines = output.splitlines()
     wrong = [
-        line for line in lines if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)
+        _IMMUTABLE.sub("field is immutable", line)
+        for line in lines
+        if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)
     ]
     return shortened(" · ".join(wrong or lines), 600)
 

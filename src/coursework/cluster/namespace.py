@@ -20,7 +20,8 @@ _QUOTA = {
     "requests.cpu": "1500m",
     "requests.memory": "1Gi",
     "limits.memory": "3Gi",
-    "limits.ephemeral-storage": "2Gi",
+    # As many pods as there may be, with the default of each.
+    "limits.ephemeral-storage": "4Gi",
     "requests.storage": "4Gi",
     "persistentvolumeclaims": "6",
     "services": "20",
