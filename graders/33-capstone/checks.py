@@ -320,7 +320,7 @@ class Sale:
             self.expect_all_settled()
 
     def give_back(self, count: int) -> None:
-        """Give confirmed tickets back; such a booking is cancelled, and its seat free."""
+        """Cancel confirmed bookings: each reply says so, and the seat is free again."""
         sold = [b for b, a in self.bookings.items() if self.house.status(a, b) == "confirmed"]
         for booking in sold[:count]:
             reply = self.house.door.request(
@@ -594,7 +594,7 @@ def expect_versions(house: House) -> None:
 def expect_budget(house: House) -> None:
     """Sample module 14: one bucket for all replicas, and none while the cache is away."""
     caller = house.caller()
-    # Without a key the caller is our address, which nobody else has.
+    # Without a key, requests are counted by our address, and nobody else asks from there.
     for fields in (caller, {}):
         expect_bucket(house, fields)
     house.stack.kill("cache")
@@ -811,7 +811,7 @@ def expect_no_secrets(house: House, logs: dict[str, str]) -> None:
             " charge, the mail. Where does the thread end?"
         ),
         (
-            "Store traceparent beside the booking, and continue it in whoever works on it later:"
+            "Store traceparent with the booking; the worker that handles it later continues it:"
             " the same trace id, a new parent id for each call. Count a booking once, after the"
             " commit of its last status."
         ),

@@ -528,7 +528,7 @@ class Night:
 
     @contextmanager
     def certificate(self) -> Iterator[str]:
-        """Give the edge last year's certificate."""
+        """Let the edge serve a certificate that has expired."""
         self.namespace.change("secrets", "edge-tls", {"data": self._expired})
         self.replace("edge")
         self.wait_for("edge")
