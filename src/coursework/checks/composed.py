@@ -10,8 +10,8 @@ from coursework.checks.reply import Headers, Reply
 from coursework.checks.shell import Shell, require_engine
 
 _REACHED_WITHIN_S = 20.0
-# The name is looked up as the container would.
 _STATUS_LINE = re.compile(r"HTTP/1\.\d (\d{3}) ?(.*)")
+# The name is looked up as the container would.
 _ASK = 'nc -w 1 "$0" "$1" -e true 2>/dev/null && echo reached || echo not reached'
 
 

@@ -201,7 +201,8 @@ class Stack:
         """
         client: Any = self._engine.client
         try:
-            found = client.networks.list(names=[network])
+            # The engine looks for names that contain this one.
+            found = [n for n in client.networks.list(names=[network]) if n.name == network]
             joined = found[0] if found else client.networks.create(network)
             facts = client.api.inspect_container(container.name)["NetworkSettings"]["Networks"]
             if network not in facts:
