@@ -237,6 +237,9 @@ services:
     assert failed.value.saw == "connection refused"
     stack.up()
     page.get("/").expect(200, body="welcome\n")
+    with page.connect() as line:
+        line.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        line.reply().expect(200, body="welcome\n")
     stack.kill("page")
     with pytest.raises(Failure) as failed:
         page.get("/")
@@ -263,7 +266,7 @@ services:
 
 
 def test_a_stack_reaches_a_container_of_ours_in_a_network_beside_it(run_of):
-    """Compose calls the network external; joining twice changes nothing."""
+    """Compose calls the network external; joining twice changes nothing, nor does a longer name."""
     compose = """
 services:
   page:
@@ -277,6 +280,7 @@ networks: {partners: {external: true}}
     settings = Settings("busybox:1.37", entrypoint=("nc", "-ll", "-p", "4000", "-e", "true"))
     ours = run.services.start_service("ours", settings).result()
     stack = Stack(run)
+    other = run.services.engine.client.networks.create("other-partners")
     try:
         address = stack.join(ours, "partners")
         assert stack.join(ours, "partners") == address
@@ -284,6 +288,7 @@ networks: {partners: {external: true}}
         assert stack.container("page").reaches(address, 4000)
     finally:
         stack.compose("down", "--timeout", "0")
+        other.remove()
 
 
 def test_a_database_of_a_stack_is_looked_at_as_each_of_its_roles(stack_of):

@@ -266,8 +266,10 @@ class SandboxClient(Client):
     def connect(self, *, timeout_s: float = 30.0) -> Connection:
         """Open a connection, such as for an `EventStream`; the caller closes it.
 
+        While a server that was asked before is away, a connection is accepted and closed at once.
+
         Raises:
-            Failure: nobody listens there.
+            Failure: nobody has listened there yet.
         """
         return self._open(timeout_s)
 
