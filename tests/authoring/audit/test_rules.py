@@ -151,6 +151,8 @@ BREAKS = (
     one("part taken up again", "scattered-part", CATALOGUE, part_between),
     one("diagram that nobody draws", "undrawn-diagram", LESSON,
         told("```{mermaid}\nflowchart LR\n    reader --> page\n```")),
+    one("command that macOS reads in another way", "unportable-command", LESSON,
+        told("```{code-cell} python\n!sed -i 's/80/81/' config.ini\n```")),
     one("folder without an entry", "unknown-folder", "graders/30-gone",
         written("graders/30-gone/checks.py", "")),
     one("file beside the modules", "unknown-file", "course/notes.txt",

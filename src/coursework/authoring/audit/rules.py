@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from coursework.authoring.audit import checks, entry, places, texts
+from coursework.authoring.audit import checks, entry, places, portable, texts
 from coursework.authoring.audit.proved import RULES_OF_RECORDS
 from coursework.authoring.audit.subject import Finding, Rule, Subject, one_line, unreadable
 from coursework.layout import Layout
@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     texts.links_resolve,
     texts.pictures_are_drawn,
     texts.cards_are_six,
+    portable.shell_is_portable,
     checks.points_sum_to_ten,
     checks.checks_speak,
     checks.needs_come_before,
