@@ -1,6 +1,7 @@
 import csv
 import io
 import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,17 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 
-from coursework.checks import Failure, Image, Random, Reply, Server, at_once, fail, points
+from coursework.checks import (
+    CHECK_AGAIN,
+    Failure,
+    Image,
+    Random,
+    Reply,
+    Server,
+    at_once,
+    fail,
+    points,
+)
 
 OK = 200
 CREATED = 201
@@ -31,7 +42,8 @@ NO_TIMES = (
     "tomorrow", "", "2027-03-01", "2027-03-01T19:30:00", "2027-03-01T19:30:00+00:00",
     "2027-03-01 19:30:00Z", "2027-02-30T19:30:00Z", "2027-13-01T19:30:00Z",
     "2027-03-01T24:00:00Z", "2027-3-1T19:30:00Z", "2027-03-01T19:30:00.000Z",
-    "2027-03-01T19:30:00Zx", 1804188600, None, True,
+    "2027-03-01T19:30:00Zx", "2027-03-01T19:30:00Z\n", "2027-03-01t19:30:00z", 1804188600, None,
+    True,
 )  # fmt: skip
 NO_PRICES = (0, -2500, 25.5, "2500", "", None, True, [2500])
 NO_TITLES = ("", None, 7, True, ["Hamlet"], {"en": "Hamlet"})
@@ -41,9 +53,13 @@ NO_SEATS = ("a1", "A0", "A01", "A11", "G1", "xA1", "A1x", " A1", "A1\n", "", Non
 NO_USERS = ("", None, 7, ["ada"])
 NO_MERGE_PATCHES = (
     "application/json", "application/json-patch+json", "text/plain", "application/merge-patch",
-    "application/json; profile=merge-patch+json",
+    "application/json; profile=merge-patch+json", "",
 )  # fmt: skip
-NO_LIMITS = ("0", "51", "-1", "2.5", "1e1", "0x10", "{0}abc", "", "%20{0}", "ten", "NaN")
+# The last one is a 5 of full width, which is a digit in Unicode and to Python's int().
+NO_LIMITS = (
+    "0", "51", "-1", "2.5", "1e1", "0x10", "1_0", "{0}abc", "", "%20{0}", "ten", "NaN",
+    "%EF%BC%95",
+)  # fmt: skip
 
 Show = dict[str, Any]
 
@@ -93,9 +109,10 @@ class Programme:
         return self.server.request("PUT", path_of(show_id), json=show, headers=matching(tag))
 
     def patch(self, show_id: int, patch: object, tag: str | None, kind: str = MERGE_PATCH) -> Reply:
-        """Send a patch of the given type."""
-        headers = {**matching(tag), "Content-Type": kind}
-        return self.server.request("PATCH", path_of(show_id), json=patch, headers=headers)
+        """Send a patch of the given type, of none where that is empty."""
+        headers = {**matching(tag), **({"Content-Type": kind} if kind else {})}
+        body = json.dumps(patch, ensure_ascii=False).encode()
+        return self.server.request("PATCH", path_of(show_id), body=body, headers=headers)
 
     def edit(self, show_id: int, patch: Show) -> None:
         """Change a show as well as the answer can; what it cannot do, others look at."""
@@ -228,6 +245,8 @@ def check_creates_and_finds(programme: Programme, moved: Programme) -> None:
     if len(set(seen)) < len(seen):
         fail("another id for each show", f"the ids {seen}")
     refuses_what_is_no_show(programme)
+    with advising("Take every text that isn't empty, and store it as it came: no trim, no limit."):
+        seen += keeps_what_is_unusual(programme)
     deletes(programme, seen)
     moved.create()
 
@@ -256,6 +275,23 @@ def refuses_what_is_no_show(programme: Programme) -> None:
     for name in ("title", "starts_at", "price_cents"):
         sent = {k: v for k, v in programme.fields(note=True).items() if k != name}
         programme.server.post(SHOWS, json=sent).expect(422, json=INVALID)
+
+
+def keeps_what_is_unusual(programme: Programme) -> list[int]:
+    """Create shows with values that are valid, though they do not look like it; return the ids."""
+    random = programme.random
+    # An accent as a separate character: normalizing the text would merge it with its letter.
+    titles = (" ", random.text(3) * 100, f"{random.word()}e\u0301")
+    unusual: list[Show] = [{"title": title} for title in titles]
+    ids: list[int] = []
+    for values in (*unusual, {"price_cents": 2**31 + random.integer(1, 9999)}):
+        sent = {**programme.fields(), **values}
+        show = created(programme.server.post(SHOWS, json=sent), sent)
+        programme.expect_show(show)
+        ids.append(show["id"])
+    sent = programme.fields()
+    reply = programme.server.post(SHOWS, json={"id": random.word(), **sent})
+    return [*ids, created(reply, sent)["id"]]
 
 
 def bad_values() -> Iterator[Show]:
@@ -317,6 +353,7 @@ def check_prevents_lost_updates(programme: Programme) -> None:
         " a program with threads a lock around both."
     ):
         lets_one_of_many_win(programme)
+        lets_one_of_two_slow_ones_win(programme)
 
 
 def spares_the_body(programme: Programme, show_id: int) -> None:
@@ -416,6 +453,29 @@ def lets_one_of_many_win(programme: Programme) -> None:
         programme.expect_show({**won, "id": show["id"]})
 
 
+def lets_one_of_two_slow_ones_win(programme: Programme) -> None:
+    """Send the heads of two changes, and their bodies when both heads are there."""
+    for method, kind in (("PUT", "application/json"), ("PATCH", MERGE_PATCH)):
+        show = programme.create()
+        _, tag = programme.tagged(show["id"])
+        bodies = [json.dumps(programme.fields(), ensure_ascii=False).encode() for _ in range(2)]
+        head = f"{method} {path_of(show['id'])} HTTP/1.1\r\nHost: lantern\r\nIf-Match: {tag}\r\n"
+        head += f"Content-Type: {kind}\r\nConnection: close\r\nContent-Length: "
+        with programme.server.connect() as one, programme.server.connect() as two:
+            lines = list(zip((one, two), bodies, strict=True))
+            for line, body in lines:
+                line.send(f"{head}{len(body)}\r\n\r\n".encode())
+            for line, _ in lines:
+                line.expect_silence(0.05, until="the body has arrived")
+            for line, body in lines:
+                line.send(body)
+            replies = [line.reply(to=method) for line, _ in lines]
+        if sorted(reply.status for reply in replies) != [OK, 412]:
+            saw = " and ".join(str(reply.status) for reply in replies)
+            what = f"200 and 412, to two {method} with one ETag whose bodies come late"
+            fail(what, saw, command=CHECK_AGAIN)
+
+
 @points(
     2,
     hints=(
@@ -441,6 +501,9 @@ def check_patches_by_merging(programme: Programme) -> None:
     show = patched(programme, show, {"note": None, "title": new["title"] * 2})
     show = patched(programme, show, {"note": new["note"]}, f"{MERGE_PATCH}; charset=utf-8")
     show = patched(programme, show, {"note": None})
+    show = patched(programme, show, {"note": None})
+    show = patched(programme, show, {"note": ""}, MERGE_PATCH.title())
+    show = patched(programme, show, {"price_cents": 4710})
     show = patched(programme, show, {"note": None})
     show = patched(programme, show, {"id": show["id"] + 1000, "price_cents": 4711}, ignored="id")
     with advising(
@@ -735,6 +798,11 @@ def check_repeats_safely(programme: Programme) -> None:
     for _ in range(3):
         buys_at_once(programme, seats)
     with advising(
+        "Compare whole keys, letter by letter, and keep them in a map: an object of JavaScript"
+        " already knows some names, such as constructor."
+    ):
+        takes_any_key(programme, seats)
+    with advising(
         "Store the reply itself under the key. One that is put together again is another one as"
         " soon as the show has changed."
     ):
@@ -832,6 +900,19 @@ def buys_at_once(programme: Programme, seats: list[str]) -> None:
         fail(f"1 times 201, {REPEATS - 1} times 409, to ten keys and one seat", saw)
 
 
+def takes_any_key(programme: Programme, seats: list[str]) -> None:
+    """Buy with keys that are short, that differ in little, or that a language knows itself."""
+    random, fresh = programme.random, programme.create()
+    long = new_key(random)
+    keys = (long, long.swapcase(), long[:-1] + "x", random.word()[0], "constructor", "7")
+    bought = [
+        booked(programme.book(fresh["id"], seat, " ", key), fresh, seat, " ")
+        for seat, key in zip(seats, keys, strict=False)
+    ]
+    for first, key in zip(bought, keys, strict=True):
+        expect_same(programme.book(fresh["id"], first["seat"], " ", key), first)
+
+
 def remembers_the_reply(
     programme: Programme, shows: tuple[Show, Show], seats: tuple[str, str], user: str, key: str,
     first: Show,
@@ -893,7 +974,8 @@ def welcome(one: str, other: str) -> list[str | None]:
         f"{other};q=0.3, {one};q=0.7", f"{one};q=0.7, {other};q=0.3", f"{one},{other};q=0.9",
         f"{other}; q=0.899, {one}; q=0.9", f"{other};q=0, */*", f"*/*, {other};q=0.2",
         f"{other};q=0.2,{kind}/*;q=0.5", f"{far}/*;q=0.4, {one};q=0.6, text/html",
-        f"image/png, */*;q=0.5, {other};q=0.1", f"{one};q=0.001",
+        f"image/png, */*;q=0.5, {other};q=0.1", f"{one};q=0.001", one.title(),
+        f"{other.upper()};q=0.2, */*",
     ]  # fmt: skip
     if one == "text/csv":
         return list(common)
@@ -908,12 +990,12 @@ def listed(brochure: Programme, accept: str | None, path: str = f"{SHOWS}?limit=
 
 def odd_shows(brochure: Programme) -> list[Show]:
     """Return shows whose titles need care in CSV."""
-    word, text = brochure.random.words(8), brochure.random.text(4)
+    word, text = brochure.random.words(9), brochure.random.text(4)
     titles = [
         f"{word[0]}, {word[1]}", f'{word[2]} "{text}" {word[3]}', f'"{word[4]}"', '"', ",",
         f"{word[5]}\n{word[6]}", f"{word[5]}\r\n{word[6]}, {text}", f" {word[7]} ",
         f"{word[7]};{text}", f"={word[0]}+1", f"{word[1]}'s", text,
-        f'{word[2]},"{word[3]}",{word[4]}', f"{word[6]}\\n\t|",
+        f'{word[2]},"{word[3]}",{word[4]}', f"{word[6]}\\n\t|", f"{word[8]}\r{word[0]}",
     ]  # fmt: skip
     # In the order of their creation: whether the list is sorted, another check looks at.
     return [

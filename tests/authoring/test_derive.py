@@ -94,6 +94,7 @@ def test_each_kind_of_cell_carries_its_nbgrader_marks(clone):
         ("Dockerfile", "#", "    # YOUR CODE HERE"),
         ("compose.yaml", "#", "    # YOUR CODE HERE"),
         ("schema.sql", "--", "    -- YOUR CODE HERE"),
+        ("pgbouncer.ini", ";", "    ; YOUR CODE HERE"),
         ("index.html", "<!--", "    <!-- YOUR CODE HERE -->"),
     ],
 )

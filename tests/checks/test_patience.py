@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from coursework.checks.failure import Failure, fail
+from coursework.checks.failure import Failure, StartFailure, fail
 from coursework.checks.patience import eventually
 
 
@@ -40,3 +40,14 @@ def test_another_exception_is_no_failure_to_try_again():
     """It is a mistake of the check: ours."""
     with pytest.raises(ZeroDivisionError):
         eventually(lambda: 1 / 0, within_s=5)
+
+
+def test_what_does_not_start_is_not_tried_again():
+    """A second try would only hear that there is nothing to ask, and the reason would be lost."""
+    tries = itertools.count(1)
+
+    def expectation():
+        raise StartFailure("a server that starts", f"exit code 1 at try {next(tries)}")
+
+    with pytest.raises(StartFailure, match="try 1"):
+        eventually(expectation, within_s=5, attempts=3)

@@ -55,6 +55,31 @@ def test_text_of_any_script_goes_in_and_out(database):
     assert database.rows("SELECT buyer FROM seats WHERE buyer = %s", name) == [{"buyer": name}]
 
 
+def test_a_recording_has_what_the_answer_sent_and_nothing_else(postgres):
+    """Ours, those of other databases, those before and after, and what only begins: left out."""
+    recorded, other = postgres.create_database(recorded=True), postgres.create_database()
+    with answer(recorded) as connection, answer(other) as elsewhere:
+        connection.execute("CREATE TABLE seats (seat text)")
+        with recorded.recording() as recording:
+            connection.execute("BEGIN")
+            connection.execute("INSERT INTO seats VALUES (%s)", ("C4",))
+            connection.execute("COMMIT")
+            connection.execute("\n  SELECT seat\n  FROM seats")
+            elsewhere.execute("SELECT 'elsewhere'")
+            recorded.rows("SELECT seat FROM seats")
+        connection.execute("SELECT 'after'")
+    assert recording.statements == ["INSERT INTO seats VALUES ($1)", "SELECT seat FROM seats"]
+    assert len(recording) == 2
+    assert recorded.name in recording.command
+
+
+def test_a_recording_without_requests_is_empty(postgres):
+    """Nothing sent, nothing counted."""
+    with postgres.create_database(recorded=True).recording() as recording:
+        pass
+    assert recording.statements == []
+
+
 @pytest.mark.parametrize(
     ("statement", "saw"),
     [

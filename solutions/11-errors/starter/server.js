@@ -17,7 +17,7 @@ const app = express();
 app.post('/api/bookings', express.json(), async (req, res) => {
   const { show_id, seat, user, email } = req.body;
   const { price_cents } = shows.get(show_id);
-  // From here on nobody else gets this seat, also while the payment is on its way.
+  // The seat is taken from now on, even while the payment is on its way.
   taken.add(`${show_id} ${seat}`);
   const charge = await pay(user, price_cents);
   const booking = {

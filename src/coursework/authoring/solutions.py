@@ -36,8 +36,8 @@ _BY_ENDING = {
     ".js": _SLASHES, ".mjs": _SLASHES, ".cjs": _SLASHES, ".ts": _SLASHES, ".go": _SLASHES,
     ".java": _SLASHES, ".rs": _SLASHES, ".c": _SLASHES, ".proto": _SLASHES,
     ".py": _HASH, ".sh": _HASH, ".yaml": _HASH, ".yml": _HASH, ".toml": _HASH, ".conf": _HASH,
-    ".cfg": _HASH, ".env": _HASH, ".txt": _HASH, ".rb": _HASH,
-    ".sql": _DASHES, ".lua": _DASHES,
+    ".graphql": _HASH, ".cfg": _HASH, ".env": _HASH, ".txt": _HASH, ".rb": _HASH,
+    ".ini": Comment(";"), ".sql": _DASHES, ".lua": _DASHES,
     ".html": Comment("<!--", "-->"), ".css": Comment("/*", "*/"),
 }  # fmt: skip
 _BY_NAME = {"Dockerfile": _HASH, "Makefile": _HASH, ".dockerignore": _HASH, ".env": _HASH}

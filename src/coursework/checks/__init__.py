@@ -7,19 +7,24 @@ It asks for fixtures by name:
 - `server`: a `Server` started from it; define a fixture of this name to give it variables or files;
 - `builder`: a `Builder` of further images, with other files, secrets or arguments;
 - `postgres`: a `Postgres` server beside the submission, in the background;
+- `pgbouncers`: starts a `PgBouncer` with the submission's own pgbouncer.ini before a database;
+- `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
+- `memcached`: a `Memcached` with the same words, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
 - `sandbox`: a `Sandbox`, an engine of the answer's own, where the catalogue says `sandbox = true`;
 - `stack`: a `Stack`, the answer's compose file in that engine;
 - `meanwhile`: `Meanwhile` starts what takes long beside the other checks;
+- `backends`: three `Backend`s behind the answer that name themselves, hang and die as told;
 - `submission`: the `Submission`, its files by path;
 - `random`: `Random` values, new in each run.
 
 Fixtures of module scope that start containers are started side by side before the first check.
 """
 
+from coursework.checks.backends import Backend, Backends
 from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
@@ -32,16 +37,21 @@ from coursework.checks.in_turn import Start
 from coursework.checks.load import Crowd, at_once
 from coursework.checks.log import Record
 from coursework.checks.meanwhile import Meanwhile, Story
+from coursework.checks.memcached import Memcached
 from coursework.checks.patience import eventually
+from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
 from coursework.checks.postgres import Database, Held, Postgres
+from coursework.checks.querying import Cost, PlanStep, Queries, Rows, Script
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
 from coursework.checks.stack import Stack
+from coursework.checks.statements import Recording
 from coursework.checks.store import Store
+from coursework.checks.stream import Stream, at_rate
 from coursework.checks.stub import HeldBack, Received, Stub
 from coursework.checks.wire import Connection
 from coursework.containers.archive import Link
@@ -51,12 +61,15 @@ from coursework.submissions.files import Submission
 
 __all__ = [
     "CHECK_AGAIN",
+    "Backend",
+    "Backends",
     "Builder",
     "Client",
     "Cluster",
     "ClusterClient",
     "Composed",
     "Connection",
+    "Cost",
     "Crowd",
     "Database",
     "Deadline",
@@ -70,17 +83,25 @@ __all__ = [
     "Link",
     "Lint",
     "Meanwhile",
+    "Memcached",
     "Namespace",
+    "PgBouncer",
+    "PgBouncers",
+    "PlanStep",
     "Postgres",
+    "Queries",
     "Random",
     "Received",
     "Record",
+    "Recording",
     "Relay",
     "Relays",
     "Reply",
+    "Rows",
     "Sandbox",
     "SandboxClient",
     "SavedImage",
+    "Script",
     "Server",
     "Stack",
     "Start",
@@ -88,10 +109,12 @@ __all__ = [
     "Step",
     "Store",
     "Story",
+    "Stream",
     "Stub",
     "Submission",
     "Traffic",
     "at_once",
+    "at_rate",
     "eventually",
     "fail",
     "points",

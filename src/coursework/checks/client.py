@@ -4,7 +4,8 @@ import json as json_codec
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from coursework.checks.failure import Failure
+from coursework.checks.failure import CHECK_AGAIN, Failure
+from coursework.checks.load import IN_CROWD
 from coursework.checks.reply import Reply
 from coursework.checks.wire import Connection
 
@@ -25,6 +26,10 @@ class Client(ABC):
     @abstractmethod
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         """Wait until requests can be sent, and return the command that sends this one again."""
+
+    @abstractmethod
+    def _note(self, command: str) -> None:
+        """Remember the command as what shows the running check's last look."""
 
     @abstractmethod
     def _host(self) -> str:
@@ -72,6 +77,7 @@ class Client(ABC):
         if body or method in ("POST", "PUT", "PATCH"):
             sent["Content-Length"] = str(len(body))
         command = self._prepare(method, path, sent, body)
+        self._note(CHECK_AGAIN if IN_CROWD.get() else command)
         fields = {"Host": self._host(), "Connection": "close", **sent}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         sent_bytes = f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body

@@ -76,7 +76,7 @@ class Companion:
     def _address(self) -> tuple[str, int]:
         """Where it answers, once it does."""
         deadline = time.monotonic() + _READY_WITHIN_S
-        address = self.container.inside_address() or self.container.published_address()
+        address = self.container.near_address()
         while True:
             if address and self._answers(address):
                 return address

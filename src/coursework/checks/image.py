@@ -80,6 +80,7 @@ class Image:
         ready_within_s: float = 5.0,
         memory: str = "2g",
         confined: bool = False,
+        hosts: Mapping[str, str] | None = None,
     ) -> Server:
         """Start a server; returns at once, the server's first use waits.
 
@@ -91,14 +92,16 @@ class Image:
             ready_within_s: seconds until it must accept connections.
             memory: limit in Docker's notation.
             confined: nothing but /tmp can be written, and root has no capability.
+            hosts: addresses by the names under which it finds them, in its /etc/hosts.
 
         Example:
             >>> server = image.start(env={"PORT": "4000"}, port=4000)
 
         """
         settings = Settings(
-            self._image_id, dict(env or {}), dict(files or {}), tuple(args), port, memory, confined
-        )
+            self._image_id, dict(env or {}), dict(files or {}), tuple(args), port, memory, confined,
+            hosts=dict(hosts or {}),
+        )  # fmt: skip
         return Server(self._run, settings, ready_within_s)
 
     def run(

@@ -32,7 +32,7 @@ class Crowd(Generic[Value, Result]):
         self._futures: list[Future[Result]] = [Future() for _ in self._values]
         self._gate = threading.Barrier(len(self._values) + 1)
         self._threads = [
-            # What a call looks at belongs to whoever made it.
+            # What a call looks at counts as looked at by the check that made it.
             threading.Thread(target=copy_context().run, args=(self._call, *pair), daemon=True)
             for pair in zip(self._values, self._futures, strict=True)
         ]
@@ -85,9 +85,14 @@ def at_once(function: Callable[[Value], Result], values: Iterable[Value]) -> Cro
         function: called in a thread for each value.
         values: as many as there are to be calls at once.
     """
+    wait_for_calm()
+    return Crowd(function, values)
+
+
+def wait_for_calm() -> None:
+    """Wait for every condition that `call_before_release` was given."""
     for wait in _before_release:
         wait()
-    return Crowd(function, values)
 
 
 def call_before_release(wait: Callable[[], None]) -> Callable[[], None]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from coursework.checks.deadline import Deadline
-from coursework.checks.failure import Failure
+from coursework.checks.failure import Failure, StartFailure
 
 Result = TypeVar("Result")
 
@@ -35,6 +35,9 @@ def eventually(
     for attempt in itertools.count(1):
         try:
             return expectation()
+        except StartFailure:
+            # It is told once, and nothing starts by being asked again.
+            raise
         except Failure:
             if attempt >= attempts and deadline.has_passed():
                 raise

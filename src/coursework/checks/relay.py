@@ -67,6 +67,10 @@ class Relay:
         """
         return Traffic(**self._do("count"))
 
+    def open_connections(self) -> int:
+        """Return how many connections are open now."""
+        return int(self._do("count_open"))
+
     def _do(self, what: str) -> Any:
         return self._companion.ask(what, port=self._port)
 
@@ -77,12 +81,13 @@ class Relays:
     def __init__(self, run: CheckRun) -> None:
         self._companion = Companion(run, "relay")
 
-    def to(self, url: str) -> Relay:
+    def to(self, url: str, *, port: int = 0) -> Relay:
         """Open a relay to a service.
 
         Args:
             url: as the answer would use it, with a port, such as `redis://10.201.0.3:6379`. The
                 relay's `url` is the same one with the relay's own host and port.
+            port: where it listens; 0 for any. Each port has one relay.
 
         Example:
             >>> relays.to(database.url).url
@@ -90,7 +95,8 @@ class Relays:
 
         """
         parts = urlsplit(url)
-        port = int(self._companion.ask("open", host=parts.hostname, target=parts.port))
+        service = {"host": parts.hostname, "target": parts.port}
+        port = int(self._companion.ask("open", port=port, **service))
         who = parts.netloc.rpartition("@")[0]
         where = f"{self._companion.container.network_address}:{port}"
         own = parts._replace(netloc=f"{who}@{where}" if who else where)

@@ -239,9 +239,10 @@ class SandboxClient(Client):
         self._before = f"{before} && " if before else ""
 
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
-        command = self._before + curl_command(method, path, headers, body, self._port)
+        return self._before + curl_command(method, path, headers, body, self._port)
+
+    def _note(self, command: str) -> None:
         self._evidence.note_command(command, is_fleeting=True)
-        return command
 
     def _host(self) -> str:
         return f"localhost:{self._port}"

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import redis
 
 IMAGE = "redis:8.0"
-_PORT = 6379
 _READY_WITHIN_S = 20.0
 _POLL_S = 0.01
 # A check's data need not outlive its run: nothing is written to a disk.
@@ -38,10 +37,12 @@ class Store:
 
     """
 
+    _scheme = "redis"
+    _settings = Settings(IMAGE, args=_OPTIONS, port=6379, memory="512m", in_memory=["/data"])
+
     def __init__(self, run: CheckRun, name: str = "store") -> None:
         self._evidence = run.evidence
-        settings = Settings(IMAGE, args=_OPTIONS, port=_PORT, memory="512m", in_memory=["/data"])
-        self._starting = run.services.start_service(name, settings)
+        self._starting = run.services.start_service(name, self._settings)
 
     @property
     def container(self) -> Container:
@@ -50,13 +51,13 @@ class Store:
 
     @property
     def url(self) -> str:
-        """The address for the answer, such as `redis://10.201.0.3:6379`; Redis answers there.
+        """The address for the answer, such as `redis://10.201.0.3:6379`; it answers there.
 
         Raises:
             CourseError: it does not come up.
         """
-        assert self._client  # noqa: S101 - waits until it answers
-        return f"redis://{self.container.network_address}:{_PORT}"
+        self._wait_until_ready()
+        return f"{self._scheme}://{self.container.network_address}:{self._settings.port}"
 
     def run(self, *command: str) -> Any:
         """Run one command, and return its reply as text, numbers, lists, sets and dicts.
@@ -115,6 +116,12 @@ class Store:
         if client := self.__dict__.pop("_client", None):
             client.close()
 
+    def _wait_until_ready(self) -> None:
+        assert self._client  # noqa: S101 - made once it answers
+
+    def _address(self) -> tuple[str, int]:
+        return self.container.near_address() or ("", 0)
+
     @cached_property
     def _client(self) -> "redis.Redis":
         import redis  # noqa: PLC0415 - as above
@@ -122,8 +129,7 @@ class Store:
         from redis.retry import Retry  # noqa: PLC0415 - as above
 
         deadline = time.monotonic() + _READY_WITHIN_S
-        address = self.container.inside_address() or self.container.published_address()
-        host, port = address or ("", 0)
+        host, port = self._address()
         client = redis.Redis(
             host=host, port=port, socket_timeout=5, socket_connect_timeout=5,
             retry=Retry(NoBackoff(), 0), decode_responses=True, encoding_errors="replace",

@@ -35,6 +35,7 @@ class Settings:
         in_memory: folders that are kept in memory, empty at first, for every user inside.
         processes_of: name of a container whose processes it sees; for programs of ours.
         entrypoint: takes the place of the image's own program and arguments.
+        hosts: addresses by the names under which it finds them.
     """
 
     image: str
@@ -47,6 +48,7 @@ class Settings:
     in_memory: Sequence[str] = ()
     processes_of: str = ""
     entrypoint: Sequence[str] = ()
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 def address_of(container: Any) -> str:
@@ -88,6 +90,7 @@ class Container:
             read_only=settings.confined,
             tmpfs=dict.fromkeys(in_memory, ""),
             cap_drop=["ALL"] if settings.confined else None,
+            extra_hosts=dict(settings.hosts),
             pid_mode=f"container:{settings.processes_of}" if settings.processes_of else None,
             log_config=LogConfig(type=LogConfig.types.JSON, config={"max-size": "5m"}),
         )
@@ -166,6 +169,10 @@ class Container:
         """Return the address on this machine that leads to it; None while there is none."""
         port = published_port(self._container, self._port or 0)
         return (self._engine.reached_at, port) if port else None
+
+    def near_address(self) -> tuple[str, int] | None:
+        """Return the address at which this machine reaches it best; None while there is none."""
+        return self.inside_address() or self.published_address()
 
     def exit_code(self) -> int | None:
         """Return the exit code; None while it runs."""

@@ -15,10 +15,13 @@ from typing import Any
 import pytest
 
 from coursework.checks import (
+    backends,
     builder,
     cluster,
     image,
     meanwhile,
+    memcached,
+    pgbouncer,
     plugin,
     postgres,
     randomness,
@@ -50,8 +53,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    builder, cluster, image, meanwhile, postgres, randomness, relay, sandbox, server, stack, store,
-    stub,
+    backends, builder, cluster, image, meanwhile, memcached, pgbouncer, postgres, randomness, relay,
+    sandbox, server, stack, store, stub,
 )  # fmt: skip
 
 

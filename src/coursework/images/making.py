@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from docker.errors import APIError
+from requests.exceptions import RequestException
 
 from coursework.containers.building import Build, BuildFailed, Limits
 from coursework.engine import Engine
@@ -80,8 +81,8 @@ def forget(engine: Engine, image_id: str) -> None:
     try:
         if not engine.client.images.get(image_id).tags:
             engine.client.images.remove(image_id)
-    except APIError:
-        # A container runs on it, or it is gone: either way nothing is left to do.
+    except (APIError, RequestException):
+        # A container runs on it, it is gone, or a busy engine removes it when it comes to it.
         return
 
 

@@ -67,6 +67,10 @@ class Line:
                 writer.transport.abort()
         return len(self._open)
 
+    def count_open(self) -> int:
+        """Return how many connections are open."""
+        return len(self._open)
+
     async def _lead_on(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         self.traffic.connections += 1
         ends = [back]
@@ -108,7 +112,7 @@ class Lines:
     async def handle(self, do: str, how: dict[str, Any]) -> Any:
         """Do what the checks ask; see `Relay`."""
         if do == "open":
-            port = next(self._ports)
+            port = how["port"] or next(self._ports)
             self._lines[port] = Line(port, how["host"], how["target"])
             await self._lines[port].accept()
             return port
@@ -117,7 +121,8 @@ class Lines:
             return await line.accept()
         if do == "count":
             return asdict(line.traffic)
-        actions = {"hold": line.hold, "refuse": line.refuse, "cut": line.cut}
+        actions = {"hold": line.hold, "refuse": line.refuse, "cut": line.cut,
+                   "count_open": line.count_open}  # fmt: skip
         return actions[do]()
 
 
