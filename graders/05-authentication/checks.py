@@ -5,9 +5,10 @@ import hmac
 import itertools
 import json
 import re
+import shlex
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from argon2.low_level import Type, hash_secret_raw
 
 from coursework.checks import (
+    CHECK_AGAIN,
     Image,
     Meanwhile,
     Random,
@@ -259,10 +261,13 @@ def check_signs_in_and_out(office: BoxOffice) -> None:
 
 
 def expect_challenges(office: BoxOffice, person: Person) -> None:
-    """Ask without a session for what needs one."""
+    """Ask without a session for what needs one, and with what is none."""
     change = {"old": person.password, "new": office.new_password()}
+    claims = {"sub": office.random.word(), "iss": "lantern", "iat": now(), "exp": now() + 900}
     for reply in (
         office.server.get("/api/me"),
+        office.me(office.random.hex(32)),
+        office.me_by(signed(claims, office.random.hex(64).encode())),
         office.server.post("/api/password", json=change, timeout_s=PATIENCE_S),
     ):
         reply.expect(401, json=NOT_SIGNED_IN, headers={"WWW-Authenticate": None})
@@ -288,11 +293,12 @@ def expect_unguessable(values: list[str]) -> None:
     """Expect long values, each far from each other."""
     for value in values:
         if len(value) < SID_LENGTH:
-            fail(f"a sid of at least {SID_LENGTH} characters", value)
+            fail(f"a sid of at least {SID_LENGTH} characters", value, command=CHECK_AGAIN)
     for one, other in itertools.combinations(values, 2):
         differing = sum(a != b for a, b in zip(one, other, strict=False))
         if differing < SID_DIFFERS:
-            fail("a sid that nobody can guess from another", f"{one} and {other}")
+            wanted = "a sid that nobody can guess from another"
+            fail(wanted, f"{one} and {other}", command=CHECK_AGAIN)
 
 
 def refuses_wrong_passwords(office: BoxOffice, person: Person, other: Person) -> None:
@@ -492,29 +498,31 @@ def size_fault(salt: bytes, value: bytes) -> str:
 
 def expect_nowhere(office: BoxOffice, store: Store, password: str, token: str) -> None:
     """Search for a password in all that could be stolen."""
-    container = office.server.container.name
-    places = {f"the key {key} of Redis": text for key, text in contents(store).items()}
-    places["what the server prints"] = office.server.logs()
-    places["a token"] = " ".join(decoded(p).decode(errors="replace") for p in token.split("."))
+    claims = " ".join(decoded(part).decode(errors="replace") for part in token.split("."))
+    places = [
+        *contents(store),
+        ("what the server prints", office.server.logs(),
+         f"docker logs {office.server.container.name}"),
+        ("a token", claims, CHECK_AGAIN),
+    ]  # fmt: skip
     for form, text in forms_of(password).items():
-        for place, content in places.items():
+        for place, content, command in places:
             if text in content:
                 at = content.index(text)
                 shown = content[max(0, at - 40) : at + len(text) + 10]
-                command = f"docker logs {container}" if place.startswith("what") else ""
                 fail(f"the password {password!r} nowhere", f"{form}, in {place}: …{shown!r}…",
                      command=command)  # fmt: skip
 
 
-def contents(store: Store) -> dict[str, str]:
-    """Return all that Redis holds, as text by key."""
-    found = {}
+def contents(store: Store) -> Iterator[tuple[str, str, str]]:
+    """Yield each key of Redis, with what it holds as text, and the command that shows it."""
     for key in store.keys("*"):
         kind = store.run("TYPE", key)
         if kind in READ:
             verb, *rest = READ[kind]
-            found[key] = f"{key} {store.run(verb, key, *rest)}"
-    return found
+            words = ("docker", "exec", store.container.name, "redis-cli", verb, key, *rest)
+            command = shlex.join(words)
+            yield f"the key {key} of Redis", f"{key} {store.run(verb, key, *rest)}", command
 
 
 def forms_of(password: str) -> dict[str, str]:
@@ -585,7 +593,7 @@ def expect_forgotten_in_time(store: Store, before: set[str], ttl: int) -> None:
             continue
         left = store.ttl(key)
         if left is None or left > ttl:
-            saw = "it has none" if left is None else f"{left:.0f} s"
+            saw = "TTL -1: none" if left is None else f"{left:.0f} s"
             fail(f"a time to live of at most {ttl} s for the key {key}", saw)
 
 
@@ -670,7 +678,8 @@ def issued(office: BoxOffice, person: Person, key: bytes, ttl: int) -> str:
     if not isinstance(iat, int) or not isinstance(exp, int) or abs(iat - now()) > 60:
         reply.fail(f"integers iat, now ({now()}), and exp", f"{claims}")
     if exp - iat != ttl:
-        reply.fail(f"exp {ttl} s after iat, as TOKEN_TTL_SECONDS says", f"{exp - iat} s")
+        wanted = f"exp {ttl} s after iat, as TOKEN_TTL_SECONDS says"
+        fail(wanted, f"{exp - iat} s", command=CHECK_AGAIN)
     return token
 
 
@@ -775,10 +784,11 @@ def expect_the_same(ask: Callable[[Person], Reply], office: BoxOffice, person: P
         # A busy machine may disturb one batch; a difference in work is there in each of them.
         if max(times) <= AT_MOST_TIMES * min(times):
             return
-    unknown[-1].fail(
+    fail(
         f"neither takes {AT_MOST_TIMES} times as long as the other",
         f"{times[0] * 1000:.0f} ms for an unknown name, {times[1] * 1000:.0f} ms for a wrong"
         f" password, medians of {ROUNDS}",
+        command=CHECK_AGAIN,
     )
 
 

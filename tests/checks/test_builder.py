@@ -75,6 +75,17 @@ def test_a_failed_build_is_told_with_the_command_to_retype(run_of, tmp_path):
     assert "about to fail" in failure.value.__notes__[0]
 
 
+def test_a_folder_is_an_image_of_its_own(run_of, tmp_path):
+    """It sees its own files alone; what does not build is told with the folder's name."""
+    says = "FROM busybox:1.37\nCOPY . /here\nCMD cat /here/said; ls /here\n"
+    files = {"a/Dockerfile": says, "a/said": "ada\n", "ab/Dockerfile": says, "b/said": "ben\n"}
+    builder = Builder(run_of(files))
+    assert builder.build(folder="a").run().stdout == "ada\nDockerfile\nsaid\n"
+    with pytest.raises(StartFailure, match="an image of b/ that builds") as failure:
+        builder.build(folder="b")
+    assert failure.value.command == f"docker build {tmp_path}/b"
+
+
 def test_hadolint_reads_the_dockerfile(engine, run_of):
     """Each finding has its line, its code and its level."""
     ensure_images(engine, ["course/hadolint:1"])

@@ -7,6 +7,8 @@ import pytest
 from coursework.checks.builder import Builder
 from coursework.checks.failure import Failure
 from coursework.checks.home import Home
+from coursework.checks.load import at_once
+from coursework.checks.patience import eventually
 from coursework.checks.run import CheckRun, Task
 from coursework.checks.sandbox import Sandbox
 from coursework.checks.services import Services
@@ -29,6 +31,7 @@ case "$1" in
   leave) sleep 60 & ;;
   flood) cat /dev/zero ;;
   read) cat lib/words.txt notes.txt ;;
+  visit) wc -l < long.sh; echo "$2" >> visits; cat visits ;;
   up) docker run --detach --name web --publish 127.0.0.1:8080:80 --volume web-data:/data "$2" \
         sh -c 'echo hello > index.html && exec httpd -f -p 80' ;;
 esac
@@ -82,6 +85,14 @@ def test_further_files_lie_beside_a_script(sandbox):
     assert sandbox.run("ops.sh", "read").exit_code != 0
 
 
+def test_a_script_in_place_finds_what_earlier_runs_left(sandbox):
+    """It lies in the answer's folder, with all its files, until the engine is emptied."""
+    assert sandbox.run("ops.sh", "visit", "one", in_place=True).stdout == "0\none\n"
+    assert sandbox.run("ops.sh", "visit", "two", in_place=True).stdout == "0\none\ntwo\n"
+    sandbox.empty()
+    assert sandbox.run("ops.sh", "visit", "three", in_place=True).stdout == "0\nthree\n"
+
+
 def test_a_script_must_end_and_must_not_print_without_end(sandbox):
     """Neither one that waits nor one that floods holds up a grading."""
     with pytest.raises(Failure, match=r"an end within 0\.5 s, saw it still runs"):
@@ -116,6 +127,21 @@ def test_a_server_of_a_script_is_asked_from_inside(run, sandbox):
             time.sleep(0.1)
     reply.expect(200, body="hello\n")
     assert reply.command == "curl -i http://localhost:8080/index.html"
+
+
+def test_many_ask_a_published_port_at_once(run, sandbox):
+    """Each request of a crowd gets its own reply; where nobody listens any more, it is reset."""
+    name = sandbox.tag(Builder(run).first_image(), "lantern:1")
+    assert sandbox.run("ops.sh", "up", name).exit_code == 0
+    server = sandbox.server(8080)
+    eventually(lambda: server.get("/index.html").expect(200), within_s=10)
+    paths = ["/index.html", "/nothing"] * 30
+    with at_once(server.get, paths) as crowd:
+        replies = crowd.results()
+    assert [reply.status for reply in replies] == [200, 404] * 30
+    sandbox.docker("rm", "--force", "web")
+    with at_once(server.get, paths[:2]) as crowd, pytest.raises(Failure, match="reset"):
+        crowd.results()
 
 
 def test_an_emptied_engine_keeps_what_the_run_made(run, sandbox):

@@ -12,6 +12,7 @@ from coursework.checks.home import Home
 from coursework.checks.run import CheckRun, Task
 from coursework.checks.services import Services
 from coursework.checks.stack import Stack
+from coursework.checks.stream import at_rate
 from coursework.containers.building import Limits
 from coursework.containers.runs import open_run
 from coursework.modules.catalogue import Module
@@ -21,7 +22,7 @@ from coursework.trouble import CourseError
 
 pytestmark = pytest.mark.engine
 
-MODULE = Module("94-stack", "T", "P", ("o",), (), 5, ("busybox:1.37",), sandbox=True)
+MODULE = Module("94-stack", "T", "P", ("o",), (), 5, ("busybox:1.37", "postgres:17"), sandbox=True)
 SERVICES = """
 name: services
 services:
@@ -186,6 +187,78 @@ def test_a_service_is_scaled(services):
     services.scale("web", 1)
     with pytest.raises(Failure, match="one container of nobody, saw none"):
         services.container("nobody")
+
+
+def test_one_service_is_killed_and_replaced_while_others_are_asked(services):
+    """It starts again as the same container; a replaced one is another, at another address."""
+    before = services.container("web")
+    services.kill("web")
+    killed = services.container("web")
+    assert (killed.id, killed.exit_code) == (before.id, 137)
+    with pytest.raises(Failure, match="a container of web that runs, saw there is none"):
+        services.kill("web")
+    services.start("web")
+    assert (services.container("web").id, services.container("web").exit_code) == (before.id, None)
+    door = services.server(8080)
+    with at_rate(lambda: door.get("/", timeout_s=20), per_s=50) as stream:
+        services.replace("web")
+    assert stream.count(lambda reply: reply.status).keys() == {200}
+    replaced = services.container("web")
+    assert replaced.id != before.id
+    assert set(replaced.addresses).isdisjoint(before.addresses)
+    assert {c.service for c in services.containers()} == {"web", "door", "first", "hidden"}
+
+
+def test_a_server_that_was_killed_refuses_connections(stack_of):
+    """Also one that was asked before; when it is up again, it answers."""
+    stack = stack_of("""
+services:
+  door:
+    image: busybox:1.37
+    init: true
+    command: sh -c 'echo welcome > index.html; exec httpd -f -p 80'
+    ports: ["127.0.0.1:8081:80"]
+""")
+    door = stack.server(8081)
+    with pytest.raises(Failure) as failed:
+        door.get("/")
+    assert failed.value.saw == "connection refused"
+    stack.up()
+    door.get("/").expect(200, body="welcome\n")
+    stack.kill("door")
+    with pytest.raises(Failure) as failed:
+        door.get("/")
+    assert failed.value.saw == "connection refused"
+    stack.start("door")
+    door.get("/").expect(200, body="welcome\n")
+
+
+def test_a_database_of_a_stack_is_looked_at_as_each_of_its_roles(stack_of):
+    """Its port need not be published; a role is refused what it may not, and a wrong password."""
+    stack = stack_of("""
+services:
+  db:
+    image: postgres:17
+    environment: {POSTGRES_USER: lantern, POSTGRES_PASSWORD: secret}
+    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1], interval: 1s, retries: 30}
+""")
+    stack.up()
+    told = {"name": "lantern", "user": "lantern", "password": "secret"}
+    owner = stack.database("db", **told)
+    owner.rows("CREATE TABLE shows AS SELECT 7 AS id")
+    owner.rows("CREATE ROLE ada LOGIN PASSWORD 'hers'")
+    ada = stack.database("db", **{**told, "user": "ada", "password": "hers"})
+    assert ada.rows("SELECT current_user AS name") == [{"name": "ada"}]
+    with pytest.raises(Failure, match="permission denied for table shows") as failed:
+        ada.rows("SELECT id FROM shows")
+    command = "docker compose exec db psql -U ada -d lantern -c 'SELECT id FROM shows'"
+    assert failed.value.command == command
+    with pytest.raises(Failure, match="a session of ada, saw password authentication failed"):
+        stack.database("db", **{**told, "user": "ada"}).rows("SELECT 1")
+    with owner.holding("LOCK TABLE shows"):
+        locked = owner.rows("SELECT count(*) AS n FROM pg_locks WHERE mode = 'AccessExclusiveLock'")
+    assert locked == [{"n": 1}]
+    stack.close()
 
 
 def test_what_is_not_well_is_shown(stack_of):

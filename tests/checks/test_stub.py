@@ -72,6 +72,15 @@ def test_bytes_go_out_whole_with_and_without_a_length(stub, chunked):
     assert ("Content-Length" in fields) is not chunked
 
 
+def test_it_notes_when_a_request_came(stub):
+    """The pause between two requests can be told from what it noted."""
+    for _ in range(2):
+        ask(stub, "GET", "/quote")
+        time.sleep(0.2)
+    first, second = stub.requests("/quote")
+    assert 0.2 <= second.at_s - first.at_s < 10
+
+
 def test_what_was_told_last_counts_first_and_for_as_often_as_told(stub):
     """An upstream that fails twice is well again afterwards."""
     stub.reply("", 200)

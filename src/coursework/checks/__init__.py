@@ -11,6 +11,7 @@ It asks for fixtures by name:
 - `postgres_from`: starts one from an image with tables and rows; `Queries` asks the answer's SQL;
 - `store`: a `Store`, a Redis beside the submission, in the background;
 - `memcached`: a `Memcached` with the same words, in the background;
+- `rabbitmq`: a `RabbitMQ`, with a `Vhost` for each check, in the background;
 - `relays`: opens a `Relay` in front of it, or of any other service: held, refused, cut, counted;
 - `stub`: a `Stub`, an upstream beside the submission that answers, holds or fails as told;
 - `cluster`: a `Cluster`, a whole Kubernetes with a fresh `Namespace` for whoever asks;
@@ -29,6 +30,7 @@ from coursework.checks.builder import Builder, Lint
 from coursework.checks.client import Client
 from coursework.checks.cluster import Cluster, ClusterClient, Namespace
 from coursework.checks.composed import Composed
+from coursework.checks.composed_database import ComposedDatabase
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
 from coursework.checks.finished import Finished
@@ -41,13 +43,15 @@ from coursework.checks.memcached import Memcached
 from coursework.checks.patience import eventually
 from coursework.checks.pgbouncer import PgBouncer, PgBouncers
 from coursework.checks.points import points
-from coursework.checks.postgres import Database, Held, Postgres
+from coursework.checks.postgres import Database, Postgres
 from coursework.checks.querying import Cost, PlanStep, Queries, Rows, Script
+from coursework.checks.rabbitmq import Message, Queue, RabbitMQ, Vhost
 from coursework.checks.randomness import Random
 from coursework.checks.relay import Relay, Relays, Traffic
 from coursework.checks.reply import Headers, Reply
 from coursework.checks.sandbox import Sandbox, SandboxClient
 from coursework.checks.server import Server
+from coursework.checks.sql import Held
 from coursework.checks.stack import Stack
 from coursework.checks.statements import Recording
 from coursework.checks.store import Store
@@ -68,6 +72,7 @@ __all__ = [
     "Cluster",
     "ClusterClient",
     "Composed",
+    "ComposedDatabase",
     "Connection",
     "Cost",
     "Crowd",
@@ -84,12 +89,15 @@ __all__ = [
     "Lint",
     "Meanwhile",
     "Memcached",
+    "Message",
     "Namespace",
     "PgBouncer",
     "PgBouncers",
     "PlanStep",
     "Postgres",
     "Queries",
+    "Queue",
+    "RabbitMQ",
     "Random",
     "Received",
     "Record",
@@ -113,6 +121,7 @@ __all__ = [
     "Stub",
     "Submission",
     "Traffic",
+    "Vhost",
     "at_once",
     "at_rate",
     "eventually",

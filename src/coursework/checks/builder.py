@@ -75,6 +75,7 @@ class Builder:
     def build(
         self,
         *,
+        folder: str = "",
         files: Mapping[str, str] = _NONE,
         secrets: Mapping[str, str] = _NONE,
         args: Mapping[str, str] = _NONE,
@@ -82,6 +83,7 @@ class Builder:
         """Build an image; its `steps` tell what was taken from the cache.
 
         Args:
+            folder: of the answer with a Dockerfile, for one of several images, such as `booking`.
             files: further or changed files of the build context, by relative path.
             secrets: texts by the id under which a step may mount them.
             args: the build's arguments by name.
@@ -95,7 +97,7 @@ class Builder:
 
         """
         log = _Log(self._run.task.on_line)
-        image_id = self._build(log, files, secrets, args, lambda _: False)
+        image_id = self._build(log, files, secrets, args, lambda _: False, folder)
         return Image(self._run, image_id, log.steps())
 
     def steps(
@@ -143,20 +145,22 @@ class Builder:
         secrets: Mapping[str, str],
         args: Mapping[str, str],
         until: Callable[[list[Step]], bool],
+        part: str = "",
     ) -> str:
         run, start = self._run, time.monotonic()
         task, services = run.task, run.services
         changed = {name: text.encode() for name, text in files.items()}
+        context = {**_under(part, task.submission.files), **changed}
         try:
             return build_image(
-                services.engine, {**task.submission.files, **changed}, module=services.run.module,
+                services.engine, context, module=services.run.module,
                 limits=task.limits, on_line=log.add, secrets=secrets, args=args,
                 enough=lambda: until(log.steps()),
             )  # fmt: skip
         except BuildFailed as failed:
             folder = task.home.folder
-            command = build_command(folder, secrets, args) if folder else ""
-            raise _told(failed, command) from failed
+            command = build_command(folder / part, secrets, args) if folder else ""
+            raise _told(failed, command, part) from failed
         except CourseError as trouble:
             run.build_trouble = trouble
             raise
@@ -201,9 +205,15 @@ class _Log:
         return read_steps(list(self._lines))
 
 
-def _told(failed: BuildFailed, command: str) -> BuildFailure:
+def _under(folder: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return a folder's files, by their paths in it."""
+    start = f"{folder}/" if folder else ""
+    return {p.removeprefix(start): data for p, data in files.items() if p.startswith(start)}
+
+
+def _told(failed: BuildFailed, command: str, folder: str = "") -> BuildFailure:
     failure = BuildFailure(
-        "an image that builds",
+        f"an image of {folder}/ that builds" if folder else "an image that builds",
         failed.saw,
         command=command,
         hint=failed.hint or "the log shows the step of the Dockerfile that failed",

@@ -111,8 +111,13 @@ class Composed:
     @property
     def addresses(self) -> list[str]:
         """Its addresses, one in each of its networks."""
-        networks = self.facts["NetworkSettings"]["Networks"].values()
-        return [str(n["IPAddress"]) for n in networks if n.get("IPAddress")]
+        return [address for _, address in self.places]
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """Its networks by name, each with its address there."""
+        networks = self.facts["NetworkSettings"]["Networks"].items()
+        return [(name, str(n["IPAddress"])) for name, n in networks if n.get("IPAddress")]
 
     @property
     def files(self) -> list[str]:

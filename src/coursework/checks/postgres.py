@@ -4,9 +4,9 @@ import secrets
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,7 @@ from coursework.checks.evidence import Evidence
 from coursework.checks.failure import Failure
 from coursework.checks.querying import ANSWER, Queries, Script
 from coursework.checks.run import CheckRun
+from coursework.checks.sql import Row, SqlDatabase
 from coursework.checks.statements import Recording, statements_between
 from coursework.containers.container import Container, Settings
 from coursework.trouble import CourseError
@@ -28,12 +29,6 @@ _DATA = "/var/lib/postgresql/in-memory"
 _READY_WITHIN_S = 20.0
 _POLL_S = 0.01
 _LOGGED_WITHIN_S = 5.0
-# What the answer's own tables can be guilty of: class 42 is a name or a right that is missing,
-# 23 a constraint, 3D a database that is gone, 55P03 a lock that they hold for longer than
-# lock_timeout (PostgreSQL manual, appendix A).
-_THEIR_CLASSES = ("42", "23", "3D", "55P03")
-
-Row = dict[str, Any]
 
 
 class Postgres:
@@ -221,22 +216,7 @@ class Postgres:
         return Script(self._run, name, text, url, self._image)
 
 
-class Held:
-    """Locks that a check holds."""
-
-    def __init__(self, connection: "psycopg.Connection[Row]") -> None:
-        self._connection = connection
-
-    def release(self) -> None:
-        """Roll back, so that those who wait for the locks carry on."""
-        import psycopg  # noqa: PLC0415 - a module without a database need not load it
-
-        # A server that crashed meanwhile holds no lock any more.
-        with suppress(psycopg.OperationalError):
-            self._connection.rollback()
-
-
-class Database:
+class Database(SqlDatabase):
     """One database, looked at by sessions that see everything.
 
     Example:
@@ -249,50 +229,10 @@ class Database:
     """
 
     def __init__(self, postgres: Postgres, evidence: Evidence, name: str, url: str) -> None:
+        super().__init__(evidence)
         self.name = name
         self.url = url
         self._postgres = postgres
-        self._evidence = evidence
-
-    def rows(self, statement: str, *values: object) -> list[Row]:
-        """Run one statement as a transaction of its own, and return its rows by column name.
-
-        Args:
-            statement: with %s for each value.
-            values: of any type that PostgreSQL has.
-
-        Raises:
-            Failure: a table or column is missing, or a constraint forbids it.
-        """
-        return self._run(self._postgres.session(self.name), statement, values)
-
-    @contextmanager
-    def holding(self, statement: str, *values: object) -> Iterator[Held]:
-        """Run a statement and keep its locks until they are released, at the latest by the end.
-
-        What the statement wrote is never committed.
-
-        Args:
-            statement: with %s for each value.
-            values: of any type that PostgreSQL has.
-
-        Raises:
-            Failure: a table or column is missing, or a constraint forbids it.
-
-        Example:
-            >>> with database.holding("LOCK TABLE bookings") as held, at_once(buy, users) as crowd:
-            ...     database.wait_for_waiting(2)
-            ...     held.release()
-
-        """
-        with self._postgres.connect(self.name) as connection:
-            connection.autocommit = False
-            self._run(connection, statement, values)
-            held = Held(connection)
-            try:
-                yield held
-            finally:
-                held.release()
 
     def wait_for_waiting(self, at_least: int = 1, *, within_s: float = 3.0) -> list[int]:
         """Wait until sessions of the answer wait for a lock, and return their process ids.
@@ -382,27 +322,11 @@ class Database:
             raise Failure(f"a file {name}", "there is none")
         return self._postgres.run_script(name, files[name], self.url)
 
-    def _run(
-        self, connection: "psycopg.Connection[Row]", statement: str, values: tuple[object, ...]
-    ) -> list[Row]:
-        import psycopg  # noqa: PLC0415 - loaded already, by the connection
+    def _session(self) -> "psycopg.Connection[Row]":
+        return self._postgres.session(self.name)
 
-        shown = psycopg.ClientCursor(connection).mogrify(statement, values)
-        self._evidence.note_command(self._retype(shown))
-        try:
-            cursor = connection.execute(statement, values)
-        except psycopg.Error as error:
-            self._fail(error, shown)
-        return cursor.fetchall() if cursor.description else []
-
-    def _fail(self, error: "psycopg.Error", shown: str) -> NoReturn:
-        if (error.sqlstate or "").startswith(_THEIR_CLASSES):
-            raise Failure(
-                f"a database that can do: {shown[:200]}",
-                str(error.diag.message_primary or error),
-                command=self._retype(shown),
-            ) from error
-        raise error
+    def _connect(self) -> "psycopg.Connection[Row]":
+        return self._postgres.connect(self.name)
 
     def _retype(self, shown: str) -> str:
         psql = ["docker", "exec", self._postgres.container.name, "psql", self.name, "-c", shown]

@@ -13,9 +13,12 @@ from docker.errors import APIError
 
 from coursework.checks.client import Client
 from coursework.checks.evidence import Evidence
+from coursework.checks.exposed import NotPublished, expose_published, is_listening
 from coursework.checks.failure import Failure
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
+from coursework.checks.load import IN_CROWD
+from coursework.checks.reply import Reply
 from coursework.checks.retype import curl_command
 from coursework.checks.run import CheckRun
 from coursework.checks.shell import (
@@ -26,11 +29,12 @@ from coursework.checks.shell import (
     require_engine,
 )
 from coursework.checks.tunnel import open_tunnel
-from coursework.checks.wire import Address, Connection
+from coursework.checks.wire import CLOSED_AT_ONCE, REFUSED, RESET, Address, Connection
 from coursework.containers.archive import pack
 from coursework.containers.cleaning import remove_containers
 from coursework.containers.runs import LABEL_RUN
 from coursework.engine import Engine
+from coursework.sandbox.inside import answer_folder
 from coursework.words import shortened
 
 LIMIT_SCRIPT_BYTES = 90_000
@@ -46,9 +50,9 @@ _INPUT = "/tmp/answer/input"  # noqa: S108 - inside
 _RUN = f"""set -e
 folder=$(mktemp -d /tmp/run-XXXXXX)
 mkdir "$folder/work"
-cd "$folder/work"
+cd "${{2:-$folder/work}}"
 head -c "$1" | tar -x
-shift
+shift 2
 ulimit -f {LIMIT_OUTPUT_BYTES // 512}
 code=0
 timeout -k 1 "$0" sh "$@" >"$folder/out" 2>"$folder/err" || code=$?
@@ -86,14 +90,22 @@ class Sandbox:
         self._evidence = run.evidence
         self._files = run.task.submission.files
         self._keeps_failed = run.keeps_failed
+        self._folder = answer_folder(run.task.module.slug)
+        self._is_laid = False
 
     def empty(self) -> None:
-        """Remove containers, volumes and networks; images stay, and what other fixtures made.
+        """Remove containers, volumes, networks and the answer's folder.
+
+        Images stay, and what other fixtures made.
 
         Raises:
             CourseError: the engine does not answer.
         """
         self._services.wait_until_calm()
+        if self._is_laid:
+            # What belongs to a user of a container may stay: the next files are laid over it.
+            self._shell.finish(["rm", "-rf", self._folder], _DOCKER_WITHIN_S)
+            self._is_laid = False
         client: Any = self._engine.client
         try:
             remove_containers(self._foreign(client.containers.list(all=True, sparse=True)))
@@ -130,6 +142,7 @@ class Sandbox:
         stdin: bytes = b"",
         env: Mapping[str, str] = _NONE,
         files: Mapping[str, str | bytes] = _NO_FILES,
+        in_place: bool = False,
         within_s: float = 30.0,
     ) -> Finished:
         """Run a script of the answer by `sh`, in a new folder of a machine with this engine.
@@ -140,6 +153,8 @@ class Sandbox:
             stdin: what it reads.
             env: further environment variables.
             files: what lies beside it, by path; such as `submission.files` for all of the answer.
+            in_place: it runs in the answer's own folder instead, beside all files of the answer;
+                what it leaves there the next run finds, until `empty`.
             within_s: seconds until it must have ended.
 
         Raises:
@@ -154,7 +169,8 @@ class Sandbox:
         command = _typed(script, args, env, reads=bool(stdin))
         self._evidence.note_command(command, is_fleeting=True)
         archive = pack({**files, script: self._script(script)})
-        words = ["sh", "-c", _RUN, f"{within_s:g}", str(len(archive)), script, *args]
+        folder = self._laid() if in_place else ""
+        words = ["sh", "-c", _RUN, f"{within_s:g}", str(len(archive)), folder, script, *args]
         start = time.monotonic()
         ran = self._shell.finish(words, within_s, env=env, stdin=archive + stdin)
         self._evidence.note_use(_ScriptRun(self, ran.stderr, stdin), command, is_fleeting=True)
@@ -169,6 +185,13 @@ class Sandbox:
         """Lay what a script read where its command in a report takes it from."""
         if self._keeps_failed:
             self._shell.lay({_INPUT: stdin}, "/")
+
+    def _laid(self) -> str:
+        """Return the folder in which all files of the answer lie."""
+        if not self._is_laid:
+            self._shell.lay(self._files, self._folder)
+            self._is_laid = True
+        return self._folder
 
     def _script(self, name: str) -> bytes:
         text = self._files.get(name)
@@ -223,6 +246,9 @@ class Sandbox:
 class SandboxClient(Client):
     """Asks a server in the sandbox at a port of its machine; nothing listens to others there.
 
+    What a container publishes is asked at a port of the sandbox's own address, which costs little,
+    also under `at_rate`; a program that is no container, through a tunnel for each request.
+
     Args:
         engine: of the sandbox.
         evidence: of the run.
@@ -248,8 +274,27 @@ class SandboxClient(Client):
         return f"localhost:{self._port}"
 
     def _open(self, timeout_s: float) -> Connection:
-        near = open_tunnel(self._engine, self._port, timeout_s)
-        return Connection(Address("127.0.0.1", near, self._port), timeout_s=timeout_s)
+        try:
+            exposed = expose_published(self._engine, self._port)
+            near = Address(self._engine.reached_at, exposed, self._port)
+        except NotPublished:
+            # A program that is no container may listen there.
+            tunnel = open_tunnel(self._engine, self._port, timeout_s)
+            near = Address("127.0.0.1", tunnel, self._port)
+        return Connection(near, timeout_s=timeout_s)
+
+    def _ask(self, method: str, sent: bytes, timeout_s: float) -> Reply:
+        try:
+            return super()._ask(method, sent, timeout_s)
+        except Failure as failure:
+            if failure.saw not in CLOSED_AT_ONCE:
+                raise
+            # Of many calls none looks whether it was refused inside: that costs more than the call.
+            if IN_CROWD.get():
+                raise Failure(failure.looked_for, RESET) from failure
+            if is_listening(self._engine, self._port):
+                raise
+            raise Failure("a connection", REFUSED) from failure
 
     def _explain(self, failure: Failure) -> None:
         """Nothing more is known: which container should answer is the answer's affair."""

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from docker.errors import APIError, NotFound
 
 from coursework.checks.composed import Composed
+from coursework.checks.composed_database import ComposedDatabase
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.finished import Finished
+from coursework.checks.occupied import occupied
 from coursework.checks.run import CheckRun
 from coursework.checks.sandbox import SandboxClient
 from coursework.checks.shell import Shell, no_answer, require_engine
@@ -32,6 +35,8 @@ _ENDED_WELL = (
     " with condition: service_completed_successfully"
 )
 _UP = ("up", "--wait")
+_ALL = "docker compose ps --all"
+_DEAD_WITHIN_S = 10
 
 
 class Stack:
@@ -55,6 +60,9 @@ class Stack:
         >>> stack.container("migrate").exit_code
         0
         >>> stack.scale("web", 3)
+        >>> stack.kill("web")
+        >>> stack.start("web")
+        >>> stack.replace("web")
         >>> stack.down()
 
     """
@@ -68,6 +76,7 @@ class Stack:
         self._folder = answer_folder(run.task.module.slug)
         self._helper = self._image_id(_HELPER_IMAGE)
         self._shell.lay(files, self._folder)
+        self._databases: list[ComposedDatabase] = []
 
     # --- what is typed ------------------------------------------------------------------------
 
@@ -120,6 +129,50 @@ class Stack:
             Failure: it ends with another exit code than 0, or too late.
         """
         self._obey("down", *words, within_s=within_s)
+
+    def kill(self, service: str) -> None:
+        """Kill a service's containers, as a crash would; `start` starts the same ones again.
+
+        Raises:
+            Failure: none of them runs.
+            CourseError: the engine does not answer.
+        """
+        command = _typed(("kill", service))
+        self._evidence.note_command(command, is_fleeting=True)
+        running = [c for c in self.containers(service) if c.exit_code is None and c.started_at]
+        if not running:
+            raise Failure(f"a container of {service} that runs", "there is none", command=_ALL)
+        api: Any = self._engine.client.api
+        try:
+            for container in running:
+                # One that ends by itself meanwhile is as dead.
+                with suppress(NotFound, APIError):
+                    api.kill(container.id)
+                api.wait(container.id, timeout=_DEAD_WITHIN_S)
+        except OSError as error:
+            raise no_answer(str(error)) from error
+
+    def start(self, service: str, *, within_s: float = 30.0) -> None:
+        """Start a service that was killed, alone, and wait until it is ready; see `up`."""
+        self.up("--no-deps", service, within_s=within_s)
+
+    def replace(self, service: str, *, within_s: float = 30.0) -> None:
+        """Kill and remove a service's containers, and bring new ones up at other addresses.
+
+        Raises:
+            Failure: as of `up`.
+            CourseError: the engine does not answer.
+        """
+        left = self.containers(service)
+        places = [place for container in left for place in container.places]
+        api: Any = self._engine.client.api
+        try:
+            for container in left:
+                api.remove_container(container.id, force=True)
+            with occupied(self._engine, self._helper, places):
+                self.up("--no-deps", service, within_s=within_s)
+        except OSError as error:
+            raise no_answer(str(error)) from error
 
     def run(self, service: str, *arguments: str, within_s: float = 30.0) -> None:
         """Run a service once, to its end: `docker compose run --rm`.
@@ -217,7 +270,7 @@ class Stack:
             names = ", ".join(c.name for c in found) or "none"
             raise Failure(
                 f"one container of {service}", names[:_SAW_CHARACTERS],
-                command="docker compose ps --all",
+                command=_ALL,
             )  # fmt: skip
         return found[0]
 
@@ -260,6 +313,30 @@ class Stack:
         """
         return SandboxClient(self._engine, self._evidence, port, before=_typed(_UP))
 
+    def database(self, service: str, *, name: str, user: str, password: str) -> ComposedDatabase:
+        """Return a PostgreSQL that is a service, looked at as one of its roles.
+
+        Args:
+            service: of the compose file; its port need not be published.
+            name: of the database.
+            user: the role.
+            password: its own.
+
+        Raises:
+            Failure: there is no such service, or several containers of it.
+        """
+        container = self.container(service)
+        database = ComposedDatabase(
+            self._engine, self._evidence, container, name=name, user=user, password=password
+        )
+        self._databases.append(database)
+        return database
+
+    def close(self) -> None:
+        """Close the sessions that look into its databases."""
+        while self._databases:
+            self._databases.pop().close()
+
     # --- what failed --------------------------------------------------------------------------
 
     def _unready(self) -> str:
@@ -301,6 +378,8 @@ def _reason(ran: Finished) -> str:
 
 
 @pytest.fixture(scope="session")
-def stack(check_run: CheckRun) -> Stack:
+def stack(check_run: CheckRun) -> Iterator[Stack]:
     """Return the answer's compose file in its own engine, where `sandbox = true`."""
-    return Stack(check_run)
+    made = Stack(check_run)
+    yield made
+    made.close()

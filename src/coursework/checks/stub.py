@@ -32,6 +32,7 @@ class Received:
         query: what is behind the question mark, as it came.
         headers: fields by name.
         body: bytes, with chunks already joined.
+        at_s: seconds on the stub's own clock, when its last byte had come; 0 where nobody noted it.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Received:
     query: str
     headers: Headers
     body: bytes
+    at_s: float = 0.0
 
     def json(self) -> Any:
         """Return the body as JSON.
@@ -249,10 +251,12 @@ class Stub:
         return self._port
 
 
-def _received(method: str, target: str, headers: list[list[str]], body: str) -> Received:
+def _received(
+    method: str, target: str, headers: list[list[str]], body: str, at_s: float
+) -> Received:
     path, _, query = target.partition("?")
     fields = Headers([(name, value) for name, value in headers])
-    return Received(method, path, query, fields, base64.b64decode(body))
+    return Received(method, path, query, fields, base64.b64decode(body), at_s)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,11 @@ from coursework.checks.reply import LIMIT_BODY_BYTES, Parser, Reply
 from coursework.checks.retype import wire_command
 
 _LINE_BYTES = 500
+REFUSED = "connection refused"
+_NO_BYTE = "the connection was closed without a byte"
+RESET = "the connection was reset"
+# How a connection ends that somebody accepts who then reaches nobody.
+CLOSED_AT_ONCE = (_NO_BYTE, RESET)
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ class Connection:
         except OSError as error:
             raise self._failure("a whole reply", self._half(_reason(error))) from error
         if not data and not self.received:
-            raise self._failure("a reply", "the connection was closed without a byte")
+            raise self._failure("a reply", _NO_BYTE)
         return data
 
     def _half(self, reason: str) -> str:
@@ -288,8 +293,8 @@ class Connection:
 
 def _reason(error: OSError) -> str:
     words = {
-        ConnectionRefusedError: "connection refused",
-        ConnectionResetError: "the connection was reset",
+        ConnectionRefusedError: REFUSED,
+        ConnectionResetError: RESET,
         BrokenPipeError: "the connection was closed",
         TimeoutError: "no answer to the connection",
     }

@@ -24,6 +24,7 @@ from coursework.checks import (
     pgbouncer,
     plugin,
     postgres,
+    rabbitmq,
     randomness,
     relay,
     sandbox,
@@ -53,8 +54,8 @@ from coursework.trouble import CourseError
 
 # Each brings the fixture of its name.
 _WORDS = (
-    backends, builder, cluster, image, meanwhile, memcached, pgbouncer, postgres, randomness, relay,
-    sandbox, server, stack, store, stub,
+    backends, builder, cluster, image, meanwhile, memcached, pgbouncer, postgres, rabbitmq,
+    randomness, relay, sandbox, server, stack, store, stub,
 )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class Received:
     target: str
     headers: list[tuple[str, str]]
     body: bytes
+    at_s: float = field(default_factory=time.monotonic)
 
     @property
     def path(self) -> str:
@@ -252,7 +253,7 @@ class Desk:
 
 def _shown(request: Received) -> list[object]:
     body = base64.b64encode(request.body).decode()
-    return [request.method, request.target, request.headers, body]
+    return [request.method, request.target, request.headers, body, request.at_s]
 
 
 DESK = Desk()
