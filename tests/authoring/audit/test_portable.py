@@ -27,6 +27,7 @@ RUNS_EVERYWHERE = (
     "docker run --rm busybox:1.37 \\\n  timeout 2 wget -q -O - http://lantern-web:3000",
     "%%writefile Dockerfile\nFROM node:24-slim\nRUN sed -i 's/80/81/' /etc/passwd",
     "    timeout client 20s",
+    '    command: [sh, -c, "timeout 5 sh busy.sh"]',
     "docker stop --timeout 2 lantern-web",
 )
 

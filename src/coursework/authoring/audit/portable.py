@@ -7,7 +7,9 @@ from coursework.authoring.audit.subject import Finding, Subject
 
 _CONTINUED = re.compile(r"\\\n\s*")
 # What stands before these on a line runs in a container, where the tools are always the same.
-_IN_CONTAINER = re.compile(r"\bdocker\s+(?:compose\s+)?(?:exec|run)\s|^\s*RUN\s")
+_IN_CONTAINER = re.compile(
+    r"\bdocker\s+(?:compose\s+)?(?:exec|run)\s|^\s*RUN\s|^\s*(?:command|args):\s"
+)
 _BEGINS_COMMAND = r"""(?:^|[|;&(!`"']|\b(?:do|else|if|then|time|until|while)\s)\s*"""
 _UNPORTABLE = (
     (
