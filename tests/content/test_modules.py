@@ -21,15 +21,22 @@ MODULES = load_catalogue(LAYOUT).modules
 LIMIT_S = 900
 
 
-def modules(*, with_cluster):
-    """Return the modules that want a cluster, or the others, each to be run by any worker."""
-    chosen = [m for m in MODULES if bool(m.cluster_images) == with_cluster]
-    return [
-        pytest.param(
-            m, id=m.slug, marks=pytest.mark.xdist_group("cluster" if with_cluster else m.slug)
-        )
-        for m in chosen
-    ]
+def gradings(*, with_cluster):
+    """Return solutions and blanks of the modules that want a cluster, or of the others.
+
+    Each is to be run by any worker. One blank of each kind of place is graded by day.
+    """
+    by_day, chosen = set(), []
+    for module in MODULES:
+        place = (bool(module.cluster_images), module.sandbox)
+        if place[0] != with_cluster:
+            continue
+        group = pytest.mark.xdist_group("cluster" if with_cluster else module.slug)
+        blank = [group] if place not in by_day else [group, pytest.mark.nightly]
+        by_day.add(place)
+        for name, marks in ((SOLUTION, [group]), (BLANK, blank)):
+            chosen.append(pytest.param(module, name, id=f"{module.slug}-{name}", marks=marks))
+    return chosen
 
 
 def findings(module, name):
@@ -60,8 +67,7 @@ def test_a_module_is_sound_and_its_proof_is_as_new_as_what_it_proves(module):
 
 @pytest.mark.engine
 @pytest.mark.timeout(LIMIT_S)
-@pytest.mark.parametrize("name", [SOLUTION, BLANK])
-@pytest.mark.parametrize("module", modules(with_cluster=False))
+@pytest.mark.parametrize(("module", "name"), gradings(with_cluster=False))
 def test_the_solution_passes_and_the_blank_passes_nothing(module, name, engine):
     assert engine
     assert findings(module, name) == ""
@@ -69,8 +75,7 @@ def test_the_solution_passes_and_the_blank_passes_nothing(module, name, engine):
 
 @pytest.mark.engine
 @pytest.mark.timeout(LIMIT_S)
-@pytest.mark.parametrize("name", [SOLUTION, BLANK])
-@pytest.mark.parametrize("module", modules(with_cluster=True))
+@pytest.mark.parametrize(("module", "name"), gradings(with_cluster=True))
 def test_so_they_do_in_a_cluster(module, name, node, monkeypatch):
     """The one of the tests: that of the person who runs them is left alone."""
     monkeypatch.setattr("coursework.cluster.node.NAME", CLUSTER_NAME)
