@@ -118,6 +118,15 @@ def test_folders_below_are_not_what_kubectl_applies(namespace, path):
     assert "reads no folders below" in refused.value.hint
 
 
+def test_what_kubectl_was_given_goes_when_it_ends(node, namespace):
+    """A cluster may live for months, and each check lays its files into it."""
+    namespace.apply(answer(WEB))
+    assert namespace.rendered(answer(WEB))
+    with pytest.raises(Failure):
+        namespace.apply(answer("kind: Nonsense\n"))
+    assert namespace.name not in node.run_inside("ls", "/tmp")
+
+
 def test_what_cannot_be_changed_is_told_without_its_content(namespace):
     job = (
         "apiVersion: batch/v1\nkind: Job\nmetadata: {name: once}\nspec:\n  template:\n    spec:\n"

@@ -38,6 +38,8 @@ _LOOK_AGAIN_S = 0.25
 _KUBECTL_WITHIN_S = 30
 _PROGRAMMED_WITHIN_S = 3.0
 _KUBECTL_BYTES = 4 * 1024**3
+# What the API server can do, as kubectl found it out: the same for all.
+_CACHE = "/tmp/kubectl"  # noqa: S108 - inside the node
 _NOBODY = "65534"
 _INSIDE = f"https://localhost:{API_PORT}"
 # At which port a learner's terminal looks through `kubectl port-forward`.
@@ -222,9 +224,12 @@ class Namespace:
         kubeconfig = access.written(namespace=self.name).encode()
         self._cluster.node.write(place, {**files, "kubeconfig": kubeconfig}, _NOBODY)
         limits = ["timeout", str(_KUBECTL_WITHIN_S), "prlimit", f"--as={_KUBECTL_BYTES}"]
-        options = [f"--kubeconfig={place}/kubeconfig", f"--cache-dir=/tmp/{self.name}-cache"]
+        options = [f"--kubeconfig={place}/kubeconfig", f"--cache-dir={_CACHE}"]
         command = [*limits, "env", "--chdir", place, "kubectl", *options, *words]
-        code, output = self._cluster.node.run_as(_NOBODY, command)
+        try:
+            code, output = self._cluster.node.run_as(_NOBODY, command)
+        finally:
+            self._cluster.node.run_inside("rm", "-r", place)
         return code, output.strip() or f"kubectl ended with exit code {code} and without a word"
 
     # --- what is there ------------------------------------------------------------------------
