@@ -1,3 +1,4 @@
+import base64
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -38,10 +39,15 @@ HEARD_WITHIN_S, TAKES_OVER_WITHIN_S = 1.0, 2.0
 ANSWERS_WITHIN_S, CHARGED_WITHIN_S = 10.0, 10.0
 # Of ten ticks, in ten times TICK_MS: two replicas that both tick make twenty.
 TICKS, FEWEST, MOST = 10, 6, 13
-RUSH, FEW, TOO_MANY, NO_ROOM = 120, 9, 6, 503
+RUSH, FEW, TOO_MANY = 120, 9, 6
+TAKEN, NO_ROOM = 409, 503
+# They are asked for at the same time as those that are too many.
+LAST_PLACES = 3
+# Of so many at three replicas, two look before one has written.
+CROWD = 30
 # With the one that was lost on its way, nearly the hundred events that are kept.
 MISSED, ELSEWHERE = 20, 55
-POSTER_BYTES = 200_000
+POSTER_BYTES = 1_000_000
 # An answer that works on too many, or tells too early, has done so by then.
 SURELY_S = 0.3
 ATTEMPTS = 3
@@ -310,11 +316,32 @@ def check_any_replica_will_do(fleet: Fleet) -> None:
                 for each in (order, other):
                     fleet.ask(each, server).expect(409)
 
+        # Charged and confirmed well before a replica dies.
+        contested = sell_to_one(fleet)
         expect_all((first, second, third))
         first.kill()
         expect_all((second, third))
         fleet.restart(first)
         expect_all((first,))
+        # Who was refused in the meantime has not paid either.
+        fleet.expect_charged([contested])
+
+
+def sell_to_one(fleet: Fleet) -> Booking:
+    """Have a crowd order one seat at all replicas at once, and return the one booking."""
+    [wanted] = fleet.orders(1)
+    crowd = [Order(wanted.show, wanted.seat, f"{wanted.crowd}-{n}") for n in range(CROWD)]
+    pairs = zip(crowd, cycle(fleet.replicas), strict=False)
+    with at_once(lambda pair: fleet.ask(*pair), pairs) as asking:
+        pass
+    replies = asking.results()
+    answers = Counter(reply.status for reply in replies)
+    if answers != {202: 1, TAKEN: CROWD - 1}:
+        told = ", ".join(f"{n} times {status}" for status, n in sorted(answers.items()))
+        fail(f"202 for one of {CROWD} who order one seat at once, and 409 for the others", told)
+    [booking] = [accepted(o, r) for o, r in zip(crowd, replies, strict=True) if r.status != TAKEN]
+    fleet.expect_charged([booking])
+    return booking
 
 
 def log_in(server: Server, user: str) -> str:
@@ -332,6 +359,22 @@ def expect_sessions(server: Server, cookies: dict[str, str], random: Random) -> 
         server.get(ME, headers={"Cookie": cookie}).expect(200, json={"user": user})
     forged = f"{next(iter(cookies)).partition('=')[0]}={random.hex(32)}"
     server.get(ME, headers={"Cookie": forged}).expect(401)
+    for cookie, user in cookies.items():
+        for forged in with_another_user(cookie, user, random.hex(len(user))):
+            server.get(ME, headers={"Cookie": forged}).expect(401)
+
+
+def with_another_user(cookie: str, user: str, other: str) -> Iterator[str]:
+    """Yield a cookie in which another user is named, wherever its value tells the user's name."""
+    name, _, value = cookie.partition("=")
+    if user in value:
+        yield f"{name}={value.replace(user, other)}"
+    for part in value.split("."):
+        with suppress(ValueError):
+            told = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+            if user.encode() in told:
+                forged = base64.urlsafe_b64encode(told.replace(user.encode(), other.encode()))
+                yield f"{name}={value.replace(part, forged.decode().rstrip('='))}"
 
 
 def put_poster(server: Server, show: int, poster: bytes, kind: str) -> None:
@@ -587,11 +630,14 @@ def check_sheds_load(fleet: Fleet, queue_max: int) -> None:
     with fleet.on_duty() as replicas:
         in_hand = REPLICAS * HANDS
         orders = fleet.orders(in_hand + queue_max + TOO_MANY)
-        fitting, surplus = orders[:-TOO_MANY], orders[-TOO_MANY:]
+        free_from = in_hand + queue_max - LAST_PLACES
+        fitting, contested = orders[:free_from], orders[free_from:]
         with fleet.payments.holding(CHARGES) as held:
             bookings = fleet.rush(fitting[:in_hand], *replicas)
             held.wait(in_hand, within_s=ANSWERS_WITHIN_S)
             bookings += fleet.rush(fitting[in_hand:], *replicas)
+            last, surplus = expect_so_many(fleet, contested, queue_max)
+            bookings += last
             for order, server in zip(surplus, cycle(replicas), strict=False):
                 expect_refused(fleet.ask(order, server), queue_max)
             held.release()
@@ -599,6 +645,25 @@ def check_sheds_load(fleet: Fleet, queue_max: int) -> None:
         # Nothing is left of what was refused.
         again = [fleet.sell(o, s) for o, s in zip(surplus, cycle(replicas), strict=False)]
         fleet.expect_charged([*bookings, *again])
+
+
+def expect_so_many(
+    fleet: Fleet, orders: Sequence[Order], queue_max: int
+) -> tuple[list[Booking], list[Order]]:
+    """Have more order at once than there are places left; return the accepted, and the refused."""
+    pairs = list(zip(orders, cycle(fleet.replicas), strict=False))
+    with at_once(lambda pair: fleet.ask(*pair), pairs) as crowd:
+        pass
+    replies = list(zip(orders, crowd.results(), strict=True))
+    refused = [(order, reply) for order, reply in replies if reply.status == NO_ROOM]
+    for _, reply in refused:
+        expect_refused(reply, queue_max)
+    bookings = [accepted(order, reply) for order, reply in replies if reply.status != NO_ROOM]
+    if len(bookings) != LAST_PLACES:
+        when = f"with {queue_max - LAST_PLACES} of QUEUE_MAX={queue_max} waiting"
+        what = f"202 for {LAST_PLACES} of {len(orders)} who order at once, {when}"
+        fail(what, f"for {len(bookings)}")
+    return bookings, [order for order, _ in refused]
 
 
 def expect_refused(reply: Reply, queue_max: int) -> None:
