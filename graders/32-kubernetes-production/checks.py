@@ -281,7 +281,7 @@ def expect_no_loss(stream: Stream[Reply], versions: set[str]) -> None:
     link="A namespace that refuses",
 )
 def check_is_admitted(production: Namespace) -> None:
-    """One apply to the restricted namespace makes two pods of web run, and one of report when due"""
+    """One apply to the restricted namespace: two pods of web run, and one of report when due"""
     job = production.start_job("report")
     wait_for_web(production, within_s=ADMITTED_WITHIN_S)
     production.wait_for_pods("jobs", job, at_least=1, within_s=ADMITTED_WITHIN_S, ready=False)
