@@ -442,7 +442,7 @@ def expect_listed(reply: Reply, shows: Any, wanted: Show) -> None:
 @points(
     1,
     hints=(
-        "Which number does your language make of 19.99 times 100?",
+        "What does your language make of 19.99 times 100?",
         (
             "Match the text with ^(0|[1-9][0-9]{0,4})\\.([0-9]{2})$ and put both groups together as"
             " digits. On the way back, pad the cents to three digits and set the point before the"

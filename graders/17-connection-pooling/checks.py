@@ -326,7 +326,7 @@ class Late(Failure):
         (
             "Two waits have no end by default: for a free connection, and for the answer to a"
             " query. Which of them has a limit in your server, and is it POOL_TIMEOUT_MS? What"
-            " becomes of a connection whose answer is late?"
+            " happens to a connection whose answer is late?"
         ),
         (
             "pg: connectionTimeoutMillis and query_timeout, both POOL_TIMEOUT_MS; in Python,"

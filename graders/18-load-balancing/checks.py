@@ -362,7 +362,7 @@ def deliveries(house: House, path: str) -> "Counter[str]":
         (
             "Somebody's purchase was read by more than one backend, or its caller was not told of"
             " the failure. The report says which method, and who read it. Which methods does your"
-            " balancer repeat, and which does it take for harmless?"
+            " balancer repeat, because it considers them harmless?"
         ),
         (
             "HAProxy: http-request disable-l7-retry unless METH_GET. nginx without non_idempotent"
