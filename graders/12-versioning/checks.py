@@ -442,7 +442,7 @@ def expect_listed(reply: Reply, shows: Any, wanted: Show) -> None:
 @points(
     1,
     hints=(
-        "Which number does your language make of 19.99 times 100?",
+        "What does your language make of 19.99 times 100?",
         (
             "Match the text with ^(0|[1-9][0-9]{0,4})\\.([0-9]{2})$ and put both groups together as"
             " digits. On the way back, pad the cents to three digits and set the point before the"
@@ -475,8 +475,8 @@ def check_converts_money_exactly(box_office: Server, random: Random) -> None:
     hints=(
         "Which field of a request made you choose this reply, and does the reply say so?",
         (
-            "Read Lantern-Version, with 1 where it is absent; answer 400 to anything but exactly 1"
-            " and 2; set Vary: Lantern-Version before anything can fail, so that every reply at"
+            "Read Lantern-Version, and take 1 if it is absent; answer 400 to anything but exactly"
+            " 1 and 2; set Vary: Lantern-Version before anything can fail, so that every reply at"
             " these paths has it."
         ),
     ),
