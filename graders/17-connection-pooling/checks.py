@@ -449,7 +449,7 @@ def expect_well(kinds: list[Callable[[float], Reply]], house: House) -> None:
     hints=(
         (
             "Follow a request that is refused, line by line: where is its transaction ended, and"
-            " where does its connection go back? And the one whose caller has left?"
+            " where does its connection go back? And what about one whose caller has left?"
         ),
         (
             "Put the work between try and finally (or into a with block): COMMIT at its end,"
