@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pytest
 
 from coursework.checks import (
-    CHECK_AGAIN,
     Builder,
     Image,
     Meanwhile,
@@ -159,16 +158,11 @@ def check_leaks_nothing(server: Server, saved: SavedImage, salt: Salt, release: 
     server.get("/api/build").expect(200, json={"release": release})
     for path, word in salt.canaries.items():
         if found := saved.findings[word]:
-            fail(
-                f"nothing of {path} in the image",
-                f"its text in {found[0]}",
-                command=CHECK_AGAIN,
-            )
+            fail(f"nothing of {path} in the image", f"its text in {found[0]}")
     for layer in saved.layers:
         for path in layer.paths:
             if match := COMPILER.search(path):
-                seen = f"{path[: match.end()]}, of: {layer.made_by[:80]}"
-                fail("no compiler in the image", seen, command=CHECK_AGAIN)
+                fail("no compiler in the image", f"{path[: match.end()]}, of: {layer.made_by[:80]}")
 
 
 @points(
@@ -192,12 +186,10 @@ def check_keeps_the_secret(
     for number, text in enumerate(disguises(salt.token)):
         if found := saved.findings[text]:
             how = "" if number == 0 else ", encoded"
-            seen = f"it is in {found[0]}{how}"
-            fail("the token nowhere in the image", seen, command=CHECK_AGAIN)
+            fail("the token nowhere in the image", f"it is in {found[0]}{how}")
         for step in image.steps:
             if any(text in line for line in step.output):
-                seen = f"it is printed by {told(step)}"
-                fail("a build that does not print the token", seen, command=CHECK_AGAIN)
+                fail("a build that does not print the token", f"it is printed by {told(step)}")
 
 
 @points(
