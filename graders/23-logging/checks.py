@@ -503,9 +503,9 @@ def is_moment(ts: object, earliest: float, latest: float) -> bool:
 @points(
     2,
     hints=(
-        "Which way did this secret take into your line: a field, a text around it, or an error?",
+        "How did this secret get into your line: as a field, inside a text, or in an error?",
         (
-            "Send every value through one function, right before it is printed: it goes down into"
+            "Send every value through one function, right before it is printed. It descends into"
             " objects and lists, replaces fields by their name, and replaces card numbers, "
             "password=, token= and //name:password@ in every text, the stack too."
         ),
@@ -778,11 +778,11 @@ def expect_lines_of_ours(log: Log, forged: str) -> None:
 @points(
     2,
     hints=(
-        "Fifty requests wait at the same time. Where does each of your lines take its ids from?",
+        "Fifty requests wait at the same time. Where does each of your lines get its ids from?",
         (
             "From a context that belongs to the request and follows it through every await: "
             "AsyncLocalStorage in Node, contextvars in Python, context.Context in Go. The call "
-            "of the payment company takes the trace id from there too, with a new parent id."
+            "to the payment company gets its trace id from there too, with a new parent id."
         ),
     ),
     link="Whose line is it?",
@@ -943,7 +943,7 @@ def expect_fresh_ids(desk: Desk, show_id: int) -> None:
         "What is the level of an access line, and who decides whether a line is printed?",
         (
             "The level follows from the status: error from 500, warn from 400, else info. Give "
-            "each level a number, and print what is not below that of LOG_LEVEL."
+            "each level a number, and print only lines that are not below that of LOG_LEVEL."
         ),
     ),
     link="How loud: levels",
@@ -995,9 +995,9 @@ def expect_level(log: Log, lines: list[Record], level: str, what: str) -> None:
 @points(
     2,
     hints=(
-        "Where is a line between the call that prints it and the container's log?",
+        "Where does a line wait between the call that prints it and the container's log?",
         (
-            "Nowhere: write it at once, synchronously or with a flush, and collect nothing. In "
+            "It must not wait at all: write it at once, synchronously or with a flush. In "
             "Node process.stdout.write does that, in Python print(…, flush=True) or python -u."
         ),
     ),

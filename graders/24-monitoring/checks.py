@@ -182,7 +182,7 @@ def office(image: Image, stub: Stub, collector: Stub, random: Random, service: s
 @points(
     2,
     hints=(
-        "When do you count, and do you know by then what came of the request?",
+        "When do you count, and do you know by then how the request ended?",
         (
             "Count when the reply has been sent or the connection is closed: res.once('close') in "
             "Node, the end of the middleware in Python; 499 if the reply wasn't finished."
@@ -288,7 +288,7 @@ def release_once_noticed(held: HeldBack, noticed: Callable[[], object]) -> None:
     needs=("counts_truthfully",),
     hints=(
         "How many series do your metrics have after a day on which somebody tries all paths?",
-        "Label with the route's template, and with one word for all that has no route.",
+        "Label with the route's template, and with one word for everything that has no route.",
     ),
     link="Labels that stay few",
 )
@@ -473,7 +473,7 @@ def expect_call(office: Office, caller: Caller, span: Span, request: Received) -
         "Which span is open while your handler calls the next service, and who is its parent?",
         (
             "Extract the caller's context from the headers, start the server's span in it, start a "
-            "client span inside, and inject that one's context into the call; end each span always."
+            "client span inside, and inject that one's context into the call; always end each span."
         ),
     ),
     link="One request through many programs",
@@ -767,7 +767,7 @@ def rules_of(monitoring: Monitoring) -> list[dict[str, Any]]:
     1,
     hints=(
         "Would your tests notice an alert that never fires? And one that always does?",
-        "For each alert one series at which it must fire, and one at which it must not.",
+        "For each alert, write one test in which it must fire, and one in which it must not.",
     ),
     link="Test the alert before the night",
 )
@@ -946,10 +946,10 @@ def expect_silent(alertmanager: Alertmanager, names: tuple[str, ...]) -> None:
     1,
     needs=("counts_truthfully",),
     hints=(
-        "Follow the alert: target, rule, Alertmanager, webhook. Where is the last place it shows?",
+        "Follow the alert: target, rule, Alertmanager, webhook. Where do you last see it?",
         (
-            "scrape_configs, rule_files and alerting in prometheus.yml; a route with group_wait: "
-            "0s and group_interval: 1s, a webhook_configs and inhibit_rules in alertmanager.yml."
+            "prometheus.yml needs scrape_configs, rule_files and alerting; alertmanager.yml needs "
+            "a route with group_wait: 0s and group_interval: 1s, webhook_configs, inhibit_rules."
         ),
     ),
     link="From the rule to the pager",

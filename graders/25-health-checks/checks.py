@@ -270,9 +270,9 @@ def warms_up(house: House) -> None:
     2,
     hints=(
         (
-            "A restart mends a process, not a database. Which of your three probes, and which"
-            " HEALTHCHECK, says fail while only the database is down? And which says ok again"
-            " once it's back?"
+            "A restart fixes a process, not a database. Which of your three probes fail while only"
+            " the database is down, and does your HEALTHCHECK? And which say ok again once it's"
+            " back?"
         ),
         (
             "Let /readyz alone ask the database, with a pool (or a new connection each time), so"
@@ -335,10 +335,10 @@ def expect_container_well(server: Server) -> None:
             " probe wait for it: for a new connection, and for the answer on one it already has?"
         ),
         (
-            "Give each check an end below 400 ms, such as 300: Promise.race with a timer, or"
+            "Give each check a time limit below 400 ms, such as 300: Promise.race with a timer, or"
             " asyncio.wait_for; or ask in the background and let the probe say what was last"
-            " found. Throw the late connection away (query_timeout and connectionTimeoutMillis"
-            " in pg do)."
+            " found. Give up the late connection too (query_timeout and connectionTimeoutMillis"
+            " in pg do that)."
         ),
     ),
     link="A dependency that hangs",
@@ -523,7 +523,7 @@ def loses_its_cache(
     2,
     hints=(
         (
-            "After POST /debug/wedge the server answers as ever, and its loop does nothing. What"
+            "After POST /debug/wedge the server still answers, but its loop does nothing. What"
             " does your liveness look at? And what does Docker make of its answer?"
         ),
         (

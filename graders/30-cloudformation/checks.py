@@ -92,8 +92,8 @@ def linting(cloud: Cloud) -> Linting:
             " two policies?"
         ),
         (
-            "DeletionPolicy is for the end of the stack, UpdateReplacePolicy for an update that has"
-            " to make a new one: write both, next to Type, not below Properties."
+            "DeletionPolicy applies when the stack is deleted, UpdateReplacePolicy when an update"
+            " has to make a new one: write both, next to Type, not below Properties."
         ),
     ),
     link="What the linter knows and the emulator doesn't",
@@ -123,7 +123,7 @@ def check_passes_the_linter(theatre: Theatre, linting: Linting) -> None:
         "Which names, resources and settings differ between the stages, and which must not?",
         (
             "Put the stage into each name: !Sub lantern-${Env}-bookings. Leave the bucket's name"
-            " out. Give the log group Condition: IsProd, and say in Conditions what IsProd is:"
+            " out. Give the log group Condition: IsProd, and define IsProd under Conditions:"
             " !Equals [!Ref Env, prod]."
         ),
     ),
@@ -299,7 +299,7 @@ def has_one_log_group(account: Account) -> None:
         ),
         (
             "The topic: Subscription with Protocol: sqs and the queue's Arn. A QueuePolicy allows"
-            " sns.amazonaws.com sqs:SendMessage if aws:SourceArn is the topic. The queue:"
+            " sns.amazonaws.com to sqs:SendMessage if aws:SourceArn is the topic. The queue:"
             " RedrivePolicy with deadLetterTargetArn and maxReceiveCount: !Ref MaxReceives."
         ),
     ),
@@ -421,7 +421,7 @@ def lets_the_topic_send(theatre: Theatre, stack: CloudStack) -> None:
 @points(
     2,
     hints=(
-        "What becomes of each resource when the stack is deleted, and what would you cry over?",
+        "What happens to each resource when the stack is deleted, and which would you miss?",
         (
             "DeletionPolicy: Retain and UpdateReplacePolicy: Retain on the table and on the bucket,"
             " and on nothing else."
@@ -490,7 +490,7 @@ def none_left(what: str, names: list[str]) -> None:
 @points(
     2,
     hints=(
-        "Which of the role's statements says more than four actions, or more than two ARNs?",
+        "Do the role's statements allow more than four actions, or more than two ARNs?",
         (
             "Two statements: sqs:ReceiveMessage and sqs:DeleteMessage on the queue's Arn,"
             " dynamodb:PutItem and dynamodb:GetItem on the table's Arn, without a star. Only"
