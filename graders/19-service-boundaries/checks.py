@@ -296,8 +296,8 @@ def quoted(value: object) -> str:
     2,
     hints=(
         (
-            "Ask the monolith and your gateway the same, and compare: the order of shows, each"
-            " field, each status. Which request does the gateway pass to which service?"
+            "Send the monolith and your gateway the same requests, and compare: the order of shows,"
+            " each field, each status. Which request does the gateway pass to which service?"
         ),
         (
             "POST /api/shows/:id/bookings begins like a route of the catalog, so its location must"
@@ -405,7 +405,7 @@ def expect_refusals(house: House, show: Show, taken: str, user: str) -> None:
         ),
         (
             "ALTER TABLE … SET SCHEMA; GRANT USAGE ON SCHEMA and GRANT SELECT … to its own role;"
-            " drop the foreign key from bookings to shows; each service gets its own secret alone."
+            " drop the foreign key from bookings to shows; give each service only its own secret."
         ),
     ),
     link="Each service its own data",
@@ -524,8 +524,8 @@ def expect_own_role(roles: set[str], schema: str, write: Request) -> None:
     2,
     hints=(
         (
-            "Does booking ask the catalog for title and price at each sale? What happens to it when"
-            " nobody answers, and what does it know just after its own start?"
+            "Does booking ask the catalog for title and price at each sale? What happens when it"
+            " gets no answer, and what does it know just after its own start?"
         ),
         (
             "A table booking.shows with id, title and price_cents: filled in split.sql, refreshed"
@@ -556,12 +556,12 @@ def check_sells_without_catalog(house: House, shows: list[Show], users: list[str
     1,
     hints=(
         (
-            "How long does the catalog wait for the number of seats, and what does it answer when"
-            " it gets none? A service can be gone, or accept the question and say nothing."
+            "How long does the catalog wait for the number of seats, and what does it answer if no"
+            " reply comes? A service can be gone, or accept the request and say nothing."
         ),
         (
-            "A time limit of 250 ms around the whole question, connecting included, and null for"
-            " whatever goes wrong: a list without seats is better than none."
+            "Set a time limit of 250 ms around the whole call, connecting included, and return null"
+            " for whatever goes wrong: a list without seats is better than none."
         ),
     ),
     link="What you can do without",
@@ -610,7 +610,7 @@ def expect_quick(house: House, path: str, wanted: object) -> Reply:
         ),
         (
             "Write price_cents into the booking when it's sold. Ask the catalog for all shows every"
-            " 500 ms and update the copy; a question without an answer must not end the loop. If"
+            " 500 ms and update the copy; a call without an answer must not end the loop. If"
             " booking only listens for changes, it must also catch up when it starts."
         ),
     ),

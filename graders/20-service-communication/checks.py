@@ -341,8 +341,8 @@ def shared(open_desk: Callable[..., Desk]) -> Desk:
     hints=(
         "What does your service do with a 503, with a 400, and with a reply that never comes?",
         (
-            "Loop over at most three tries. A refused connection, a reply that isn't whole after"
-            " CALL_TIMEOUT_MS, a 500 or a body without a price leads to the next try, and a 4xx to"
+            "Loop over at most three tries. A refused connection, a reply that isn't complete after"
+            " CALL_TIMEOUT_MS, a 500 or a body without a price leads to the next try, a 4xx to a"
             " 422. Before try n + 1 wait RETRY_PAUSE_MS times 2 to the power of n - 1, times a"
             " random number between 0.5 and 1."
         ),
@@ -430,7 +430,7 @@ def expect_pauses(office: Office) -> None:
 @points(
     2,
     hints=(
-        "Where does the caller's time begin, and who looks at it before each try and each pause?",
+        "When does the caller's time begin, and do you look at it before each try and each pause?",
         (
             "Compute the moment of the deadline when the request comes, from X-Timeout-Ms or 2000."
             " A try may take the smaller of CALL_TIMEOUT_MS and what is left; send what is left"
@@ -515,12 +515,12 @@ def expect_late(office: Office, order: Body, budget_ms: int | None) -> None:
 @points(
     2,
     hints=(
-        "Who counts the failed tries in a row, and what ends the row?",
+        "Where do you count the failed tries in a row, and what resets the count?",
         (
-            "One object for all requests: closed, open until a moment, or with one probe on its"
-            " way. Ask it before each try, also before the second and third, and tell it how each"
-            " try ended, also one that was refused or never answered. When the moment has come,"
-            " only the first who asks may call, once."
+            "Share one object between all requests: closed, open until some moment, or with one"
+            " probe under way. Ask it before each try, even the second and third, and tell it how"
+            " each try ended, also one that was refused or never answered. When the moment has"
+            " come, only the first that asks may call, once."
         ),
     ),
     link="A circuit breaker",
@@ -867,7 +867,7 @@ def expect_impatience(desk: Desk) -> None:
         "How many messages does the broker push to a consumer that acknowledges none?",
         (
             "As many as there are, unless you set a prefetch of 10 before you consume. And handle"
-            " them side by side: don't wait for one mail before you begin the next."
+            " them at the same time: don't wait for one mail before you begin the next."
         ),
     ),
     link="How much one consumer takes",

@@ -327,7 +327,7 @@ def check_finishes(theatre: Theatre) -> None:
 @points(
     2,
     hints=(
-        "Which replies of the payment company are a yes, which a no, and what is everything else?",
+        "Which of the company's replies are a yes, which are a no, and what is everything else?",
         (
             "201 confirms and 402 cancels; anything else, and no reply within "
             "PAYMENTS_TIMEOUT_MS, means ask again with the same key. A unique index on (show_id, "
@@ -434,11 +434,11 @@ def expect_open(theatre: Theatre, booking: Booking) -> None:
 @points(
     3,
     hints=(
-        "Kill your server in your head after each line: what does the next start know, and whence?",
+        "Imagine your server killed after each line: what does the next start know, and how?",
         (
             "Everything that is still to be done is a row: a booking's next step, an event that "
-            "isn't sent. On every start and every moment the loops look for such rows. Keys and "
-            "event ids are made before the first attempt and stored, or made from the booking's id."
+            "isn't sent. The loops look for such rows after each start and again and again. Keys "
+            "and event ids are stored before the first attempt, or derived from the booking's id."
         ),
     ),
     link="Killed between two lines",
@@ -503,11 +503,11 @@ def kill_between_steps(theatre: Theatre, relay: Relay) -> None:
 @points(
     2,
     hints=(
-        "When is an event as sure as the booking it tells of?",
+        "When is an event exactly as certain as the booking it's about?",
         (
             "Insert the event into a table in the same transaction as the new status. A loop "
-            "publishes what is in the table, and marks a row only when the broker has said it has "
-            "it. Starting the server doesn't wait for the broker."
+            "publishes what is in the table, and marks a row only when the broker has confirmed "
+            "it. The server's start doesn't wait for the broker."
         ),
     ),
     link="The outbox",

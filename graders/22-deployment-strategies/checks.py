@@ -324,7 +324,7 @@ def versions(
             " version still run, for the checkouts that take 0.4 s?"
         ),
         (
-            "Start the new container; wait for docker exec NAME ready; lay the new configuration"
+            "Start the new container; wait for docker exec NAME ready; copy the new configuration"
             " into lb with docker cp; docker kill --signal USR2 lb (HAProxy) or docker exec lb"
             " nginx -s reload; then ask until the new configuration answers."
         ),
@@ -360,8 +360,8 @@ def releases(evening: Evening, new: str) -> None:
     1,
     hints=(
         (
-            "Going back is quick when nothing has to start. Which container served before, does"
-            " it still run, and where does your script find its name?"
+            "Going back is quick when nothing has to start. Which container served before, is it"
+            " still running, and where does your script find its name?"
         ),
         (
             "Let release leave the old container running, and note its name where the next call"
@@ -453,7 +453,7 @@ def expect_same_containers(before: Mapping[str, str], after: Mapping[str, str], 
     hints=(
         (
             "The report says who got what. What decides who gets the canary: chance, or the user's"
-            " name? Which responses do you count as errors, and of which version?"
+            " name? Which responses do you count as errors, and from which version?"
         ),
         (
             "HAProxy: use_backend canary if { req.fhdr(X-User),xxh32,mod(100) lt PERCENT }. nginx:"
@@ -518,9 +518,9 @@ def share(evening: Evening, shares: Mapping[str, int], what: str) -> None:
     2,
     hints=(
         (
-            "Three of ten responses of the canary are errors, but of all responses that are three"
-            " of a hundred. Whose errors does your script count, of which moment, and what does it"
-            " do then? Which containers does the next release remove?"
+            "Three in ten of the canary's responses are errors, but that's only about two in a"
+            " hundred of all responses. Whose errors does your script count, since when, and what"
+            " does it do then? Which containers does the next release remove?"
         ),
         (
             "Let the balancer log who answered and the status, then count the canary's lines:"

@@ -424,7 +424,7 @@ def busy_office(house: House) -> Office:
     hints=(
         "What ends the process, or the connection, while somebody is still waiting?",
         (
-            "Count a request when it has come, and count it off when its reply is sent. Close Redis"
+            "Count a request in when it arrives, and out when its reply is sent. Close Redis"
             " and end the process only when none is left; the job of the last booking goes there."
         ),
     ),
@@ -432,7 +432,7 @@ def busy_office(house: House) -> Office:
     needs=("hears_the_signal",),
 )
 def check_finishes_what_it_started(busy_office: Office) -> None:
-    """Bookings under way at SIGTERM are finished, also if a payment takes longer than the drain"""
+    """Bookings under way at SIGTERM are finished, even if a payment outlasts the drain"""
     orders = [busy_office.order() for _ in range(4)]
     with shown_by_checking_again(), ExitStack() as hold:
         paying = [Paying(busy_office, order, hold) for order in orders[:3]]
@@ -481,7 +481,7 @@ class Paying:
     hints=(
         "Something keeps your process alive. Which connections are still open, and who owns them?",
         (
-            "When nothing is in flight any more, close every connection, also the silent ones and"
+            "When nothing is in flight any more, close every connection, even the silent ones and"
             " those with half a request, then the pools. Node: server.closeAllConnections() and"
             " redis.close()."
         ),

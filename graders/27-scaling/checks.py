@@ -290,7 +290,7 @@ def fleet(
     link="Where state hides",
 )
 def check_any_replica_will_do(fleet: Fleet) -> None:
-    """Who logged in, uploaded or bought at one replica has done so at all, also when it dies"""
+    """A login, poster or booking at one replica counts at all of them, even when it dies"""
     with fleet.on_duty() as (first, second, third):
         random, (order, other) = fleet.random, fleet.orders(2)
         cookies = {log_in(s, user): user for s in (first, second) for user in [random.hex(8)]}
@@ -354,9 +354,9 @@ def expect_poster(server: Server, show: int, poster: bytes, kind: str) -> None:
 @points(
     2,
     hints=(
-        "Count the rows of a second, by `by`. Who decides that only one replica writes them?",
+        "Count the rows of one second by `by`. What decides that only one replica writes them?",
         (
-            "One connection to the database for ticks alone. On it pg_try_advisory_lock(n), again"
+            "One connection to the database just for ticks. On it pg_try_advisory_lock(n), again"
             " twice a second until it says true; then a row every TICK_MS, on the same connection."
             " When a replica dies, its connection ends, and with that the lock. Or a key in Valkey,"
             " SET … NX PX 1500, renewed while you live."
@@ -403,11 +403,11 @@ def expect_ticks(fleet: Fleet, tick_ms: int) -> None:
 @points(
     2,
     hints=(
-        "Who charges a booking tells it. How do the streams that other replicas serve hear of it?",
+        "One replica charges a booking. How do the streams that other replicas serve hear of it?",
         (
             "Send the head of the stream at once. Publish each confirmed booking where every"
             " replica listens: XADD to a stream in Valkey, and in each replica one connection"
-            " for reading alone, which waits with XREAD BLOCK and hands what comes to followers."
+            " just for reading, which waits with XREAD BLOCK and passes what comes to followers."
         ),
     ),
     link="Telling everyone",
@@ -465,15 +465,15 @@ def expect_heard(streams: Sequence[EventStream], bookings: Sequence[Booking]) ->
         (
             "Keep the events in one place, in the order of their ids: a stream in Valkey has both."
             " For a client with Last-Event-ID first add it to the followers, but hold new events"
-            " back; send what XRANGE finds behind that id; then what was held back, without what"
-            " it has by now."
+            " back; send what XRANGE finds after that id; then what was held back, except what it"
+            " already has."
         ),
     ),
     link="Coming back without a gap",
     needs=("tells_everyone",),
 )
 def check_resumes_streams(fleet: Fleet) -> None:
-    """Who comes back to any replica with Last-Event-ID has no gap and nothing twice"""
+    """A client that comes back to any replica misses nothing and gets nothing twice"""
     with fleet.on_duty() as (first, second, third), ExitStack() as streams:
         orders = fleet.orders(REPLICAS + 2 * MISSED)
         before, meanwhile = orders[:-MISSED], orders[-MISSED:]
@@ -583,7 +583,7 @@ def check_absorbs_a_rush(fleet: Fleet) -> None:
     needs=("absorbs_a_rush",),
 )
 def check_sheds_load(fleet: Fleet, queue_max: int) -> None:
-    """Where QUEUE_MAX bookings wait, the next is refused at once; what was accepted is charged"""
+    """When QUEUE_MAX bookings wait, the next is refused at once; what was accepted is charged"""
     with fleet.on_duty() as replicas:
         in_hand = REPLICAS * HANDS
         orders = fleet.orders(in_hand + queue_max + TOO_MANY)

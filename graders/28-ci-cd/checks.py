@@ -297,7 +297,7 @@ def fingerprint(token: str) -> str:
     needs=("ships_green",),
 )
 def check_stops_red(delivery: Delivery) -> None:
-    """What fails lint, tests or the smoke test of its image is red, and never gets to production"""
+    """A commit that fails lint, a test or its smoke test is red, and never gets to production"""
     before = delivery.live()
     for name in ("a failing test", "a lint error"):
         what = f"a push of {name}"
@@ -355,7 +355,7 @@ def check_goes_back(delivery: Delivery) -> None:
         (
             'docker tag "lantern:$(printf %.12s "$GITHUB_SHA")" "lantern:$GITHUB_REF_NAME", in a'
             " job with if: startsWith(github.ref, 'refs/tags/v'), and no build. docker tag fails"
-            " where there is no such image, and then the run is red."
+            " if there is no such image, and then the run is red."
         ),
     ),
     link="Build once, promote",
@@ -463,7 +463,7 @@ def spellings(token: str) -> dict[str, str]:
 @points(
     1,
     hints=(
-        "Read each job by itself: what may it do, how long, and beside whom?",
+        "Read each job by itself: what may it do, for how long, and what may run beside it?",
         (
             "permissions: {contents: read} at the top of each file; timeout-minutes: 10 in each"
             " job; concurrency: {group: production, cancel-in-progress: false} where it deploys;"

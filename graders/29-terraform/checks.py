@@ -307,7 +307,7 @@ def expect_untouched(before: Containers, after: Containers, but: str, command: s
             "Which address does each container have in terraform state list? A number says where"
             " it is in a list, and the list gets shorter."
         ),
-        "for_each = var.replicas at the web container, and each.key in its name; no count.",
+        "for_each = var.replicas on the web container, and each.key in its name; no count.",
     ),
     link="One for each name",
     needs=("applies_and_serves",),
@@ -366,7 +366,7 @@ def check_moves_without_loss(theatre: Theatre) -> None:
             " that resource? Which stage should refuse?"
         ),
         (
-            "lifecycle { prevent_destroy = true } at production's volume, and at nothing of dev;"
+            "lifecycle { prevent_destroy = true } on production's volume, and on nothing of dev;"
             " each database has a volume at /var/lib/postgresql/data; the web containers have"
             " image = var.image."
         ),
@@ -426,11 +426,11 @@ def expect_refusal(terraform: Terraform, sandbox: Sandbox) -> None:
     1,
     hints=(
         (
-            "Who prints a value that Terraform doesn't know to be secret? And which files does"
+            "What prints a value that Terraform doesn't know to be secret? And which files does"
             " Terraform write that hold the password in plain text?"
         ),
         (
-            "sensitive = true at db_password, in the root and in the module, no output with it,"
+            "sensitive = true on db_password, in the root and in the module, no output with it,"
             " and no nonsensitive(). In .gitignore: .terraform/, *.tfstate, *.tfstate.*, *.tfvars,"
             " *.tfplan."
         ),
@@ -492,7 +492,7 @@ def tested(terraform: Terraform, submission: Submission, meanwhile: Meanwhile) -
     1,
     hints=(
         (
-            "terraform test runs where no engine is, so nothing is made there. Which assertion of"
+            "terraform test runs without an engine, so nothing is made there. Which assertion of"
             " yours fails if urls is empty?"
         ),
         (
