@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,10 @@ HELPER = "busybox:1.37"
 PORT = 8080
 NEXT_NAME = "lantern:2"
 NEIGHBOURS = ("lantern-stage", "old-lantern")
+ENDED_NEIGHBOUR = "lantern-report"
+NETWORK = "lantern-net"
+# What must not happen to a board that is to keep running.
+DISTURBANCES = {"pause", "stop", "kill", "die", "restart", "destroy"}
 ENDS_WITHIN_S = 2
 # How the engine tells that it did not end in time.
 KILLED = 137
@@ -77,15 +82,27 @@ class Machine:
         return dict(json.loads(self.docker("inspect", container))[0])
 
     def start_neighbours(self) -> None:
-        """Start containers of others, whose names only resemble the board's."""
-        for name in NEIGHBOURS:
-            self.docker("run", "--detach", f"--name={name}", self._helper, "sleep", "3600")
+        """Start containers of others: names resemble the board's, one has its image, one ends."""
+        stage, old = NEIGHBOURS
+        self.docker("run", "--detach", f"--name={stage}", NAME)
+        self.docker("run", "--detach", f"--name={old}", self._helper, "sleep", "3600")
+        self.docker("run", f"--name={ENDED_NEIGHBOUR}", self._helper, "true")
 
-    def expect_neighbours(self) -> None:
-        """Fail unless the containers of others still run."""
-        running = self.docker("ps", "--format={{.Names}}").split()
-        if gone := [name for name in NEIGHBOURS if name not in running]:
-            fail("the containers of others left alone", f"{gone[0]} no longer runs")
+    def expect_neighbours(self, command: str) -> None:
+        """Fail unless the containers of others are as they were."""
+        lines = self.docker("ps", "--all", "--format={{.Names}} {{.State}}").splitlines()
+        states = dict(line.split() for line in lines)
+        for name in (*NEIGHBOURS, ENDED_NEIGHBOUR):
+            wanted, seen = "exited" if name == ENDED_NEIGHBOUR else "running", states.get(name)
+            if seen != wanted:
+                looked_for = f"the containers of others left alone by sh ops.sh {command}"
+                fail(looked_for, f"{name} was {wanted} and is {seen or 'removed'}")
+
+    def disturbances(self, since_s: float) -> list[str]:
+        """Return what stopped or froze the board since then, as `docker events` calls it."""
+        period = (f"--since={since_s:.6f}", f"--until={time.time():.6f}")
+        seen = self.docker("events", *period, "--filter=container=lantern", "--format={{.Action}}")
+        return [action for action in seen.splitlines() if action in DISTURBANCES]
 
     def in_volume(self, command: str) -> str:
         """Run a command in a helper that has the volume lantern-data at /data."""
@@ -259,9 +276,13 @@ def check_runs_by_script(
     kept = random.word()
     following = second.result()
     machine.tag(following, NEXT_NAME)
-    calls = ((NAME, image.image_id), (NEXT_NAME, following.image_id))
-    for number, (name, image_id) in enumerate(calls, 1):
-        banner = f"""{random.word()} {random.word()}:  "{random.text()}" isn't $HOME * C:\\new\n!"""
+    # They end in a line end, which $(…) would cut off; the last one is empty, for the same image.
+    words = [
+        f"""{random.word()}:  "{random.text()}" isn't $HOME * C:\\new\n!\n""" for _ in range(2)
+    ]
+    first, replaced = (NAME, image.image_id), (NEXT_NAME, following.image_id)
+    calls = ((*first, words[0]), (*replaced, words[1]), (*replaced, ""))
+    for number, (name, image_id, banner) in enumerate(calls, 1):
         machine.ops("up", name, banner=banner)
         machine.board().get("/api/banner").expect(200, json={"banner": banner})
         if (names := machine.users_of_the_volume()) != ["lantern"]:
@@ -270,10 +291,12 @@ def check_runs_by_script(
         expect_as_agreed(facts)
         if facts["Image"] != image_id:
             fail(f"a container of the image {name}", f"one of {facts['Config']['Image']}")
+        machine.expect_neighbours(f"up {name}")
         if number == 1:
             machine.in_volume(f"touch /data/{kept}")
+            machine.docker("network", "connect", NETWORK, NEIGHBOURS[0])
     machine.ops("down")
-    machine.expect_neighbours()
+    machine.expect_neighbours("down")
     if names := machine.users_of_the_volume():
         fail("no container after sh ops.sh down", ", ".join(names))
     if kept not in machine.in_volume("ls /data"):
@@ -289,8 +312,8 @@ def expect_as_agreed(container: Mapping[str, Any]) -> None:
         for inside, bindings in network["Ports"].items()
         for at in bindings or ()
     ]
-    if "lantern-net" not in network["Networks"]:
-        fail("a container in the network lantern-net", ", ".join(network["Networks"]) or "none")
+    if NETWORK not in network["Networks"]:
+        fail(f"a container in the network {NETWORK}", ", ".join(network["Networks"]) or "none")
     if (wanted := "lantern-data at /data") not in volumes:
         fail(f"the volume {wanted}", ", ".join(volumes) or "no volume")
     if addresses != [wanted := f"127.0.0.1:{PORT} to 3000/tcp"]:
@@ -319,13 +342,17 @@ def check_backs_up(machine: Machine, random: Random) -> None:
     notes = [f"{random.text()}\n{word}" for word in random.words(3)]
     for note in notes:
         machine.board().post("/api/notes", json={"text": note}).expect(201)
-    before = machine.facts("lantern")
+    before, since_s = machine.facts("lantern"), time.time()
     if not (archive := machine.ops("backup").output):
         fail("a backup on standard output", "nothing")
     after = machine.facts("lantern")
     if (before["Id"], before["State"]["StartedAt"]) != (after["Id"], after["State"]["StartedAt"]):
         fail("a backup while the board runs", "it was stopped meanwhile")
+    if did := machine.disturbances(since_s):
+        fail("a backup while the board runs", f"docker {did[0]} happened to it meanwhile")
     machine.empty()
     machine.ops("restore", stdin=archive)
     machine.ops("up", NAME)
+    if (names := machine.users_of_the_volume()) != ["lantern"]:
+        fail("one container with lantern-data after restore and up, lantern", ", ".join(names))
     machine.board().get("/api/notes").expect(200, json={"notes": notes})

@@ -536,7 +536,7 @@ def expect_own_role(roles: set[str], schema: str, write: Request) -> None:
     needs=("keeps_the_api",),
 )
 def check_sells_without_catalog(house: House, shows: list[Show], users: list[str]) -> None:
-    """While catalog is away, booking lists with titles and sells, also after its own restart"""
+    """While catalog is away, booking lists bookings and sells seats, even after its own restart"""
     # The one that has just been changed is left out: a copy may be 2 s old.
     known = [house.shows[show.id] for show in shows[:-1]]
     with house.killed("catalog"):

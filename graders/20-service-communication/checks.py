@@ -441,7 +441,7 @@ def expect_pauses(office: Office) -> None:
     needs=("retries_wisely",),
 )
 def check_keeps_the_deadline(steady: Office, in_time: Story[None]) -> None:
-    """All tries end within the caller's X-Timeout-Ms, 2000 by default, and pricing learns it"""
+    """All tries end within the caller's X-Timeout-Ms, 2000 by default, and pricing is told too"""
     order, budget_ms = steady.order(), steady.random.integer(20_000, 40_000)
     steady.quotes(order)
     steady.quotes(order, 503, times=1, after_s=0.5)
@@ -874,7 +874,7 @@ def expect_impatience(desk: Desk) -> None:
     needs=("delivers_at_least_once",),
 )
 def check_shares_work(shared: Desk) -> None:
-    """A notifier works on 10 messages at once and takes no more; a stuck one holds up only these"""
+    """A notifier takes 10 messages at once and no more; a stuck one holds up only its own"""
     shared.wait_until_open()
     stuck, well = shared.mail
     notices = [shared.notice() for _ in range(MESSAGES)]

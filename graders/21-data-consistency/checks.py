@@ -303,7 +303,7 @@ def cut_off(opened: Opened, nats: Nats, random: Random, meanwhile: Meanwhile) ->
     link="A saga: steps that survive",
 )
 def check_finishes(theatre: Theatre) -> None:
-    """A booking is answered 202 at once, charged, confirmed, and told in one event"""
+    """A booking is answered 202 at once, then charged, confirmed, and published in one event"""
     show = theatre.new_show()
     with theatre.payments.holding(CHARGES, having=show.price_text) as held:
         booking = theatre.book(show)
@@ -445,7 +445,7 @@ def expect_open(theatre: Theatre, booking: Booking) -> None:
     needs=("finishes",),
 )
 def check_survives_being_killed(killed: Story[None]) -> None:
-    """Killed between any two steps, each booking ends right, under one key and told once"""
+    """Killed between any two steps, each booking is charged under one key and published once"""
     killed.result()
 
 
@@ -514,7 +514,7 @@ def kill_between_steps(theatre: Theatre, relay: Relay) -> None:
     needs=("finishes",),
 )
 def check_loses_no_event(cut_off: Story[None]) -> None:
-    """Ten bookings while the broker is down: their ten events later, and none before the commit"""
+    """Ten bookings while the broker is down: their events come later, and none before its commit"""
     cut_off.result()
 
 

@@ -332,7 +332,7 @@ def versions(
     link="A reload that keeps connections",
 )
 def check_switches_without_loss(evening: Evening, versions: Story[list[str]]) -> None:
-    """release under 100 requests a second loses none; afterwards all get the new version"""
+    """release loses none of 100 requests a second; afterwards all get the new version"""
     new = versions.result()[0]
     with evening.going_on():
         evening.expect_live(evening.live, typed("start", FIRST))
@@ -373,7 +373,7 @@ def releases(evening: Evening, new: str) -> None:
     needs=("switches_without_loss",),
 )
 def check_goes_back_fast(evening: Evening, versions: Story[list[str]]) -> None:
-    """rollback leads everybody to the version before within 1 s, and loses no request"""
+    """rollback sends everybody to the previous version within 1 s, and loses no request"""
     good = versions.result()
     with evening.going_on():
         eventually(partial(comes_and_goes, evening, good), attempts=ATTEMPTS)
@@ -465,7 +465,7 @@ def expect_same_containers(before: Mapping[str, str], after: Mapping[str, str], 
     needs=("goes_back_fast",),
 )
 def check_tries_on_few(evening: Evening, versions: Story[list[str]], random: Random) -> None:
-    """canary N PERCENT sends this share of 300 users to N, each always; promote sends all"""
+    """canary N PERCENT gives that share of 300 users N, each time; promote gives it to everybody"""
     new, percent = versions.result()[2], random.integer(30, 42)
     with evening.going_on():
         live, words = evening.live, ("canary", new, str(percent))

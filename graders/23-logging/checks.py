@@ -344,7 +344,7 @@ def spaced(card: str, between: str = " ") -> str:
 def check_writes_one_line_each(
     desk: Desk, shows: list[dict[str, Any]], env: dict[str, str], canary: Canary
 ) -> None:
-    """Every request has one line of JSON, whole and true: answered, failed or given up"""
+    """Every request has one complete and true line of JSON: answered, failed or given up"""
     begun = time.time()
     sent = time.monotonic()
     with giving_up(desk) as (gone, charge_id):
@@ -952,7 +952,7 @@ def expect_fresh_ids(desk: Desk, show_id: int) -> None:
 def check_chooses_levels(
     desks: dict[str, Desk], shows: list[dict[str, Any]], canary: Canary
 ) -> None:
-    """Each line has the level of what it says, and LOG_LEVEL decides which are printed"""
+    """Each line has the right level, and LOG_LEVEL decides which lines are printed"""
     for told, desk in desks.items():
         lowest = LEVELS.index(told or "info")
         asked = [asked for asked, _ in requests_of_all_kinds(desk, shows, canary)]

@@ -293,7 +293,7 @@ def release_once_noticed(held: HeldBack, noticed: Callable[[], object]) -> None:
     link="Labels that stay few",
 )
 def check_bounds_labels(office: Office) -> None:
-    """After 300 further ids and unknown paths, the metrics have as many series as before"""
+    """300 more requests with new ids, queries and unknown paths add no series to the metrics"""
     server, random = office.server, office.random
     known, unknown = office.show(), office.show(404)
     for path in (known, unknown, f"/{random.word()}", f"{known}?day={random.word()}"):
@@ -327,7 +327,7 @@ def check_bounds_labels(office: Office) -> None:
     link="Where a histogram is exact",
 )
 def check_measures_latency(office: Office) -> None:
-    """With one request in ten at 0.7 s, the 95th percentile by the histogram is 0.5 to 0.9 s"""
+    """With one request in ten at 0.7 s, the histogram's 95th percentile is 0.5 to 0.9 s"""
     eventually(lambda: expect_quantile(office), attempts=3)
 
 
@@ -955,5 +955,5 @@ def expect_silent(alertmanager: Alertmanager, names: tuple[str, ...]) -> None:
     link="From the rule to the pager",
 )
 def check_pages_on_errors(evening: Story[None]) -> None:
-    """A fifth of errors reaches the webhook, so does their end, and TargetDown silences the rest"""
+    """The webhook hears of a fifth of errors and of their end; TargetDown mutes the other two"""
     evening.result()

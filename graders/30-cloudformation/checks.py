@@ -130,7 +130,7 @@ def check_passes_the_linter(theatre: Theatre, linting: Linting) -> None:
     link="Two stages from one template",
 )
 def check_runs_two_stages(theatre: Theatre, submission: Submission) -> None:
-    """dev and prod run side by side, each with its names, and the log group only in prod"""
+    """dev and prod run side by side, each with its own names, and only prod has the log group"""
     known = allows_two_stages(theatre)
     for env in STAGES:
         if unknown := {each["ParameterKey"] for each in parameters_in(submission, env)} - known:
@@ -306,7 +306,7 @@ def has_one_log_group(account: Account) -> None:
     link="A topic, a queue, and what nobody could process",
 )
 def check_carries_messages(theatre: Theatre) -> None:
-    """What the topic gets is in the queue, and after MaxReceives times among the dead letters"""
+    """What is published is in the queue, and after MaxReceives tries in the dead-letter queue"""
     for env in STAGES:
         receives = theatre.random.pick(OTHER_RECEIVES)
         stack = theatre.stage(env, receives)
@@ -430,7 +430,7 @@ def lets_the_topic_send(theatre: Theatre, stack: CloudStack) -> None:
     link="Deleting the stack, keeping the data",
 )
 def check_keeps_data(theatre: Theatre) -> None:
-    """A deleted stack leaves its table and its bucket with all that is in them, and nothing else"""
+    """A deleted stack leaves its table and its bucket with everything in them, and nothing else"""
     for env in STAGES:
         stack = theatre.stage(env)
         account, poster = stack.account, theatre.random.bytes(300)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from shlex import quote
 
@@ -19,8 +20,8 @@ from coursework.checks.failure import Failure, StartFailure
 from coursework.checks.retype import curl_command
 from coursework.checks.run import CheckRun
 from coursework.checks.wire import Address, Connection
-from coursework.cluster import kubectl, rootless
-from coursework.cluster.api import ApiError, Json, is_true, selector, without_ending
+from coursework.cluster import kubectl, operations, rootless
+from coursework.cluster.api import ApiError, Json, is_true, path_of, selector, without_ending
 from coursework.cluster.explain import explain
 from coursework.cluster.images import load_images
 from coursework.cluster.kubeconfig import Access
@@ -86,10 +87,15 @@ class Cluster:
         self._labels = labels
         self._namespaces: list[Namespace] = []
 
-    def create_namespace(self) -> "Namespace":
-        """Make an empty namespace with limits, and a user with all rights in it alone."""
+    def create_namespace(self, *, restricted: bool = False) -> "Namespace":
+        """Make an empty namespace with limits, and a user with all rights in it alone.
+
+        Args:
+            restricted: as in production: Pod Security `restricted`, and what a container does not
+                say of processors and memory is refused instead of filled in.
+        """
         name = f"{self._prefix}-{len(self._namespaces) + 1}"
-        access = create_namespace(self.api, name, self._labels)
+        access = create_namespace(self.api, name, self._labels, restricted=restricted)
         self._namespaces.append(Namespace(self, name, access))
         return self._namespaces[-1]
 
@@ -107,6 +113,7 @@ class Namespace:
         self.api = cluster.api
         self._cluster = cluster
         self._access = access
+        self._commands = count(1)
 
     def apply(self, files: Mapping[str, bytes] | None = None, *, folder: str = "k8s") -> None:
         """Apply a folder of manifests, as `kubectl apply -f` does; with Kustomize where it asks.
@@ -135,9 +142,9 @@ class Namespace:
                 command=command,
                 hint="kubectl apply --filename reads no folders below the one that it is given",
             )
-        code, output = self._run_as_user(laid, folder, "apply", option, f"{folder}/")
+        code, output = self._run_as_user(_needed(laid, folder), "apply", option, f"{folder}/")
         if code:
-            named = _namespaces(laid, folder)
+            named = _namespaces(_needed(laid, folder))
             failure = StartFailure(
                 "manifests that the cluster accepts",
                 named or _refusals(output),
@@ -148,15 +155,22 @@ class Namespace:
                 failure.add_note(_refusals(output))
             raise failure
 
-    def rendered(self, *, folder: str = "k8s") -> list[Json]:
+    def rendered(
+        self, files: Mapping[str, bytes] | None = None, *, folder: str = "k8s"
+    ) -> list[Json]:
         """Return the answer's objects as kubectl would send them, and send none.
+
+        Args:
+            files: by path; the answer's by default.
+            folder: the one whose manifests are read.
 
         Raises:
             Failure: they cannot be read.
         """
+        laid = self._cluster.files if files is None else files
         # `apply` would look for what is there already, and write it in.
-        words = ("create", _option(self._cluster.files, folder), f"{folder}/", "--dry-run=client")
-        code, output = self._run_as_user(self._cluster.files, folder, *words, "--output=json")
+        words = ("create", _option(laid, folder), f"{folder}/", "--dry-run=client")
+        code, output = self._run_as_user(_needed(laid, folder), *words, "--output=json")
         command = f"kubectl --namespace {self.name} {' '.join(words)} --output=json"
         if code:
             raise Failure("manifests that kubectl can read", _refusals(output), command=command)
@@ -178,21 +192,21 @@ class Namespace:
             Failure: there is nothing to go back to, in kubectl's words.
         """
         words = ("rollout", "undo", f"deployment/{deployment}")
-        code, output = self._run_as_user({}, "k8s", *words)
+        code, output = self._run_as_user({}, *words)
         if code:
             raise Failure(
                 "a rollout undone", _refusals(output), command=self.kubectl_command(*words)
             )
 
-    def _run_as_user(self, files: Mapping[str, bytes], folder: str, *words: str) -> tuple[int, str]:
+    def _run_as_user(self, files: Mapping[str, bytes], *words: str) -> tuple[int, str]:
         """Run kubectl in the node, as nobody there and as the namespace's user in the cluster."""
         access = replace(self._access, server=_INSIDE)
-        manifests = {path: c for path, c in files.items() if path.startswith(f"{folder}/")}
-        place = f"/tmp/{self.name}"  # noqa: S108 - inside the node
+        # A folder for each command: what an earlier one was given is not part of this one.
+        place = f"/tmp/{self.name}-{next(self._commands)}"  # noqa: S108 - inside the node
         kubeconfig = access.written(namespace=self.name).encode()
-        self._cluster.node.write(place, {**manifests, "kubeconfig": kubeconfig}, _NOBODY)
+        self._cluster.node.write(place, {**files, "kubeconfig": kubeconfig}, _NOBODY)
         limits = ["timeout", str(_KUBECTL_WITHIN_S), "prlimit", f"--as={_KUBECTL_BYTES}"]
-        options = [f"--kubeconfig={place}/kubeconfig", f"--cache-dir={place}/cache"]
+        options = [f"--kubeconfig={place}/kubeconfig", f"--cache-dir=/tmp/{self.name}-cache"]
         command = [*limits, "env", "--chdir", place, "kubectl", *options, *words]
         code, output = self._cluster.node.run_as(_NOBODY, command)
         return code, output.strip() or f"kubectl ended with exit code {code} and without a word"
@@ -286,6 +300,49 @@ class Namespace:
         template = {"template": {"spec": {"containers": changed}}}
         self.change("deployments", deployment, {"spec": template})
 
+    def evict(self, pod: str) -> str:
+        """Ask for a pod to go, as `kubectl drain` does.
+
+        Returns:
+            Why a disruption budget refuses, in the API server's words; empty where the pod goes.
+
+        Raises:
+            Failure: it is refused for another reason, such as two budgets for one pod.
+        """
+        try:
+            return operations.evict(self.api, self.name, pod)
+        except ApiError as error:
+            raise Failure(f"pod {pod} evicted, or refused by its budget", error.message) from error
+
+    def may(self, account: str, verb: str, kind: str, name: str = "", *, inside: str = "") -> bool:
+        """Tell whether a service account may do something, as `kubectl auth can-i` does.
+
+        Args:
+            account: of this namespace.
+            verb: such as `get`.
+            kind: in the plural, such as `configmaps`.
+            name: of one object; any by default.
+            inside: another namespace in which it would do that.
+        """
+        where = inside or self.name
+        return operations.is_allowed(
+            self.api, self.name, account, verb, kind, name=name, inside=where
+        )
+
+    def start_job(self, cron_job: str) -> str:
+        """Run a CronJob once, now, as `kubectl create job --from` does; return the Job's name.
+
+        Raises:
+            Failure: there is no such CronJob.
+        """
+        name = f"{cron_job}-now"
+        operations.start_job(self.api, self.name, self.get("cronjobs", cron_job), name)
+        return name
+
+    def log(self, pod: str) -> str:
+        """Return what the only container of a pod has printed."""
+        return self.api.text(f"{path_of('pods', self.name)}/{pod}/log")
+
     # --- waiting ------------------------------------------------------------------------------
 
     def wait_for_rollout(self, kind: str, name: str, *, within_s: float) -> Json:
@@ -307,6 +364,29 @@ class Namespace:
         # A controller hears of a pod that is gone a moment later; the pods themselves tell at once.
         ready = sum(is_true(pod, "Ready") for pod in self._live_pods(workload))
         return ready >= int(workload["spec"].get("replicas", 1))
+
+    def wait_for_pods(
+        self, kind: str, name: str, *, at_least: int, within_s: float, ready: bool = True
+    ) -> list[Json]:
+        """Wait until a workload has so many pods, whoever asked for them; return them.
+
+        Args:
+            kind: such as `deployments` or `jobs`.
+            name: of the workload.
+            at_least: how many pods.
+            within_s: seconds.
+            ready: count those alone that are ready.
+
+        Raises:
+            Failure: the workload is not there, or has fewer in time; with why not.
+        """
+
+        def found(workload: Json) -> list[Json]:
+            return [p for p in self._live_pods(workload) if not ready or is_true(p, "Ready")]
+
+        what = f"with {at_least} {'ready ' if ready else ''}pod{'s' if at_least > 1 else ''}"
+        holds = self._wait(kind, name, what, lambda w: len(found(w)) >= at_least, within_s)
+        return found(holds)
 
     def wait_for_job(self, name: str, *, within_s: float) -> Json:
         """Wait until a Job is complete; return it.
@@ -338,17 +418,29 @@ class Namespace:
 
     # --- asking -------------------------------------------------------------------------------
 
-    def server(self, service: str, *, port: int = 80) -> "ClusterClient":
-        """Return a client of a Service: it asks by name, from another namespace of the cluster."""
+    def server(self, service: str, *, port: int = 80, patient: bool = True) -> "ClusterClient":
+        """Return a client of a Service: it asks by name, from another namespace of the cluster.
+
+        Args:
+            service: its name.
+            port: of the Service.
+            patient: whether it tries again while the rules of a pod that has just become ready
+                are written; if not, it asks the Service's address once, for a count of what fails.
+        """
         name = f"{service}.{self.name}"
         # The whole name with its dot: nobody outside the cluster is asked for a shorter one.
-        target = f"{name}.svc.cluster.local.:{port}"
-        return ClusterClient(self._cluster.node, self, f"service/{service}", name, target)
+        host = f"{name}.svc.cluster.local."
+        if not patient:
+            host = str(self.get("services", service)["spec"]["clusterIP"])
+        return ClusterClient(
+            self._cluster.node, self, f"service/{service}", name, f"{host}:{port}", patient=patient
+        )
 
-    def pod_server(self, pod: Json, *, port: int) -> "ClusterClient":
-        """Return a client of one pod, at the pod's own address, past every Service."""
+    def pod_server(self, pod: Json, *, port: int, patient: bool = True) -> "ClusterClient":
+        """Return a client of one pod, at its own address, past every Service; see `server`."""
         name, address = pod["metadata"]["name"], pod["status"].get("podIP", "")
-        return ClusterClient(self._cluster.node, self, f"pod/{name}", name, f"{address}:{port}")
+        target = f"{address}:{port}"
+        return ClusterClient(self._cluster.node, self, f"pod/{name}", name, target, patient=patient)
 
     def note(self, command: str) -> None:
         """Remember the command that shows what the running check looked at last."""
@@ -363,9 +455,17 @@ class ClusterClient(Client):
     """Sends requests to a Service or a pod, through the cluster's door."""
 
     def __init__(
-        self, node: Node, namespace: Namespace, resource: str, host: str, target: str
+        self,
+        node: Node,
+        namespace: Namespace,
+        resource: str,
+        host: str,
+        target: str,
+        *,
+        patient: bool = True,
     ) -> None:
-        self._node = node
+        self._door = node.published_port(DOOR_PORT)
+        self._is_patient = patient
         self._namespace = namespace
         self._resource = resource
         self._name = host
@@ -384,25 +484,27 @@ class ClusterClient(Client):
         return self._name
 
     def _open(self, timeout_s: float) -> Connection:
-        door = self._node.published_port(DOOR_PORT)
-        if door is None:
+        if self._door is None:
             raise CourseError("The cluster is gone.", fix="course cluster start")
+        address = Address("127.0.0.1", self._door, _TYPED_PORT)
         deadline = Deadline(_PROGRAMMED_WITHIN_S)
         while True:
-            connection = Connection(Address("127.0.0.1", door, _TYPED_PORT), timeout_s=timeout_s)
+            connection = Connection(address, timeout_s=timeout_s)
             try:
                 connection.go_through(self._target)
             except Failure as failure:
                 connection.close()
                 # kube-proxy writes its rules a moment after a pod has become ready.
-                if self._lacks_endpoints() or "refused" not in failure.saw or deadline.has_passed():
+                if not self._is_patient or "refused" not in failure.saw:
+                    raise
+                if self._lacks_endpoints() or deadline.has_passed():
                     raise
                 time.sleep(_POLL_S)
             else:
                 return connection
 
     def _explain(self, failure: Failure) -> None:
-        if self._lacks_endpoints():
+        if self._is_patient and self._lacks_endpoints():
             failure.saw += f"; {self._resource.replace('/', ' ')} has no ready endpoint"
 
     def _lacks_endpoints(self) -> bool:
@@ -421,11 +523,18 @@ def _option(files: Mapping[str, bytes], folder: str) -> str:
     return "--kustomize" if any(f"{folder}/{name}" in files for name in names) else _PLAIN
 
 
-def _namespaces(files: Mapping[str, bytes], folder: str) -> str:
+def _needed(files: Mapping[str, bytes], folder: str) -> Mapping[str, bytes]:
+    """Return the files that kubectl may read: a kustomization may build on other folders."""
+    if _option(files, folder) != _PLAIN:
+        return files
+    return {path: data for path, data in files.items() if path.startswith(f"{folder}/")}
+
+
+def _namespaces(files: Mapping[str, bytes]) -> str:
     """Say which manifest names a namespace; empty where none does, or where it is no YAML."""
     makes = ""
     for path, data in sorted(files.items()):
-        if not path.startswith(f"{folder}/") or not path.endswith((".yaml", ".yml", ".json")):
+        if not path.endswith((".yaml", ".yml", ".json")):
             continue
         with suppress(yaml.YAMLError, UnicodeDecodeError):
             for found in yaml.safe_load_all(data.decode()):

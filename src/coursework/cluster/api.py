@@ -216,6 +216,16 @@ def path_of(kind: str, namespace: str = "") -> str:
     return f"{_GROUPS[kind]}/namespaces/{namespace}/{kind}"
 
 
+def group_of(kind: str) -> str:
+    """Return the API group of a kind, as rights name it; empty for the core group.
+
+    Raises:
+        KeyError: the kind is unknown here.
+    """
+    _, _, rest = _GROUPS[kind].partition("apis/")
+    return rest.partition("/")[0]
+
+
 def is_true(value: Json, condition: str) -> bool:
     """Tell whether an object says of itself that a condition, such as `Ready`, holds."""
     found = (value.get("status") or {}).get("conditions") or []

@@ -36,6 +36,7 @@ _QUOTA = {
     "count/ingresses.networking.k8s.io": "10",
     "count/networkpolicies.networking.k8s.io": "20",
 }
+_OF_CLAIMS = {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}
 _LIMITS = [
     {
         "type": "Container",
@@ -43,24 +44,41 @@ _LIMITS = [
         "defaultRequest": {"cpu": "20m", "memory": "32Mi", "ephemeral-storage": "10Mi"},
         "max": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "500Mi"},
     },
-    {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}},
+    _OF_CLAIMS,
 ]
+# What a container does not say of processors and memory is not filled in: the quota refuses it.
+_LIMITS_OF_DISK = [
+    {
+        "type": "Container",
+        "default": {"ephemeral-storage": "200Mi"},
+        "defaultRequest": {"ephemeral-storage": "10Mi"},
+        "max": {"ephemeral-storage": "500Mi"},
+    },
+    _OF_CLAIMS,
+]
+_ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
-def create_namespace(api: Api, name: str, labels: Mapping[str, str]) -> Access:
+def create_namespace(
+    api: Api, name: str, labels: Mapping[str, str], *, restricted: bool = False
+) -> Access:
     """Make a namespace with its limits, and return how its only user reaches the cluster.
 
     Args:
         api: of the cluster's owner.
         name: of the namespace, which must not exist.
         labels: of the namespace.
+        restricted: as in production: Pod Security `restricted`, and each container says itself
+            which processors and memory it requests, and its limit of memory.
 
     Raises:
         ApiError: the cluster refuses.
     """
-    api.create("namespaces", {"metadata": {"name": name, "labels": dict(labels)}})
+    enforced = {_ENFORCE: "restricted"} if restricted else {}
+    api.create("namespaces", {"metadata": {"name": name, "labels": {**labels, **enforced}}})
     _create(api, "resourcequotas", name, {"spec": {"hard": _QUOTA}})
-    _create(api, "limitranges", name, {"spec": {"limits": _LIMITS}})
+    limits = _LIMITS_OF_DISK if restricted else _LIMITS
+    _create(api, "limitranges", name, {"spec": {"limits": limits}})
     _create(api, "serviceaccounts", name, {})
     role = {
         "roleRef": {
