@@ -51,6 +51,15 @@ def test_an_answer_is_applied_waited_for_and_asked_by_name(namespace, notes):
     )
 
 
+def test_a_command_runs_in_a_pod_and_its_exit_code_is_known(namespace, notes):
+    namespace.apply(answer(WEB))
+    namespace.wait_for_rollout("deployments", "web", within_s=20)
+    code, said = namespace.execute("deployment/web", "sh", "-c", "hostname; exit 7")
+    assert code == 7
+    assert said.splitlines()[0].startswith("web-")
+    assert "exec deployment/web -- sh -c" in notes.command
+
+
 @pytest.mark.parametrize("name", ["kustomization.yaml", "kustomization.yml"])
 def test_a_kustomization_is_applied_as_one(namespace, name):
     kustomization = b"resources: [web.yaml]\nnamePrefix: new-\n"
@@ -107,6 +116,17 @@ def test_folders_below_are_not_what_kubectl_applies(namespace, path):
         namespace.apply(answer(WEB, path))
     assert refused.value.saw == f"only folders: {path.split('/')[0]}"
     assert "reads no folders below" in refused.value.hint
+
+
+def test_what_cannot_be_changed_is_told_without_its_content(namespace):
+    job = (
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: once}\nspec:\n  template:\n    spec:\n"
+        "      restartPolicy: Never\n      containers: [{name: a, image: IMAGE}]\n"
+    )
+    namespace.apply(answer(job.replace("IMAGE", "busybox:1.37")))
+    with pytest.raises(Failure) as refused:
+        namespace.apply(answer(job.replace("IMAGE", "busybox:1.38")))
+    assert refused.value.saw.endswith("spec.template: field is immutable")
 
 
 def test_what_an_object_does_not_let_change_is_told_as_its_mistake(namespace):

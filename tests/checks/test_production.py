@@ -173,3 +173,4 @@ def test_an_impatient_client_sees_what_any_client_would(namespace):
     with pytest.raises(Failure, match="refused") as refused:
         namespace.server("web", patient=False).get("/")
     assert f"{address}:80" in refused.value.looked_for + refused.value.saw
+    assert not namespace.server("web", patient=False).connects()

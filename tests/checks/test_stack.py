@@ -14,6 +14,7 @@ from coursework.checks.services import Services
 from coursework.checks.stack import Stack
 from coursework.checks.stream import at_rate
 from coursework.containers.building import Limits
+from coursework.containers.container import Settings
 from coursework.containers.runs import open_run
 from coursework.modules.catalogue import Module
 from coursework.sandbox import open_fleet
@@ -157,6 +158,16 @@ def test_who_reaches_whom_is_seen_from_inside(services):
         services.container("first").reaches("web", 80)
 
 
+def test_a_container_is_asked_from_inside(services):
+    """At a port that is not published; another status is told, and a closed port says so."""
+    web = services.container("web")
+    reply = web.get(80, "/index.html").expect(200)
+    assert reply.text.strip() == web.id[:12]
+    web.get(80, "/absent").expect(404)
+    with pytest.raises(Failure, match="a reply to GET / at port 81 of web"):
+        web.get(81, "/")
+
+
 def test_a_service_runs_once(services):
     """Its arguments are passed on, and its exit code counts."""
     services.run("tool", "seven")
@@ -226,12 +237,58 @@ services:
     assert failed.value.saw == "connection refused"
     stack.up()
     page.get("/").expect(200, body="welcome\n")
+    with page.connect() as line:
+        line.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        line.reply().expect(200, body="welcome\n")
     stack.kill("page")
     with pytest.raises(Failure) as failed:
         page.get("/")
     assert failed.value.saw == "connection refused"
     stack.start("page")
     page.get("/").expect(200, body="welcome\n")
+
+
+def test_one_replica_is_killed_and_started_again(stack_of):
+    """The other one still runs meanwhile."""
+    stack = stack_of("""
+services:
+  page:
+    image: busybox:1.37
+    init: true
+    command: sleep 600
+    deploy: {replicas: 2}
+""")
+    stack.up()
+    stack.kill("page", 1)
+    assert [c.exit_code for c in stack.containers("page")].count(None) == 1
+    stack.start("page")
+    assert [c.exit_code for c in stack.containers("page")] == [None, None]
+
+
+def test_a_stack_reaches_a_container_of_ours_in_a_network_beside_it(run_of):
+    """Compose calls the network external; joining twice changes nothing, nor does a longer name."""
+    compose = """
+services:
+  page:
+    image: busybox:1.37
+    init: true
+    command: sleep 600
+    networks: [partners]
+networks: {partners: {external: true}}
+"""
+    run = run_of({"compose.yaml": compose})
+    settings = Settings("busybox:1.37", entrypoint=("nc", "-ll", "-p", "4000", "-e", "true"))
+    ours = run.services.start_service("ours", settings).result()
+    stack = Stack(run)
+    other = run.services.engine.client.networks.create("other-partners")
+    try:
+        address = stack.join(ours, "partners")
+        assert stack.join(ours, "partners") == address
+        stack.up()
+        assert stack.container("page").reaches(address, 4000)
+    finally:
+        stack.compose("down", "--timeout", "0")
+        other.remove()
 
 
 def test_a_database_of_a_stack_is_looked_at_as_each_of_its_roles(stack_of):

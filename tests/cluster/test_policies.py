@@ -74,6 +74,7 @@ def test_a_policy_cuts_off_and_a_rule_lets_one_in(shop, reaches):
     wait_until(lambda: not reaches("friend") and not reaches("stranger"))
     with pytest.raises(Failure):
         shop.server("web").get("/")
+    assert not shop.server("web", patient=False).connects()
 
     shop.apply({"k8s/allow.yaml": ALLOW.encode()})
     wait_until(lambda: reaches("friend"))
@@ -83,6 +84,7 @@ def test_a_policy_cuts_off_and_a_rule_lets_one_in(shop, reaches):
     shop.delete("networkpolicies", "friends")
     wait_until(lambda: reaches("stranger"))
     shop.server("web").get("/").expect(200)
+    assert shop.server("web", patient=False).connects()
 
 
 def test_a_policy_keeps_pods_from_asking(shop, reaches):

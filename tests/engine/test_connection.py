@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coursework.engine import address, find_engine, packages, start_engine
+from coursework.engine import Engine, address, find_engine, packages, start_engine
 from coursework.trouble import CourseError
 
 
@@ -59,3 +59,12 @@ def test_an_unwritable_socket_is_a_matter_of_groups(
         with pytest.raises(CourseError, match="may not talk to it") as caught:
             start_engine()
     assert "usermod -aG docker" in caught.value.fix
+
+
+def test_a_sandbox_knows_the_engine_it_runs_in() -> None:
+    """What has no room in it, such as a cluster, is started there."""
+    host = Engine("host", "unix:///run/docker.sock")
+    sandbox = Engine("sandbox", "tcp://10.1.0.2:2375", outer_host=host.docker_host)
+    assert sandbox.outer.docker_host == host.docker_host
+    assert not sandbox.outer.is_sandbox
+    assert host.outer is host

@@ -1,6 +1,7 @@
 """The cluster instrument: namespaces that are filled as a user who may do nothing elsewhere."""
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +47,8 @@ _PLAIN = "--filename"
 # HTTP's Not Found, and Unprocessable Content: by it the API server names an invalid object.
 _OF_THE_OBJECT = (404, 422)
 _DONE = (" created", " configured", " unchanged")
+# Before these words kubectl prints the whole field, in Go's notation.
+_IMMUTABLE = re.compile(r"Invalid value: .*: field is immutable")
 _AROUND_A_REASON = ("Warning:", "{", "to:", "Resource:", "Name:")
 
 
@@ -197,6 +200,19 @@ class Namespace:
             raise Failure(
                 "a rollout undone", _refusals(output), command=self.kubectl_command(*words)
             )
+
+    def execute(self, pod: str, *words: str) -> tuple[int, str]:
+        """Run a command in the only container of a pod, as `kubectl exec` does.
+
+        Args:
+            pod: its name, or `deployment/web` for one of a workload's pods.
+            words: of the command; it ends within 30 s.
+
+        Returns:
+            Its exit code, and what it printed to both outputs.
+        """
+        self.note(self.kubectl_command("exec", pod, "--", *words))
+        return self._run_as_user({}, "exec", pod, "--", *words)
 
     def _run_as_user(self, files: Mapping[str, bytes], *words: str) -> tuple[int, str]:
         """Run kubectl in the node, as nobody there and as the namespace's user in the cluster."""
@@ -471,6 +487,14 @@ class ClusterClient(Client):
         self._name = host
         self._target = target
 
+    def connects(self) -> bool:
+        """Tell whether a connection from another namespace is accepted at this moment."""
+        try:
+            self._open(_PROGRAMMED_WITHIN_S).close()
+        except Failure:
+            return False
+        return True
+
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         ports = f"{_TYPED_PORT}:{self._target.rpartition(':')[2]}"
         forward = self._namespace.kubectl_command("port-forward", self._resource, ports)
@@ -550,7 +574,9 @@ def _refusals(output: str) -> str:
     """Return the lines in which kubectl says what was refused, without those around them."""
     lines = output.splitlines()
     wrong = [
-        line for line in lines if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)
+        _IMMUTABLE.sub("field is immutable", line)
+        for line in lines
+        if not line.endswith(_DONE) and not line.startswith(_AROUND_A_REASON)
     ]
     return shortened(" · ".join(wrong or lines), 600)
 
@@ -585,7 +611,8 @@ def start_cluster(run: CheckRun) -> Cluster:
     Raises:
         CourseError: it does not come up.
     """
-    task, engine, owner = run.task, run.services.engine, run.services.run
+    # A sandbox has no room for a node: the cluster is beside it.
+    task, engine, owner = run.task, run.services.engine.outer, run.services.run
     node = Node(engine, rootless=task.rootless and not rootless.unsupported_reason(engine))
     ensure_images(engine, task.module.cluster_images, task.on_line)
     with node.starting(task.on_line):
@@ -607,5 +634,5 @@ def cluster(check_run: CheckRun) -> Iterator[Cluster]:
     if keep:
         # A learner need not have started the cluster to type what a report says.
         with suppress(CourseError, OSError):
-            kubectl.bring(check_run.services.engine, started.node)
+            kubectl.bring(check_run.services.engine.outer, started.node)
     started.close(keep=keep)

@@ -1,13 +1,16 @@
 """A container of a stack: what docker inspect says of it, and whom it reaches."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from coursework.checks.failure import Failure
+from coursework.checks.reply import Headers, Reply
 from coursework.checks.shell import Shell, require_engine
 
 _REACHED_WITHIN_S = 20.0
+_STATUS_LINE = re.compile(r"HTTP/1\.\d (\d{3}) ?(.*)")
 # The name is looked up as the container would.
 _ASK = 'nc -w 1 "$0" "$1" -e true 2>/dev/null && echo reached || echo not reached'
 
@@ -147,6 +150,37 @@ class Composed:
         if (said := ran.stdout.strip()) not in ("reached", "not reached"):
             raise Failure(f"a container of {self.service} that runs", self.status)
         return said == "reached"
+
+    def get(self, port: int, path: str) -> Reply:
+        """Ask a server in this container, from inside, at a port that need not be published.
+
+        Args:
+            port: where it listens, on 127.0.0.1 too.
+            path: with its query.
+
+        Returns:
+            Its status; its body too, where that is 200. It has no fields.
+
+        Raises:
+            Failure: nobody listens there, or no reply comes.
+            CourseError: the sandbox does not answer.
+        """
+        limit = f"{_REACHED_WITHIN_S:g}"
+        url = f"http://127.0.0.1:{port}{path}"
+        ran = self._shell.finish(
+            ["timeout", "-k", "1", limit, "docker", "run", "--rm", f"--network=container:{self.id}",
+             self._helper, "wget", "-S", "-O", "-", "-T", "5", url],
+            _REACHED_WITHIN_S,
+        )  # fmt: skip
+        require_engine(ran)
+        command = f"docker run --rm --network container:{self.name} busybox:1.37 wget -S -O - {url}"
+        told = _STATUS_LINE.search(ran.stderr)
+        if not told:
+            said = ran.stderr.strip().splitlines()[-1:] or ["nothing"]
+            raise Failure(f"a reply to GET {path} at port {port} of {self.service}", said[0][:200],
+                          command=command)  # fmt: skip
+        body = ran.stdout.encode()
+        return Reply(int(told[1]), told[2].strip(), Headers([]), body, command=command)
 
 
 def _moment(text: str) -> datetime | None:

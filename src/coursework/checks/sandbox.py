@@ -263,6 +263,16 @@ class SandboxClient(Client):
         self._engine, self._evidence, self._port = engine, evidence, port
         self._before = f"{before} && " if before else ""
 
+    def connect(self, *, timeout_s: float = 30.0) -> Connection:
+        """Open a connection, such as for an `EventStream`; the caller closes it.
+
+        While a server that was asked before is away, a connection is accepted and closed at once.
+
+        Raises:
+            Failure: nobody has listened there yet.
+        """
+        return self._open(timeout_s)
+
     def _prepare(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> str:
         return self._before + curl_command(method, path, headers, body, self._port)
 

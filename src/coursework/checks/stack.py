@@ -19,6 +19,7 @@ from coursework.checks.occupied import occupied
 from coursework.checks.run import CheckRun
 from coursework.checks.sandbox import SandboxClient
 from coursework.checks.shell import Shell, no_answer, require_engine
+from coursework.containers.container import Container
 from coursework.sandbox.inside import answer_folder
 from coursework.words import shortened
 
@@ -60,8 +61,9 @@ class Stack:
         >>> stack.container("migrate").exit_code
         0
         >>> stack.scale("web", 3)
-        >>> stack.kill("web")
+        >>> stack.kill("web", 1)
         >>> stack.start("web")
+        >>> stack.containers("web")[0].get(9100, "/metrics").expect(200)
         >>> stack.replace("web")
         >>> stack.down()
 
@@ -130,8 +132,12 @@ class Stack:
         """
         self._obey("down", *words, within_s=within_s)
 
-    def kill(self, service: str) -> None:
+    def kill(self, service: str, count: int | None = None) -> None:
         """Kill a service's containers, as a crash would; `start` starts the same ones again.
+
+        Args:
+            service: of the compose file.
+            count: kill so many of them; all by default.
 
         Raises:
             Failure: none of them runs.
@@ -144,7 +150,7 @@ class Stack:
             raise Failure(f"a container of {service} that runs", "there is none", command=_ALL)
         api: Any = self._engine.client.api
         try:
-            for container in running:
+            for container in running[:count]:
                 # One that ends by itself meanwhile is as dead.
                 with suppress(NotFound, APIError):
                     api.kill(container.id)
@@ -173,6 +179,38 @@ class Stack:
                 self.up("--no-deps", service, within_s=within_s)
         except OSError as error:
             raise no_answer(str(error)) from error
+
+    def join(self, container: Container, network: str) -> str:
+        """Put a container of ours into a network of the engine, which is made where it is absent.
+
+        So a compose file that calls the network external reaches a stub there.
+
+        Args:
+            container: such as `stub.container`.
+            network: its name.
+
+        Returns:
+            The container's address in it.
+
+        Raises:
+            CourseError: the engine does not answer.
+
+        Example:
+            >>> address = stack.join(stub.container, "partners")
+
+        """
+        client: Any = self._engine.client
+        try:
+            # The engine looks for names that contain this one.
+            found = [n for n in client.networks.list(names=[network]) if n.name == network]
+            joined = found[0] if found else client.networks.create(network)
+            facts = client.api.inspect_container(container.name)["NetworkSettings"]["Networks"]
+            if network not in facts:
+                joined.connect(container.name)
+                facts = client.api.inspect_container(container.name)["NetworkSettings"]["Networks"]
+        except (APIError, OSError) as error:
+            raise no_answer(str(error)) from error
+        return str(facts[network]["IPAddress"])
 
     def run(self, service: str, *arguments: str, within_s: float = 30.0) -> None:
         """Run a service once, to its end: `docker compose run --rm`.

@@ -2,7 +2,7 @@
 
 Three things confine a user who applies manifests here: the token's role, which ends
 at the namespace; Pod Security `baseline`, which the API server enforces in all namespaces but
-kube-system; the quota and the limits below.
+kube-system, or `restricted`; the quota and the limits below.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,8 @@ _QUOTA = {
     "requests.cpu": "1500m",
     "requests.memory": "1Gi",
     "limits.memory": "3Gi",
-    "limits.ephemeral-storage": "2Gi",
+    # As many pods as there may be, with the default of each.
+    "limits.ephemeral-storage": "4Gi",
     "requests.storage": "4Gi",
     "persistentvolumeclaims": "6",
     "services": "20",
@@ -36,26 +37,12 @@ _QUOTA = {
     "count/ingresses.networking.k8s.io": "10",
     "count/networkpolicies.networking.k8s.io": "20",
 }
-_OF_CLAIMS = {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}
-_LIMITS = [
-    {
-        "type": "Container",
-        "default": {"cpu": "1", "memory": "128Mi", "ephemeral-storage": "200Mi"},
-        "defaultRequest": {"cpu": "20m", "memory": "32Mi", "ephemeral-storage": "10Mi"},
-        "max": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "500Mi"},
-    },
-    _OF_CLAIMS,
-]
-# What a container does not say of processors and memory is not filled in: the quota refuses it.
-_LIMITS_OF_DISK = [
-    {
-        "type": "Container",
-        "default": {"ephemeral-storage": "200Mi"},
-        "defaultRequest": {"ephemeral-storage": "10Mi"},
-        "max": {"ephemeral-storage": "500Mi"},
-    },
-    _OF_CLAIMS,
-]
+_OF_A_CONTAINER = {
+    "default": {"cpu": "1", "memory": "128Mi", "ephemeral-storage": "200Mi"},
+    "defaultRequest": {"cpu": "20m", "memory": "32Mi", "ephemeral-storage": "10Mi"},
+    "max": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "500Mi"},
+}
+_OF_A_CLAIM = {"max": {"storage": "1Gi"}}
 _ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
@@ -77,8 +64,7 @@ def create_namespace(
     enforced = {_ENFORCE: "restricted"} if restricted else {}
     api.create("namespaces", {"metadata": {"name": name, "labels": {**labels, **enforced}}})
     _create(api, "resourcequotas", name, {"spec": {"hard": _QUOTA}})
-    limits = _LIMITS_OF_DISK if restricted else _LIMITS
-    _create(api, "limitranges", name, {"spec": {"limits": limits}})
+    _create(api, "limitranges", name, {"spec": {"limits": _limits(restricted=restricted)}})
     _create(api, "serviceaccounts", name, {})
     role = {
         "roleRef": {
@@ -108,6 +94,16 @@ def remove_ended_namespaces(api: Api, module: str = "", *, everywhere: bool = Fa
     for namespace in ended:
         remove_namespace(api, namespace["name"])
     return len(ended)
+
+
+def _limits(*, restricted: bool) -> list[dict[str, Any]]:
+    """Return what is filled in and the most of it; where it is restricted, of disk alone.
+
+    What such a container does not say of processors and memory the quota refuses.
+    """
+    names = ("ephemeral-storage",) if restricted else ("cpu", "memory", "ephemeral-storage")
+    filled = {use: {n: given[n] for n in names} for use, given in _OF_A_CONTAINER.items()}
+    return [{"type": "Container", **filled}, {"type": "PersistentVolumeClaim", **_OF_A_CLAIM}]
 
 
 def _create(api: Api, kind: str, namespace: str, manifest: dict[str, Any]) -> None:

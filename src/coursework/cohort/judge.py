@@ -54,7 +54,7 @@ def open_sandboxes(
     if module.cluster_images and (why := rootless.unsupported_reason(outer)):
         tell(f"! the cluster has root in its container here: {why}")
     # Manifests are judged in a namespace of a cluster: nothing of theirs is built here.
-    if (trusted and not module.sandbox) or module.cluster_images:
+    if not module.sandbox and (trusted or module.cluster_images):
         return nullcontext()
     answers = warming_answers(layout, module)
     return open_fleet(outer, module, answers, tell, ahead=ahead, wanted=wanted)

@@ -23,13 +23,14 @@ from coursework.cohort.forms import (
     tree,
 )
 from coursework.cohort.members import Member, members_of
+from coursework.modules.catalogue import NUMBER
 from coursework.submissions.files import SubmissionError
 from coursework.submissions.notebook import parse_notebook
 from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise.ipynb"
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
-_OTHER_MODULE = re.compile(r"(?:.*/)?[^/]+/\d\d[a-z]?-[a-z0-9-]+/.*", re.DOTALL)
+_OTHER_MODULE = re.compile(rf"(?:.*/)?[^/]+/{NUMBER}-[a-z0-9-]+/.*", re.DOTALL)
 # Of these, nbgrader would make patterns of file names.
 _UNFIT = frozenset("/\\*?[]{}")
 # Letters of several alphabets are joined or kept apart by them.

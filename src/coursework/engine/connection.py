@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,11 @@ class Engine:
         """Whether it numbers ports and processes in a world of its own."""
         return self.kind == "sandbox"
 
+    @property
+    def outer(self) -> "Engine":
+        """The engine in which a sandbox runs; this one where it is no sandbox's."""
+        return _outer(self.outer_host) if self.is_sandbox else self
+
     def process_folder(self, number: int) -> Path:
         """Return the /proc folder of a process that the engine knows by a number."""
         if not self.is_sandbox:
@@ -65,6 +70,12 @@ class Engine:
             CourseError: no docker command on this machine can build for this engine.
         """
         return command_line.environment(self.docker_host)
+
+
+# Each has a client with connections of its own.
+@cache
+def _outer(host: str) -> Engine:
+    return Engine("outer", host)
 
 
 def find_engine() -> Engine | None:

@@ -1,7 +1,6 @@
 """Commands inside a sandbox, by the engine that it runs in."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from types import MappingProxyType
 
 from coursework.containers.execution import Execution
@@ -48,7 +47,7 @@ class Running(Execution):
         folder: str = "",
     ) -> None:
         super().__init__(
-            _outer(engine.outer_host), engine.container, command,
+            engine.outer, engine.container, command,
             env={**_ENVIRONMENT, **env}, user=USER, folder=folder,
         )  # fmt: skip
 
@@ -74,8 +73,3 @@ def entering(name: str, folder: str, words: Sequence[str], *, terminal: bool) ->
     tty = ["--tty"] if terminal else []
     how = ["--interactive", *tty, f"--user={USER}", f"--workdir={folder}", *variables]
     return ["docker", "exec", *how, name, *words]
-
-
-@cache
-def _outer(host: str) -> Engine:
-    return Engine("outer", host)
