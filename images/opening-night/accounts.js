@@ -7,7 +7,7 @@ const TTL_S = Number(process.env.SESSION_TTL_SECONDS ?? 1800);
 const COST = { N: 2 ** 14, r: 8, p: 1 };
 const NAME = [(v) => typeof v === 'string' && /^[a-z]{3,20}$/.test(v), 'must be 3 to 20 letters, a to z'];
 const PASSWORD = [(v) => typeof v === 'string' && v.length >= 10, 'must have at least 10 characters'];
-// Unknown names are compared with this hash, so that they take as long as known ones.
+// A stranger's password is compared with this one, so that it takes as long as a known user's.
 const NOBODY = await hash(randomBytes(16).toString('hex'));
 
 export async function register(req, res) {
@@ -35,7 +35,7 @@ export async function logOut(req, res) {
   res.clearCookie('sid').status(204).end();
 }
 
-// Middleware: after it, res.locals.user is the user who's signed in.
+// Middleware: behind it, res.locals.user is the one who asks.
 export async function signedIn(req, res, next) {
   const { rows: [session] } = await pool.query(
     'SELECT user_name FROM sessions WHERE token_hash = $1 AND expires_at > now()', [digest(sidOf(req))]);
@@ -44,7 +44,7 @@ export async function signedIn(req, res, next) {
   next();
 }
 
-// Middleware: lets only the theatre's own people through, who have the key.
+// Middleware: only the theatre's own people, who have the key.
 export function staffOnly(req, res, next) {
   const [given, right] = [req.get('X-Staff-Key') ?? '', process.env.STAFF_KEY ?? randomBytes(16)].map(digest);
   if (given !== right) throw new Problem(401, 'staff-only', { headers: { 'WWW-Authenticate': 'Staff-Key' } });

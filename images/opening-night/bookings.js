@@ -13,7 +13,7 @@ const HOLD = `
   INSERT INTO bookings (show_id, seat, user_name, price_cents, idempotency_key, traceparent)
   VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING ${SHOWN}`;
 
-// Holds the seat and promises an answer. Getting it paid is the worker's job, however long that takes.
+// Holds the seat and promises an answer; who pays, and how long that takes, is the worker's business.
 export async function book(req, res) {
   const key = req.get('Idempotency-Key');
   if (!key) throw new Problem(400, 'idempotency-key-required');
@@ -31,7 +31,7 @@ async function hold(user, key, order) {
     if (booking) await addEvent(client, booking, 'held');
     return booking;
   });
-  // There was a conflict: either the same request came twice at once, or somebody else has the seat.
+  // Something was in the way: our own request that came twice at once, or somebody else's seat.
   const booking = held ?? await madeBefore(user, key, order);
   if (!booking) throw new Problem(409, 'seat-taken');
   return booking;
@@ -51,7 +51,7 @@ export async function readBooking(req, res) {
   res.json(booking);
 }
 
-// Gives a ticket back. An unanswered charge still has to be made: only the answer tells us what to refund.
+// Gives a ticket back. A charge that has no answer yet stays to be done: only the answer tells what to refund.
 export async function cancel(req, res) {
   const booking = await inTransaction(async (client) => {
     const { rows: [cancelled] } = await client.query(

@@ -8,14 +8,14 @@ export const pool = new pg.Pool({
   max: size,
   connectionTimeoutMillis: 5000,
 });
-// The pool replaces an idle connection that breaks; without a listener, the error would end the process.
+// An idle connection that breaks is replaced by the pool; without a listener it would end us.
 pool.on('error', () => {});
 
 gauge('db_pool_size', 'Connections the pool may open.', () => size);
 gauge('db_pool_in_use', 'Connections that work right now.', () => pool.totalCount - pool.idleCount);
 gauge('db_pool_waiting', 'Callers that wait for a connection.', () => pool.waitingCount);
 
-// Calls work(client) in a transaction: everything it writes is kept, or nothing.
+// Calls work(client) in a transaction: all that it writes is kept, or nothing.
 export async function inTransaction(work) {
   const client = await pool.connect();
   client.on('error', ignore);
@@ -30,7 +30,7 @@ export async function inTransaction(work) {
     throw error;
   } finally {
     client.off('error', ignore);
-    // Throws away a connection that can't even roll back.
+    // A connection that cannot even roll back is thrown away.
     client.release(broken);
   }
 }

@@ -3,8 +3,8 @@ import { traceparent } from './log.js';
 const TIMEOUT_MS = Number(process.env.PAYMENTS_TIMEOUT_MS ?? 2000);
 const { PAYMENTS_URL, MAIL_URL } = process.env;
 
-// Each returns true for yes and false for no. Anything else isn't an answer, so it throws:
-// ask again with the same key.
+// Each returns true for yes and false for no. Anything else is no answer, and throws:
+// ask again then, the key is the same each time.
 
 export const charge = ({ id, user, price_cents }) => ask(
   `${PAYMENTS_URL}/charges`, `charge-${id}`, { booking_id: id, amount_cents: price_cents, user });

@@ -1,6 +1,6 @@
 import { log } from './log.js';
 
-// A deliberate refusal, which becomes problem details (RFC 9457).
+// A refusal that we mean: it becomes problem details, as RFC 9457 describes them.
 export class Problem extends Error {
   constructor(status, name, { errors, headers = {} } = {}) {
     super(name);
@@ -8,7 +8,7 @@ export class Problem extends Error {
   }
 }
 
-// Throws a problem that names every field that breaks its rule.
+// Throws a problem that names every field whose rule isn't met.
 export function expectFields(body, rules) {
   const value = body !== null && typeof body === 'object' && !Array.isArray(body) ? body : {};
   const errors = Object.entries(rules)
@@ -22,7 +22,7 @@ export function sendProblem(error, req, res, next) {
   if (res.headersSent) return res.destroy(error);
   let { status } = error;
   if (!(error instanceof Problem)) {
-    // A body that can't be parsed is the caller's mistake. Anything else is ours, and only the log has the details.
+    // A parser's mistake is the caller's; anything else is ours, and only the log says what it was.
     status = status >= 400 && status < 500 ? status : 503;
     if (status === 503) log('error', 'request failed', { stack: error.stack });
   }

@@ -6,7 +6,7 @@ export function leave() {
   leaving = true;
 }
 
-// Tells whether we should get work: not while the database is away, and not once we've been told to stop.
+// Whether we should get work: not while the database is away, nor once we are told to stop.
 export async function isReady() {
   if (leaving) return false;
   try {

@@ -19,7 +19,7 @@ export async function listShows(req, res) {
 
 export async function readShow(req, res) {
   const show = await find(pool, req.params.id);
-  // Express answers 304 by itself if If-None-Match has this ETag.
+  // Express answers 304 by itself where If-None-Match has this ETag.
   res.set('ETag', etagOf(show)).json(show);
 }
 

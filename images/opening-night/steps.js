@@ -7,7 +7,7 @@ import * as payments from './payments.js';
 
 const countBooking = counter('bookings_total', 'Bookings by what came of them.');
 
-// Takes a booking's next step. Safe to repeat: once the work is done, it does nothing.
+// Takes the step that a booking needs now. Called once too often, it finds nothing left to do.
 export async function takeStep(bookingId) {
   const { rows: [booking] } = await pool.query(
     'SELECT id, todo, price_cents, user_name AS "user", traceparent FROM bookings WHERE id = $1', [bookingId]);
@@ -35,13 +35,13 @@ const STEPS = {
   },
 };
 
-// Records the company's answer: the booking's new status and its event, in one transaction.
+// The company has answered: the booking's new status and its event are one transaction.
 async function settle(client, id, paid) {
   const { rows: [booking] } = await client.query(
     "SELECT id, show_id, seat, status FROM bookings WHERE id = $1 AND todo = 'charge' FOR UPDATE", [id]);
   if (!booking) return undefined;
   if (booking.status === 'cancelled') {
-    // The buyer cancelled while we were asking.
+    // Its buyer gave it back while we asked.
     await client.query('UPDATE bookings SET todo = $2 WHERE id = $1', [id, paid ? 'refund' : null]);
     return paid ? 'given back' : undefined;
   }

@@ -7,11 +7,8 @@ import { isReady, leave } from './ready.js';
 import { takeStep } from './steps.js';
 
 const AGAIN_MS = 300;
-// A message that's unfinished after this long may be lost at the broker, so we send it again.
+// What the broker has had that long, and nobody has finished, it may have lost.
 const LOST_AFTER = '15 seconds';
-
-// Undefined until we're connected; /metrics may be read before that.
-let broker;
 
 const count = async (sql) => (await pool.query(sql)).rows[0].count;
 gauge('outbox_waiting', 'Events that the broker does not have yet.',
@@ -28,12 +25,12 @@ process.on('SIGTERM', async () => {
   stopping = true;
   leave();
   setTimeout(() => process.exit(1), 4000).unref();
-  // We finish the messages in hand; the broker delivers the rest to another worker.
+  // What we have in hand is finished; what we haven't begun, the broker delivers to another.
   await Promise.allSettled(inHand);
   process.exit();
 });
 
-broker = await connectBroker();
+const broker = await connectBroker();
 log('info', 'worker runs');
 forever('outbox', 50, sendEvents);
 forever('consumer', 200, receiveMessages);
@@ -43,7 +40,7 @@ forever('lost', 2000, () => pool.query(
 
 async function sendEvents() {
   const { rows } = await pool.query('SELECT * FROM events WHERE sent_at IS NULL ORDER BY id LIMIT 100');
-  // If we're killed right after the publish, the event is sent again, which does no harm.
+  // Killed behind the publish, we send it once more.
   for (const event of rows) {
     await publish(broker, event);
     await pool.query('UPDATE events SET sent_at = now() WHERE id = $1', [event.id]);
@@ -52,7 +49,7 @@ async function sendEvents() {
 
 async function receiveMessages() {
   const consumer = await openConsumer(broker);
-  // Concurrently: a booking that waits for the company doesn't hold up the others.
+  // Side by side: a booking that waits for the company doesn't hold up the others.
   for await (const message of await consumer.consume({ max_messages: 100, abort_on_missing_resource: true })) {
     if (stopping) return;
     const work = receive(message).finally(() => inHand.delete(work));
@@ -63,7 +60,7 @@ async function receiveMessages() {
 async function receive(message) {
   try {
     await takeStep(message.json().booking_id);
-    // Last of all: if we're killed before this line, the broker delivers the message again.
+    // Only now: killed before this line, we get it again.
     message.ack();
   } catch (error) {
     log('warn', 'a step failed', { error: error.message });

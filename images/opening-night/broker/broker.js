@@ -3,15 +3,15 @@ import { connect } from '@nats-io/transport-node';
 
 const STREAM = 'LANTERN';
 const CONSUMER = {
-  // The broker keeps our position under this name, even while we aren't running.
+  // The broker remembers under this name how far we are, also while we don't run.
   durable_name: 'worker',
   ack_policy: AckPolicy.Explicit,
-  // In nanoseconds: after this long without an ack, a message is delivered again.
+  // Nanoseconds until it delivers again what we had when we were killed.
   ack_wait: 4_000_000_000,
   max_ack_pending: 200,
 };
 
-// Keeps trying for as long as it takes: the broker may be away now, or at any time later.
+// Waits for the broker as long as it takes: it may be away now, and at any time later.
 export const connectBroker = () => connect({
   servers: process.env.NATS_URL,
   waitOnFirstConnect: true,
@@ -19,13 +19,13 @@ export const connectBroker = () => connect({
   reconnectTimeWait: 200,
 });
 
-// The broker drops a message whose id it already has, so sending it twice does no harm.
+// By its id the broker knows that it has a message, so sending it twice does no harm.
 export async function publish(broker, event) {
   await jetstream(broker, { timeout: 1000 }).publish(
     `booking.${event.state}`, JSON.stringify(event), { msgID: `event-${event.id}` });
 }
 
-// A broker that lost its disk has no stream. We create it, and the worker sends the messages again.
+// A broker that lost its disk has no stream; what was in it is sent once more by the worker.
 export async function openConsumer(broker) {
   const manager = await jetstreamManager(broker);
   await manager.streams.add({ name: STREAM, subjects: ['booking.*'] });

@@ -26,17 +26,17 @@ const TAKE = `
 
 const redis = createClient({
   url: process.env.REDIS_URL,
-  // Without a connection, a command fails at once instead of waiting for one.
+  // While there is no connection, a command fails at once instead of waiting for one.
   disableOfflineQueue: true,
   socket: { reconnectStrategy: 200 },
 });
 redis.on('error', (error) => log('warn', 'cache away', { error: error.message }));
-// Not awaited: we sell even without the cache.
+// Not awaited: without a counter we still sell.
 redis.connect().catch(() => {});
 
 export async function limit(req, res, next) {
   const bucket = await take(callerOf(req));
-  // Without the cache we can't count, and letting too many in is better than letting nobody in.
+  // Nobody counts: better to let too many in than nobody.
   if (!bucket) return next();
   const [taken, tokens] = bucket;
   const secondsUntil = (wanted) => Math.ceil((wanted - tokens) * WINDOW_MS / RATE / 1000);
@@ -59,7 +59,7 @@ function tooLate() {
   return new Promise((_, reject) => { setTimeout(reject, PATIENCE_MS).unref(); });
 }
 
-// Callers can send entries too, but our own door's comes last.
+// What the caller wrote comes first; the entry of our own door is the last one.
 function callerOf(req) {
   const key = req.get('X-Api-Key');
   if (key) return `key:${key}`;

@@ -27,7 +27,7 @@ app.get('/readyz', async (req, res) => res.status(await isReady() ? 200 : 503).e
 app.use((req, res, next) => {
   const begun = performance.now();
   const current = traceOf(req.get('traceparent'));
-  // 'close' fires outside this request's async context, so we bring its trace along.
+  // The event comes from the socket, which knows nothing of this request: so it is told the trace.
   res.once('close', () => trace.run(current, () => tell(req, res, (performance.now() - begun) / 1000)));
   trace.run(current, next);
 });
@@ -69,7 +69,7 @@ function tell(req, res, seconds) {
 const server = TLS_CERT_FILE
   ? createHttps({ cert: readFileSync(TLS_CERT_FILE), key: readFileSync(TLS_KEY_FILE) }, app)
   : createHttp(app);
-// Room for a burst of new connections, which would overflow a shorter backlog.
+// Two quick connections of one guest must not wait for each other's turn in the backlog.
 server.listen({ port: Number(PORT), backlog: 1024 }, () => log('info', 'edge listens', { port: Number(PORT) }));
 serveMetrics(isReady);
 watchEvents();
@@ -80,7 +80,7 @@ process.on('SIGTERM', async () => {
   stopping = true;
   leave();
   setTimeout(() => process.exit(1), Number(DRAIN_MS) + Number(SHUTDOWN_TIMEOUT_MS)).unref();
-  // Gives the load balancer time to notice that we aren't ready.
+  // Whoever sends us guests gets the time to see that we aren't ready.
   await sleep(Number(DRAIN_MS));
   endStreams();
   server.close(async () => {

@@ -3,21 +3,21 @@ import { log } from './log.js';
 import { find } from './shows.js';
 
 const LOOK_MS = 100;
-// Any number, as long as every writer uses the same one.
+// Any number, as long as everybody takes the same.
 const IN_ORDER = 330_001;
 
 const followers = new Set();
 let last;
 
-// Writes an event, in the same transaction as the change it describes.
+// Writes an event beside what it tells of, in the same transaction.
 export async function addEvent(client, { id, show_id, seat }, state) {
-  // One writer at a time: once an id can be seen, no smaller one appears.
+  // One after the other: an id that is seen is never followed by a smaller one.
   await client.query('SELECT pg_advisory_xact_lock($1)', [IN_ORDER]);
   await client.query(
     'INSERT INTO events (booking_id, show_id, seat, state) VALUES ($1, $2, $3, $4)', [id, show_id, seat, state]);
 }
 
-// Every replica looks for new events, no matter which one wrote them.
+// Every replica looks for what is new, whoever wrote it.
 export async function watchEvents() {
   for (;;) {
     try {
@@ -39,7 +39,7 @@ export async function follow(req, res) {
   const since = /^\d{1,18}$/.exec(req.get('Last-Event-ID') ?? '')?.[0];
   res.set({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' }).flushHeaders();
   const follower = { show: show.id, res, last: BigInt(since ?? last ?? 0), missed: since && [] };
-  // First subscribe to new events, then read the old ones: so none is lost in between.
+  // First in line for what is new, then a look at what was: so nothing falls between the two.
   followers.add(follower);
   res.on('close', () => followers.delete(follower));
   if (since === undefined) return;

@@ -46,7 +46,7 @@ gauge('event_loop_lag_seconds', 'The longest the event loop was late since the l
   return seconds;
 });
 
-// Metrics and probes, on a port that buyers can't reach.
+// Metrics and probes, at a port that guests don't reach.
 export function serveMetrics(isReady) {
   const server = createServer(async (req, res) => {
     if (req.url === '/metrics') {

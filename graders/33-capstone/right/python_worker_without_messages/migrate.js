@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { log } from './log.js';
 
-// Any number, as long as every migration uses the same one: two at once wait for each other.
+// Any number, as long as every migration takes the same: two at once wait for each other.
 const LOCK = 330_000;
 
 const client = await connect();
@@ -20,7 +20,7 @@ for (const name of readdirSync('migrations').filter((file) => file.endsWith('.sq
 }
 await client.end();
 
-// A database that starts together with us may need a moment.
+// A database that begins beside us may need a moment.
 async function connect() {
   for (let left = 60; ; left -= 1) {
     const candidate = new pg.Client({ connectionString: process.env.DATABASE_URL });

@@ -2,7 +2,7 @@ CREATE TABLE users (
   name           text PRIMARY KEY,
   password_hash  text NOT NULL
 );
--- A stolen copy of this table signs nobody in: it has only a hash of the cookie's value.
+-- A copy of this table opens no door: it has the hash of what the cookie holds.
 CREATE TABLE sessions (
   token_hash  text PRIMARY KEY,
   user_name   text NOT NULL REFERENCES users,
@@ -26,7 +26,7 @@ CREATE TABLE bookings (
   traceparent      text NOT NULL,
   -- What everybody sees.
   status           text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'confirmed', 'cancelled')),
-  -- The step we still have to take; null once there's none.
+  -- What we still have to do; nothing, if it is null.
   todo             text DEFAULT 'charge' CHECK (todo IN ('charge', 'mail', 'refund')),
   UNIQUE (user_name, idempotency_key)
 );
@@ -34,7 +34,7 @@ CREATE TABLE bookings (
 CREATE UNIQUE INDEX held_once ON bookings (show_id, seat) WHERE status <> 'cancelled';
 CREATE INDEX unfinished ON bookings (made_at) WHERE todo IS NOT NULL;
 
--- Every change of a booking: the worker sends it to the broker, the edge to everyone who watches the show.
+-- Each change of a booking: for the broker until it has it, and for those who watch a show.
 CREATE TABLE events (
   id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   booking_id  uuid NOT NULL REFERENCES bookings,
