@@ -314,7 +314,7 @@ def shaky(start: Callable[[Limits, Relay], Server], limits: Limits, fragile: Rel
         (
             "Ask several times with one X-Api-Key, then once with another, and compare status,"
             " RateLimit and body with the contract. Does each caller have a bucket, and does a"
-            " refusal look like the others?"
+            " refusal have all that the contract asks for?"
         ),
         (
             "Keep tokens and time under one Redis key for each caller, such as bucket:<caller>."
@@ -412,7 +412,7 @@ def rush_of_one(
         (
             "Refill by the time that has passed, not all at once: tokens + seconds * RATE /"
             " WINDOW_SECONDS, at most RATE. Set the key's time to live to WINDOW_SECONDS again"
-            " at each request: then the bucket that is forgotten was full anyway."
+            " at each request: then a bucket that is forgotten was full anyway."
         ),
     ),
     link="Fixed windows, and twice the limit",
@@ -514,7 +514,7 @@ def expect_no_more_than(asked: list[Asked], limits: Limits) -> None:
     1,
     hints=(
         (
-            "The report tells how long the wait really was. Does your Retry-After depend on how"
+            "The report says how long the wait really was. Does your Retry-After depend on how"
             " empty the bucket is, and on how fast it fills? And does a refusal cost anything?"
         ),
         (
@@ -527,7 +527,7 @@ def expect_no_more_than(asked: list[Asked], limits: Limits) -> None:
     needs=("spends_a_budget", "has_no_double_window"),
 )
 def check_says_when(replica: Server, limits: Limits, random: Random, single: Story[None]) -> None:
-    """Retry-After says when a caller is let in, no sooner; t says when the bucket is full"""
+    """Retry-After says when a caller is let in, and not sooner; t when the bucket is full"""
     asked = counted(lambda: spend(with_key(random), replica, limits))
     for spent, each in enumerate(asked[: limits.rate], 1):
         expect_wait(limit_in(each.reply)[1], spent * limits.token_s, each, asked[0], "t")
@@ -589,8 +589,8 @@ def come_back(server: Server, limits: Limits, random: Random) -> None:
     2,
     hints=(
         (
-            "The report says who got whose bucket. Which part of X-Forwarded-For has the caller"
-            " written, and which one the proxy? And which of your keys does Redis keep for ever?"
+            "The report says who got whose bucket. Which part of X-Forwarded-For did the caller"
+            " write, and which the proxy? And which of your keys does Redis keep forever?"
         ),
         (
             "With X-Api-Key the caller is key:<its value>; otherwise it is address:<the last"
@@ -708,8 +708,8 @@ def expect_forgotten(server: Server, limits: Limits, store: Store, random: Rando
     hints=(
         (
             "The report says what was away. How long does your server wait for Redis, and what"
-            " does it do then? What does it count while reports are under way, and is that put"
-            " right again however a report ends?"
+            " does it do then? What does it count while reports are under way, and is that count"
+            " put right again however a report ends?"
         ),
         (
             "Wait at most some 100 ms for Redis, then let the request pass; have your client"
