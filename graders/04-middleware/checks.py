@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import pytest
 
 from coursework.checks import (
+    CHECK_AGAIN,
     Failure,
     Image,
     Random,
@@ -165,7 +166,11 @@ def check_marks_every_reply(
     seen = [fresh_id(request.to(server)) for request in requests]
     seen.append(fresh_id(closed.get("/api/echo")))
     if len(set(seen)) < len(seen):
-        fail("another fresh X-Request-Id for each request", f"{most_frequent(seen)} more than once")
+        fail(
+            "another fresh X-Request-Id for each request",
+            f"{most_frequent(seen)} more than once",
+            command=CHECK_AGAIN,
+        )
     for request in requests:
         # The name of a field is the same in any case.
         own = new_id(random)
@@ -355,6 +360,7 @@ def hang_up(server: Server, random: Random) -> str:
     raise Failure(
         "GET /healthz is answered while GET /api/slow waits",
         f"GET /api/slow was answered first, in each of {ATTEMPTS} attempts",
+        command=CHECK_AGAIN,
         hint=WAIT_HINT,
     )
 

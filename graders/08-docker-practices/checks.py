@@ -25,8 +25,10 @@ from coursework.checks import (
 
 LOCK = "package-lock.json"
 SECRET = "registry_token"  # noqa: S105 - its name
-# Folders of packages that only compile; none of them runs in production.
-COMPILER = re.compile(r"(^|/)node_modules/(typescript|esbuild|@esbuild)/")
+# Packages that only compile, wherever they are; none of them runs in production.
+COMPILER = re.compile(
+    r"(^|/)(node_modules/(typescript|esbuild|@esbuild)/|(typescript|esbuild)/package\.json$)"
+)
 INSTALLS = re.compile(r"\b(npm|pnpm|yarn)\b.*\b(ci|install|i|add|clean-install)\b", re.DOTALL)
 GLOBAL = re.compile(r"(^|\s)(-g|--global)\b")
 FLOATING = {"DL3006": "no version", "DL3007": "the version latest"}
@@ -97,10 +99,11 @@ def saved(image: Image, salt: Salt) -> SavedImage:
 
 
 def disguises(token: str) -> list[str]:
-    """Return the token as it is, and as it looks in base64 and in hex, wherever it begins."""
+    """Return the token as it is, in hex in either case, and in base64, wherever it begins."""
     encoded = [base64.b64encode(b"-" * n + token.encode()).decode() for n in range(3)]
     # The first and the last four characters depend on what is around the token.
-    return [token, token.encode().hex(), *(text[4:-4] for text in encoded)]
+    in_hex = token.encode().hex()
+    return [token, in_hex, in_hex.upper(), *(text[4:-4] for text in encoded)]
 
 
 @pytest.fixture(scope="module")

@@ -94,12 +94,19 @@ def sandbox(run):
 
 
 @pytest.fixture(scope="module")
-def terraform(run):
-    """Return the answer's folder, ready to plan."""
+def initialized(run):
+    """Return the answer's folder with its provider installed."""
     folder = answer_folder(MODULE.slug)
     made = Terraform(Bench(run, has_engine=True), folder, run.task.submission.files)
     made.obey("init")
     return made
+
+
+@pytest.fixture
+def terraform(initialized):
+    """Return the answer's folder, ready to plan; what a test makes goes with it."""
+    yield initialized
+    initialized.obey("destroy", "-auto-approve")
 
 
 @pytest.mark.engine
