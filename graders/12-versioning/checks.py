@@ -475,8 +475,8 @@ def check_converts_money_exactly(box_office: Server, random: Random) -> None:
     hints=(
         "Which field of a request made you choose this reply, and does the reply say so?",
         (
-            "Read Lantern-Version, with 1 where it is absent; answer 400 to anything but exactly 1"
-            " and 2; set Vary: Lantern-Version before anything can fail, so that every reply at"
+            "Read Lantern-Version, and take 1 if it is absent; answer 400 to anything but exactly"
+            " 1 and 2; set Vary: Lantern-Version before anything can fail, so that every reply at"
             " these paths has it."
         ),
     ),

@@ -514,7 +514,7 @@ def expect_no_more_than(asked: list[Asked], limits: Limits) -> None:
     1,
     hints=(
         (
-            "The report tells how long the wait really was. Does your Retry-After depend on how"
+            "The report says how long the wait really was. Does your Retry-After depend on how"
             " empty the bucket is, and on how fast it fills? And does a refusal cost anything?"
         ),
         (
@@ -527,7 +527,7 @@ def expect_no_more_than(asked: list[Asked], limits: Limits) -> None:
     needs=("spends_a_budget", "has_no_double_window"),
 )
 def check_says_when(replica: Server, limits: Limits, random: Random, single: Story[None]) -> None:
-    """Retry-After says when a caller is let in, no sooner; t says when the bucket is full"""
+    """Retry-After says when a caller is let in, and not sooner; t when the bucket is full"""
     asked = counted(lambda: spend(with_key(random), replica, limits))
     for spent, each in enumerate(asked[: limits.rate], 1):
         expect_wait(limit_in(each.reply)[1], spent * limits.token_s, each, asked[0], "t")
@@ -589,8 +589,8 @@ def come_back(server: Server, limits: Limits, random: Random) -> None:
     2,
     hints=(
         (
-            "The report says who got whose bucket. Which part of X-Forwarded-For has the caller"
-            " written, and which one the proxy? And which of your keys does Redis keep for ever?"
+            "The report says who got whose bucket. Which part of X-Forwarded-For did the caller"
+            " write, and which the proxy? And which of your keys does Redis keep forever?"
         ),
         (
             "With X-Api-Key the caller is key:<its value>; otherwise it is address:<the last"

@@ -471,8 +471,8 @@ def forgets_a_show(server: Server, catalogue: Catalogue) -> None:
     hints=(
         (
             "The report says which PUT it was, and what came afterwards. When does your server"
-            " forget: before the catalogue has written, or after? Also if it answered an error,"
-            " or hung up? And is there a copy somewhere else than in the cache?"
+            " forget: before the catalogue has written, or after? Does it also forget if the"
+            " catalogue answered an error, or hung up? And is there a copy outside the cache?"
         ),
         (
             "Pass the PUT on, then forget in a finally, and only then answer. Keep nothing in the"
@@ -673,9 +673,10 @@ def comes_within(seconds: float, condition: Callable[[], object]) -> None:
             " other one?"
         ),
         (
-            "A lock in the cache that only one can get, with a lifetime: SET lock:<id> 1 NX EX 15"
-            " in Redis, add in Memcached. Who gets it asks the catalogue, stores, and deletes the"
-            " lock. The others sleep a little and look again: into the cache, then for the lock."
+            "A lock in the cache that only one can get, with a lifetime: SET lock:<key> 1 NX EX 15"
+            " in Redis, add in Memcached; <key> is the show's, with its version. The request that"
+            " gets it asks the catalogue, stores, and deletes the lock. The others sleep a little"
+            " and look again: into the cache, then for the lock."
         ),
     ),
     link="Forty at once: the stampede",
@@ -741,9 +742,9 @@ def rush(theatre: Theatre, show: Show, which: str) -> None:
     2,
     hints=(
         (
-            "The report says what the cache did, and what your server answered. What becomes of"
-            " an error of the cache, and how long does your server wait for an answer? Does each"
-            " command wait again?"
+            "The report says what the cache did, and what your server answered. What does your"
+            " server do with an error from the cache, and how long does it wait for an answer? Does"
+            " each command wait again?"
         ),
         (
             "Wait at most some 100 ms for the cache. After the first command that fails or is"
@@ -848,7 +849,7 @@ def remembers_again(theatre: Theatre, when: str) -> None:
 def check_keeps_people_apart(
     theatres: tuple[Theatre, Theatre], random: Random, brief_absence: Story[None]
 ) -> None:
-    """Tickets are seen by their user alone, a 404 ends when the show appears, a failure at once"""
+    """Users see their own tickets only; a 404 ends in time, and a failure is never remembered"""
     for theatre in theatres:
         patiently(lambda t=theatre: keeps_tickets_apart(t, random))
         patiently(lambda t=theatre: remembers_absence(t))

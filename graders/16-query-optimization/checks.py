@@ -459,7 +459,7 @@ def expect_cost(lantern: Lantern, name: str, *values: str) -> None:
     hints=(
         "What does the database do with the 2,990 bookings before page 300?",
         (
-            "Begin right behind the last row of the page before: "
+            "Begin right after the last row of the page before: "
             "WHERE (created_at, id) < ($2, $3), an index that ends with these two, and no OFFSET."
         ),
     ),
@@ -495,7 +495,7 @@ def check_pages_deep_cheaply(lantern: Lantern) -> None:
         "Each index is written to with every booking. Which of yours does no query use?",
         (
             "One index for each slow query at most, with the columns that the query needs and no "
-            "others; WHERE leaves rows out that it never asks for."
+            "others; with WHERE, leave out the rows that it never asks for."
         ),
     ),
     link="What an index costs",

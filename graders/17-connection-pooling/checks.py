@@ -267,8 +267,8 @@ def expect_shows(reply: Reply, theatre: Theatre) -> None:
     2,
     hints=(
         (
-            "How many connections does your server open for sixty requests, and who tells it"
-            " how many it may? Does PgBouncer let so many through at once?"
+            "How many connections does your server open for sixty requests, and what tells it"
+            " how many it may open? Does PgBouncer let that many through at once?"
         ),
         (
             "One pool for the whole process, made once, of the size Number(process.env.POOL_MAX)"
@@ -629,9 +629,9 @@ def serve_all(house: House, theatre: Theatre, where: str) -> None:
     2,
     hints=(
         (
-            "SET lasts as long as the connection, and the connection is somebody else's in the"
-            " next moment. How long should your theatre last? And how does its name get into"
-            " the statement?"
+            "SET lasts as long as the connection, and the connection is somebody else's a moment"
+            " later. How long should your theatre last? And how does its name get into the"
+            " statement?"
         ),
         (
             "Inside a transaction: BEGIN, then SELECT set_config('app.theatre', $1, true) with"
@@ -644,7 +644,7 @@ def serve_all(house: House, theatre: Theatre, where: str) -> None:
 def check_keeps_theatres_apart(
     house: House, way: Way, database: Database, theatres: tuple[Theatre, Theatre], random: Random
 ) -> None:
-    """Of 200 requests for two theatres all mixed up, each sees its own rows and leaves nothing"""
+    """Of 200 mixed requests for two theatres, each sees its own rows only and leaves none set"""
     name, more = f"{random.word().title()}'s 100% House", len(theatres[0].prices) + 2
     pair = (theatres[0], Theatre(database, random, name, more, 3))
     for theatre in pair:
@@ -734,7 +734,7 @@ def check_bounds_the_server(
     house: House, small: House, third: House, way: Way, database: Database,
     theatres: tuple[Theatre, Theatre],
 ) -> None:  # fmt: skip
-    """With three servers at work PostgreSQL has at most 8 connections, and everybody is served"""
+    """With three servers at work PostgreSQL has at most 8 connections, and serves each report"""
     asked, report = [house, small, third] * DOORS, theatres[0].report()
     with (
         database.holding(HOLD_REPORTS) as held,

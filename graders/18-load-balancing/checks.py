@@ -274,7 +274,7 @@ def again_while(house: House, stream: Stream[Asked], name: str, signal: str) -> 
     needs=("spreads",),
 )
 def check_survives_a_death(house: House, random: Random) -> None:
-    """b2 dies under load: 0 of 400 GETs fail, none takes 2 s; back again, it serves within 3 s"""
+    """b2 dies under load: none of 400 GETs fails or takes 2 s; once back, it serves within 3 s"""
     eventually(lambda: outlives(house, random), attempts=BUSY_ATTEMPTS)
 
 
@@ -315,7 +315,7 @@ def outlives(house: House, random: Random) -> None:
     needs=("survives_a_death",),
 )
 def check_survives_a_hang(house: House, random: Random) -> None:
-    """b3 accepts and is silent: 0 of 200 GETs fail, none takes 2 s; later it serves within 3 s"""
+    """b3 says nothing: none of 200 GETs fails or takes 2 s; once back, it serves within 3 s"""
     eventually(lambda: endures(house, random), attempts=BUSY_ATTEMPTS)
 
 
@@ -374,7 +374,7 @@ def deliveries(house: House, path: str) -> "Counter[str]":
     needs=("survives_a_hang",),
 )
 def check_never_repeats_a_purchase(house: House, random: Random) -> None:
-    """Backends read a POST, PUT, PATCH or DELETE, then die or hang: one delivery, 502 to 504"""
+    """Backends read a POST, PUT, PATCH or DELETE, then die or hang: one delivery, and 502 to 504"""
     all_well(house)
     for method, half in (("POST", "/checkout"), ("PUT", "/api")):
         word = f"{random.word()}-{random.hex(8)}"
@@ -446,9 +446,9 @@ def spoiled(house: House, how: Literal["die", "hang"], random: Random, purchase:
     2,
     hints=(
         (
-            "The report says whose backend changed, or how the users are spread. What does your"
-            " balancer compute a user's backend from, and what happens to that sum when there"
-            " are two backends instead of three?"
+            "The report says whose backend changed, or how the users are spread. From what does"
+            " your balancer compute a user's backend, and what does it compute when there are two"
+            " backends instead of three?"
         ),
         (
             "HAProxy: a backend for the paths below /checkout with `balance hash req.hdr(X-User)`"

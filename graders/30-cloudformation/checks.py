@@ -23,6 +23,7 @@ from coursework.checks import (
 )
 
 TEMPLATE, CONSUMER = "template.yaml", "consumer.yaml"
+REGION = "eu-central-1"
 STAGES = ("dev", "prod")
 RECEIVES = {"dev": "2", "prod": "4"}
 DEFAULT_RECEIVES = 5
@@ -135,7 +136,9 @@ def check_runs_two_stages(theatre: Theatre, submission: Submission) -> None:
     for env in STAGES:
         if unknown := {each["ParameterKey"] for each in parameters_in(submission, env)} - known:
             fail(
-                f"only parameters of the template in params.{env}.json", ", ".join(sorted(unknown))
+                f"only parameters of the template in params.{env}.json",
+                ", ".join(sorted(unknown)),
+                command=f"cat params.{env}.json",
             )
     account, name = theatre.account(), theatre.name()
     stacks = {env: comes_up(account, f"{name}-{env}", submission, env) for env in STAGES}
@@ -162,6 +165,9 @@ def allows_two_stages(theatre: Theatre) -> set[str]:
     if sorted(map(str, allowed)) != sorted(STAGES):
         saw = ", ".join(map(str, allowed)) or "any value is allowed"
         fail("a parameter Env that allows dev and prod", saw)
+    kind = told["MaxReceives"].get("ParameterType", "none")
+    if kind != "Number":
+        fail("a parameter MaxReceives of type Number", f"its type is {kind}")
     default = str(told["MaxReceives"].get("DefaultValue", "none"))
     if default != str(DEFAULT_RECEIVES):
         fail(
@@ -490,7 +496,10 @@ def none_left(what: str, names: list[str]) -> None:
 @points(
     2,
     hints=(
-        "Do the role's statements allow more than four actions, or more than two ARNs?",
+        (
+            "Who may assume the role? And do its statements allow more than four actions, or more"
+            " than two ARNs?"
+        ),
         (
             "Two statements: sqs:ReceiveMessage and sqs:DeleteMessage on the queue's Arn,"
             " dynamodb:PutItem and dynamodb:GetItem on the table's Arn, without a star. Only"
@@ -507,7 +516,7 @@ def check_gives_least_privilege(theatre: Theatre) -> None:
         trust = stack.account.ask("iam", "get_role", RoleName=role)["Role"][
             "AssumeRolePolicyDocument"
         ]
-        is_assumed_by_tasks(stack, trust)
+        is_assumed_by_tasks(theatre, stack, trust)
         context = {"aws:PrincipalAccount": stack.account.number, "aws:SecureTransport": "true"}
         needed, others = allowed(stack), forbidden(theatre, stack, env)
         documents = stack.account.policies_of_role(role)
@@ -546,11 +555,11 @@ def forbidden(theatre: Theatre, stack: CloudStack, env: str) -> list[tuple[str, 
     dead = attribute(stack, "DeadLetterUrl", "QueueArn")
     queues = [
         dead, queue.replace(f"-{env}-", f"-{other}-"), f"{queue}-{word}", f"{queue[:-8]}{word}",
-        queue.replace("eu-central-1", "us-east-1"), queue.replace(number, "999999999999"),
+        queue.replace(REGION, "us-east-1"), queue.replace(number, "999999999999"),
     ]  # fmt: skip
     tables = [
         table.replace(f"-{env}-", f"-{other}-"), f"{table}-{word}", f"{table[:-8]}{word}",
-        f"{table}/index/{word}", table.replace("eu-central-1", "us-east-1"),
+        f"{table}/index/{word}", table.replace(REGION, "us-east-1"),
         table.replace(number, "999999999999"),
     ]  # fmt: skip
     on_queue = (
@@ -571,31 +580,40 @@ def forbidden(theatre: Theatre, stack: CloudStack, env: str) -> list[tuple[str, 
         ("s3:ListBucket", f"arn:aws:s3:::{stack.output('BucketName')}"),
         (
             "logs:PutLogEvents",
-            f"arn:aws:logs:eu-central-1:{number}:log-group:/lantern/{env}:log-stream:{word}",
+            f"arn:aws:logs:{REGION}:{number}:log-group:/lantern/{env}:log-stream:{word}",
         ),
         ("iam:PassRole", stack.output("RoleArn")),
         ("sts:AssumeRole", f"arn:aws:iam::{number}:role/{word}"),
-        ("kms:Decrypt", f"arn:aws:kms:eu-central-1:{number}:key/{word}"),
+        ("kms:Decrypt", f"arn:aws:kms:{REGION}:{number}:key/{word}"),
     ]
 
 
-def is_assumed_by_tasks(stack: CloudStack, trust: Any) -> None:
+def is_assumed_by_tasks(theatre: Theatre, stack: CloudStack, trust: Any) -> None:
     """Evaluate who may assume the role."""
-    number = stack.account.number
-    asking = {
-        ("Service", MAY_ASSUME): True,
-        ("Service", "lambda.amazonaws.com"): False,
-        ("Service", "ec2.amazonaws.com"): False,
-        ("AWS", f"arn:aws:iam::{number}:root"): False,
-        ("AWS", "arn:aws:iam::999999999999:root"): False,
-    }
-    for principal, wanted in asking.items():
-        context = {"aws:SourceAccount": number} if principal[0] == "Service" else {}
-        request = Request("sts:AssumeRole", stack.output("RoleArn"), principal, context)
+    number, word = stack.account.number, theatre.random.word()
+    # A service says which resource it asks for; an account that asks has no such keys.
+    asking = [
+        (("Service", MAY_ASSUME), "ecs", f"task/{word}/{theatre.random.hex(32)}", True),
+        # ECS itself, which registers tasks with load balancers, is another principal.
+        (("Service", "ecs.amazonaws.com"), "ecs", f"service/{word}/{word}", False),
+        (("Service", "lambda.amazonaws.com"), "lambda", f"function:{word}", False),
+        (("Service", "ec2.amazonaws.com"), "ec2", f"instance/i-{theatre.random.hex(17)}", False),
+        (("AWS", f"arn:aws:iam::{number}:root"), "", "", False),
+        (("AWS", "arn:aws:iam::999999999999:root"), "", "", False),
+    ]
+    for principal, service, resource, wanted in asking:
+        context = {
+            "aws:SourceAccount": number,
+            "aws:SourceArn": f"arn:aws:{service}:{REGION}:{number}:{resource}",
+        }
+        request = Request(
+            "sts:AssumeRole", stack.output("RoleArn"), principal, context if service else {}
+        )
         if is_allowed(request, [trust]) != wanted:
             may = "may" if wanted else "may not"
-            saw = "its trust policy does not allow it" if wanted else "its trust policy allows it"
-            fail(f"{principal[1]} {may} assume the role", saw)
+            told = f" for {context['aws:SourceArn']}" if service else ""
+            saw = f"its trust policy is {json.dumps(trust)[:400]}"
+            fail(f"{principal[1]} {may} assume the role{told}", saw)
 
 
 # --- serves_other_stacks ------------------------------------------------------------------------

@@ -271,7 +271,7 @@ def expect_no_loss(stream: Stream[Reply], versions: set[str]) -> None:
 @points(
     1,
     hints=(
-        "kubectl describe replicaset, and kubectl describe job, tell why a pod was refused.",
+        "kubectl describe replicaset and kubectl describe job say why a pod was refused.",
         (
             "Each container of web and of report: runAsNonRoot: true, allowPrivilegeEscalation: "
             "false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}, and "
@@ -281,7 +281,7 @@ def expect_no_loss(stream: Stream[Reply], versions: set[str]) -> None:
     link="A namespace that refuses",
 )
 def check_is_admitted(production: Namespace) -> None:
-    """One apply to the restricted namespace, and two pods of web run, and one of report when due"""
+    """One apply to the restricted namespace: two pods of web run, and one of report when due"""
     job = production.start_job("report")
     wait_for_web(production, within_s=ADMITTED_WITHIN_S)
     production.wait_for_pods("jobs", job, at_least=1, within_s=ADMITTED_WITHIN_S, ready=False)
@@ -301,7 +301,7 @@ def check_is_admitted(production: Namespace) -> None:
 )
 @pytest.mark.usefixtures("evening")
 def check_keeps_one_base(cluster: Cluster, production: Namespace, random: Random) -> None:
-    """base/ alone is the rehearsal, and production is built on it: a change in it arrives there"""
+    """base/ alone is the rehearsal, and production builds on it: a change in base/ arrives there"""
     alone = production.rendered(folder="base")
     one_of(alone, "Deployment", "web", "base")
     expect_stage(alone, "rehearsal", "base")
@@ -472,7 +472,7 @@ def check_rolls_without_loss(production: Namespace) -> None:
     needs=("rolls_without_loss",),
     hints=(
         (
-            "When does the cluster take a new pod for ready, and after how long does it give up? "
+            "When does the cluster consider a new pod ready, and how soon does it give up? "
             "Look at kubectl rollout status, and at kubectl get deployment web -o yaml."
         ),
         (
@@ -527,7 +527,7 @@ def has_failed(namespace: Namespace) -> bool:
     link="A node is drained",
 )
 def check_bounds_disruption(evening: Evening) -> None:
-    """Evicted one right after another, the first web pod goes, and not all do"""
+    """Of the web pods, evicted one right after another, the first goes, but not all of them do"""
     evening.begun.result()
     evening.drained.result()
 
@@ -561,14 +561,14 @@ def drain(namespace: Namespace) -> None:
     hints=(
         "Which of the two probes asks the database, and what does the cluster do when it fails?",
         (
-            "readinessProbe: /readyz, every second or two; livenessProbe: /livez, which doesn't "
-            "ask the database."
+            "The readinessProbe asks /readyz, every second or two; the livenessProbe asks /livez, "
+            "which doesn't ask the database."
         ),
     ),
     link="Two probes, two questions",
 )
 def check_sits_out_a_lost_database(evening: Evening) -> None:
-    """Without its database web gets no requests and is not restarted; then the same pods serve"""
+    """Without its database, web gets no requests and no restart; afterwards the same pods serve"""
     evening.database_lost.result()
 
 
@@ -631,7 +631,7 @@ def expect_no_restart(namespace: Namespace, pods: list[Json], command: str) -> N
     link="Two probes, two questions",
 )
 def check_restarts_what_hangs(evening: Evening) -> None:
-    """A web server that has stopped answering is about to be restarted within 15 s"""
+    """Once a web server stops answering, the kubelet decides to restart it within 15 s"""
     evening.begun.result()
     evening.hung.result()
 
@@ -675,18 +675,18 @@ def hang(namespace: Namespace) -> None:
     needs=("is_admitted",),
     hints=(
         (
-            "What does kubectl describe hpa web say that it measures? And what does your "
-            "Deployment say about replicas?"
+            "What does kubectl describe hpa web say it measures? And what does your Deployment "
+            "say about replicas?"
         ),
         (
             "A HorizontalPodAutoscaler with minReplicas: 2, maxReplicas: 5 and cpu at "
             "averageUtilization: 50; and no replicas in the Deployment."
         ),
     ),
-    link="Everybody comes at once",
+    link="Autoscaling: everybody comes at once",
 )
 def check_scales_by_load(evening: Evening) -> None:
-    """Three pods are ready within 25 s of load, and applying again does not scale back"""
+    """Three pods are ready within 25 s of load, and applying again doesn't scale web back"""
     evening.begun.result()
     evening.crowded.result()
 
