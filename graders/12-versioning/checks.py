@@ -238,7 +238,7 @@ def ending(image: Image, meanwhile: Meanwhile) -> Story[None]:
 @points(
     2,
     hints=(
-        "Which of the recorded exchanges does your server answer in another way?",
+        "Which of the recorded exchanges does your server answer differently?",
         (
             "Send each request of v1-exchanges.json with curl, and compare status, type and body."
             ' Version 1 has when and price, a bare list, and errors {"error": "…"}; none of them'
@@ -323,7 +323,7 @@ def without(show: Show, name: str) -> Show:
     hints=(
         "What does one version know of a show that the other doesn't, and what happens to it?",
         (
-            "Keep one show in a shape of its own, and translate at the edge. A PUT in version 1"
+            "Store each show once, in one shape, and translate at the edge. A PUT in version 1"
             " begins with the stored show and sets only title, time and price. Times are UTC in"
             " both versions, whatever TZ says."
         ),
@@ -442,10 +442,10 @@ def expect_listed(reply: Reply, shows: Any, wanted: Show) -> None:
 @points(
     1,
     hints=(
-        "Which number does your language make of 19.99 times 100?",
+        "What does your language make of 19.99 times 100?",
         (
             "Match the text with ^(0|[1-9][0-9]{0,4})\\.([0-9]{2})$ and put both groups together as"
-            " digits. On the way back, pad the cents to three digits and set the point before the"
+            " digits. On the way back, pad the cents to three digits and put the point before the"
             " last two."
         ),
     ),
@@ -707,7 +707,7 @@ def lives_through_the_end(image: Image) -> None:
 @points(
     2,
     hints=(
-        "Which reply of your server isn't in your document, or which wrong one would be?",
+        "Which reply of your server isn't in your document, and which wrong one does it accept?",
         (
             "List each status of each operation by its number, with its media type and a schema;"
             ' name the fields in required, with their types. Null is a type: [string, "null"].'
@@ -717,7 +717,7 @@ def lives_through_the_end(image: Image) -> None:
     needs=("keeps_v1",),
 )
 def check_documents_v2(documented: Server, submission: Submission, random: Random) -> None:
-    """openapi.v2.yaml is valid, and all kinds of replies are as it says"""
+    """openapi.v2.yaml is valid, all kinds of replies conform to it, and spoiled ones don't"""
     document = Document(submission)
     replies = list(talks(documented, random))
     for operation, reply in replies:

@@ -506,7 +506,7 @@ def expect_paths(reply: Reply, paths: list[list[Any]]) -> None:
         "What does the caller have to do next? If that depends on the outcome, it is data.",
         (
             "Return an object with __typename SeatTaken or UnknownShow instead of throwing; insert"
-            " with ON CONFLICT DO NOTHING, and look whether a row came back."
+            " with ON CONFLICT DO NOTHING, and see whether a row came back."
         ),
     ),
     link="Expected failures are data",
@@ -618,7 +618,7 @@ def sells_once(offices: list[Theatre], show_id: str, seat: str, users: list[str]
     link="A small query with a huge reply",
 )
 def check_bounds_cost(theatre: Theatre) -> None:
-    """Depth over 10 and more than 200 fields are refused before any statement; the rest is not"""
+    """Depth over 10 and more than 200 fields are refused before any statement; less is served"""
     show = theatre.show_with(4)
     for document in allowed(theatre.random, show["id"]):
         reply = theatre.ask(document)

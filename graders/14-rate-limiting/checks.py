@@ -314,7 +314,7 @@ def shaky(start: Callable[[Limits, Relay], Server], limits: Limits, fragile: Rel
         (
             "Ask several times with one X-Api-Key, then once with another, and compare status,"
             " RateLimit and body with the contract. Does each caller have a bucket, and does a"
-            " refusal look like the others?"
+            " refusal have all that the contract asks for?"
         ),
         (
             "Keep tokens and time under one Redis key for each caller, such as bucket:<caller>."
@@ -412,7 +412,7 @@ def rush_of_one(
         (
             "Refill by the time that has passed, not all at once: tokens + seconds * RATE /"
             " WINDOW_SECONDS, at most RATE. Set the key's time to live to WINDOW_SECONDS again"
-            " at each request: then the bucket that is forgotten was full anyway."
+            " at each request: then a bucket that is forgotten was full anyway."
         ),
     ),
     link="Fixed windows, and twice the limit",
@@ -708,8 +708,8 @@ def expect_forgotten(server: Server, limits: Limits, store: Store, random: Rando
     hints=(
         (
             "The report says what was away. How long does your server wait for Redis, and what"
-            " does it do then? What does it count while reports are under way, and is that put"
-            " right again however a report ends?"
+            " does it do then? What does it count while reports are under way, and is that count"
+            " put right again however a report ends?"
         ),
         (
             "Wait at most some 100 ms for Redis, then let the request pass; have your client"

@@ -223,7 +223,7 @@ def running(database: Database) -> str:
         (
             "Compare created_at and id together: (created_at, id) < ($2, $3). Begin with all days "
             "of the month, and LEFT JOIN what was sold. Days are those of created_at AT TIME ZONE "
-            "'UTC'. NOT IN is never true beside a NULL: write NOT EXISTS."
+            "'UTC'. NOT IN is never true if the list has a NULL: write NOT EXISTS."
         ),
     ),
     link="The same answer, or it is no improvement",

@@ -326,7 +326,7 @@ class Late(Failure):
         (
             "Two waits have no end by default: for a free connection, and for the answer to a"
             " query. Which of them has a limit in your server, and is it POOL_TIMEOUT_MS? What"
-            " becomes of a connection whose answer is late?"
+            " happens to a connection whose answer is late?"
         ),
         (
             "pg: connectionTimeoutMillis and query_timeout, both POOL_TIMEOUT_MS; in Python,"
@@ -449,7 +449,7 @@ def expect_well(kinds: list[Callable[[float], Reply]], house: House) -> None:
     hints=(
         (
             "Follow a request that is refused, line by line: where is its transaction ended, and"
-            " where does its connection go back? And the one whose caller has left?"
+            " where does its connection go back? And what about one whose caller has left?"
         ),
         (
             "Put the work between try and finally (or into a with block): COMMIT at its end,"

@@ -148,10 +148,10 @@ def house(backends: Backends, image: Image) -> House:
         (
             "The report counts who answered. Ask the door a few times yourself: each reply names"
             " its backend. Are all three in your configuration, and what decides between them"
-            " outside of /checkout?"
+            " outside /checkout?"
         ),
         (
-            "Outside of /checkout nothing about the request may decide: no user, cookie or path,"
+            "Outside /checkout nothing about the request may decide: no user, cookie or path,"
             " not even one with checkout somewhere in it. HAProxy: balance roundrobin,"
             " and three lines server b1 b1:3000 … b3 b3:3000. nginx: an upstream with three lines"
             " server b1:3000; … and no ip_hash or hash."
@@ -362,11 +362,11 @@ def deliveries(house: House, path: str) -> "Counter[str]":
         (
             "Somebody's purchase was read by more than one backend, or its caller was not told of"
             " the failure. The report says which method, and who read it. Which methods does your"
-            " balancer repeat, and which does it take for harmless?"
+            " balancer repeat, because it considers them harmless?"
         ),
         (
             "HAProxy: http-request disable-l7-retry unless METH_GET. nginx without non_idempotent"
-            " still repeats PUT and DELETE: send all but GET and HEAD to a location of its own with"
+            " still repeats PUT and DELETE: send all but GET and HEAD to a separate location with"
             " proxy_next_upstream off (error_page 418 = @writes; if (…) { return 418; })."
         ),
     ),
@@ -451,9 +451,9 @@ def spoiled(house: House, how: Literal["die", "hang"], random: Random, purchase:
             " backends instead of three?"
         ),
         (
-            "HAProxy: a backend for the paths below /checkout with `balance hash req.hdr(X-User)`"
-            " and `hash-type consistent`. nginx: a second upstream with `hash $http_x_user"
-            " consistent;`."
+            "HAProxy: `use_backend buyers if { path /checkout } || { path_beg /checkout/ }`, and a"
+            " backend buyers with `balance hash req.hdr(X-User)` and `hash-type consistent`. nginx:"
+            " a second upstream with `hash $http_x_user consistent;`."
         ),
     ),
     link="A user keeps a server",

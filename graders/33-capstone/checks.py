@@ -428,7 +428,7 @@ def expect_stream(house: House, show: Show, stream: EventStream) -> None:
     hints=(
         (
             "What keeps two buyers from holding one seat: a look beforehand, or the database?"
-            " And what becomes of a booking whose buyer can't pay?"
+            " And what happens to a booking whose buyer can't pay?"
         ),
         (
             "A unique index on (show_id, seat) where the status isn't cancelled, and one on"
@@ -660,15 +660,15 @@ def expect_probes(house: House) -> None:
     hints=(
         "Which promise of an earlier module breaks when the next request goes to another replica?",
         (
-            "Sessions, keys and buckets are where all replicas find them; the request's own"
-            " replica remembers nothing. Every refusal goes through one function that writes"
-            " problem details."
+            "Keep sessions, keys and buckets where all replicas find them, and nothing in a"
+            " replica's memory. Send every refusal through one function that writes problem"
+            " details."
         ),
     ),
     link="The edge promises, the worker keeps",
 )
 def check_behaves_at_the_edge(house: House) -> None:
-    """Accounts, repeats, refusals, shows, rate limit and probes are as in their modules"""
+    """Accounts, repeats, refusals, shows, rate limit and probes behave as in their modules"""
     show, _ = house.add_show()
     expect_one_door(house)
     expect_accounts(house)
@@ -820,7 +820,7 @@ def expect_no_secrets(house: House, logs: dict[str, str]) -> None:
     needs=("sells_sixty_seats",),
 )
 def check_shows_what_happened(house: House) -> None:
-    """A booking is followed from edge to mail, counters equal the truth, no secret is logged"""
+    """A booking leaves its trace from edge to mail, counters are right, no secret is logged"""
     show, _ = house.add_show()
     before = totals(house)
     trace_id = house.random.hex(32)
@@ -897,20 +897,20 @@ def expect_leave(house: House) -> None:
     3,
     hints=(
         (
-            "Imagine that each program dies behind each line. What does the next one find, and"
+            "Imagine each program dying after each of its lines. What does the next one find, and"
             " where? What is only in a process, in the cache, or in a message?"
         ),
         (
-            "Write the event in the booking's transaction, and mark it as sent after the broker's"
-            " receipt. Acknowledge a message after the work. Each step is safe to repeat, because"
-            " the booking says what is left to do, and its Idempotency-Keys stay the same."
+            "Write the event in the booking's transaction, and mark it as sent once the broker has"
+            " confirmed it. Acknowledge a message after the work. Each step is safe to repeat,"
+            " because the booking says what is left to do, and its Idempotency-Keys stay the same."
         ),
     ),
     link="Killed between any two lines",
     needs=("sells_sixty_seats",),
 )
 def check_keeps_its_word_in_a_storm(house: House) -> None:
-    """Broker, cache, a replica and the workers die during the sale, and the sums are the same"""
+    """Broker, cache, a replica and the workers die during the sale, and the sums are still right"""
     show, _ = house.add_show()
     sale = Sale(house, show)
     early = house.sign_in(house.paying[0])

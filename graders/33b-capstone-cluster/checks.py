@@ -383,8 +383,8 @@ def expect_no_loss(stream: Stream[Reply]) -> None:
     2,
     hints=(
         (
-            "kubectl get pods, and describe the one that isn't ready. A Deployment or StatefulSet "
-            "without pods tells in its events why they were refused."
+            "kubectl get pods, and describe the one that isn't ready. If there is no pod, the "
+            "events of its ReplicaSet or StatefulSet say why it was refused."
         ),
         (
             "Each container: runAsNonRoot with a runAsUser where the image's user is a name (999 "
@@ -396,7 +396,7 @@ def expect_no_loss(stream: Stream[Reply]) -> None:
     link="What keeps state comes first",
 )
 def check_stands_up(night: Night) -> None:
-    """One apply to the restricted namespace: within 60 s two edges, and a booking is confirmed"""
+    """One apply to the restricted namespace: two pods of edge within 60 s, a booking confirmed"""
     namespace = night.namespace
     wait_for_edge(namespace, within_s=UP_WITHIN_S)
     night.sale.open()
@@ -439,8 +439,9 @@ def expect_images(night: Night, tag: str) -> None:
     needs=("stands_up",),
     hints=(
         (
-            "kubectl get pod -o yaml shows users, tokens and root file systems; kubectl get "
-            "poddisruptionbudgets what may go; and from a pod of another namespace, try to connect."
+            "kubectl get pod -o yaml shows users, tokens and root file systems, and kubectl get "
+            "poddisruptionbudgets shows how many pods may go. Then try to connect from a pod in "
+            "another namespace."
         ),
         (
             "readOnlyRootFilesystem: true for edge and worker; automountServiceAccountToken: false "
@@ -449,10 +450,10 @@ def expect_images(night: Night, tag: str) -> None:
             "lets in podSelector: {}."
         ),
     ),
-    link="Lean and locked",
+    link="Lean and locked: walls, tokens, passwords",
 )
 def check_runs_lean_and_locked(night: Night) -> None:
-    """Roots are read-only, budgets hold, no token or password lies about, no stranger gets in"""
+    """Roots are read-only, evictions bounded, no token, no password in the open, no strangers in"""
     namespace = night.namespace
     pods = [
         pod
@@ -592,13 +593,13 @@ def metrics(namespace: Namespace, pod: Json) -> str:
     needs=("stands_up",),
     hints=(
         (
-            "Apply release/ by hand while you ask in a loop. What can't be changed in an object "
-            "that exists? When is a new pod ready, and how long does an old one listen?"
+            "Apply release/ by hand while you send requests in a loop. What can't be changed in an "
+            "object that exists? When is a new pod ready, and how long does an old one listen?"
         ),
         (
             "Migrate in an init container of edge and worker instead of a Job; a readinessProbe "
             "on /readyz; maxUnavailable: 0; and DRAIN_MS (or a preStop hook that sleeps) of five "
-            "seconds, with a terminationGracePeriodSeconds that is longer."
+            "seconds, with a longer terminationGracePeriodSeconds."
         ),
     ),
     link="A release in the middle of the sale",
@@ -656,7 +657,7 @@ def check_rolls_during_the_sale(night: Night) -> None:
     link="One pod less",
 )
 def check_survives_losses(night: Night) -> None:
-    """A pod of edge, of the broker, of the database is lost in turn: nothing is forgotten"""
+    """Pods of edge, broker and database are lost in turn, and nothing is forgotten"""
     lose_edge(night)
     lose_broker(night)
     lose_database(night)
@@ -826,7 +827,7 @@ def restarts(pod: Json) -> int:
     1,
     needs=("survives_losses",),
     hints=(
-        "When does the cluster take a new pod for ready, and after how long does it give up?",
+        "When does the cluster consider a new pod ready, and how soon does it give up?",
         (
             "progressDeadlineSeconds: 10 in the Deployment edge (600 is the default), and a "
             "readinessProbe that asks /readyz instead of /healthz or only the port."
