@@ -1,7 +1,9 @@
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -9,6 +11,7 @@ from coursework.checks import (
     CHECK_AGAIN,
     Database,
     Failure,
+    HeldBack,
     Image,
     Meanwhile,
     Nats,
@@ -31,11 +34,21 @@ from coursework.checks import (
 
 STREAM = "LANTERN"
 CHARGES, REFUNDS = "POST /charges", "POST /refunds"
+# So often a charge or a refund gets no answer before it gets one.
+REFUSED = 3
+# The contract's pause, and what a busy machine may add to the shortest of several.
+PAUSE_S, SLACK_S = 1.0, 1.5
+# So many bookings wait for the company while one more is charged.
+WAITING = 20
+# A time limit other than the given one, such as 2 s, would be over by then.
+HELD_S = 4.0
 MIGRATES_WITHIN_S = 10.0
 # The contract's one promise of time.
 SETTLED_WITHIN_S = 5.0
 # Where a right answer may come another way, nobody waits for long.
 MOMENT_S = 2.0
+# Longer than pauses that another check refuses: one mistake fails one check.
+PATIENTLY_S = 15.0
 RUSH, SALES = 5, 10
 NOT_IN_LINE = "begin the steps of all bookings that are due, and don't wait for one before the next"
 NEW_SHOW = "INSERT INTO shows (id, title, starts_at, price_cents) VALUES (%s, %s, now(), %s)"
@@ -208,6 +221,19 @@ def told(message: StoredMessage) -> dict[str, object]:
 def shown(events: list[StoredMessage]) -> str:
     """Return events as the stream has them."""
     return " and ".join(e.body[:120].decode(errors="replace") for e in events[:3]) or "none"
+
+
+def expect_own_keys(theatre: Theatre) -> None:
+    """Look that no two charges or refunds have the same Idempotency-Key."""
+    owners = dict[str, str]()
+    for route in (CHARGES, REFUNDS):
+        for request in theatre.payments.requests(route):
+            key = request.headers.get("Idempotency-Key", "")
+            owner = f"{route} for {sent(request)['booking_id']}"
+            other = owners.setdefault(key, owner)
+            if other != owner:
+                what = "an Idempotency-Key that no other charge or refund has"
+                fail(what, f"{key[:60]} in {other} and in {owner}", command=CHECK_AGAIN)
 
 
 def expect_one_key(route: str, requests: list[Received], booking: Booking) -> None:
@@ -396,8 +422,11 @@ def says_neither_yes_nor_no(theatre: Theatre) -> None:
         what = f"a booking whose charge was answered {status}"
         bookings.append(theatre.book(show, what=what))
     for booking in bookings:
-        expect_asked_again(theatre, CHARGES, booking)
+        expect_asked_again(theatre, CHARGES, booking, REFUSED, PATIENTLY_S)
         expect_open(theatre, booking)
+    # The last ones: pauses that grow begin short.
+    expect_short([pauses(theatre, CHARGES, booking)[-1] for booking in bookings], CHARGES)
+    for booking in bookings:
         price = booking.show.price_text
         theatre.payments.reply(CHARGES, 201, json={"id": "ch_late"}, having=price)
     for booking in bookings:
@@ -413,14 +442,36 @@ def is_away(theatre: Theatre) -> None:
     theatre.expect_status(booking, "confirmed", ", now that it is back")
 
 
-def expect_asked_again(theatre: Theatre, route: str, booking: Booking) -> None:
-    """Wait until the company was asked about a booking for the second time."""
+def expect_asked_again(
+    theatre: Theatre,
+    route: str,
+    booking: Booking,
+    refused: int = 1,
+    within_s: float = SETTLED_WITHIN_S,
+) -> None:
+    """Wait until the company, which gave no answer so many times, was asked once more."""
 
     def look() -> None:
-        if len(theatre.requests(route, booking)) < 2:
-            fail(f"a second {route} for {booking.what}", "none", command=CHECK_AGAIN)
+        asked = len(theatre.requests(route, booking))
+        if asked <= refused:
+            what = f"another {route} for {booking.what}"
+            fail(what, f"only {asked}, without an answer", command=CHECK_AGAIN)
 
-    eventually(look, within_s=SETTLED_WITHIN_S)
+    eventually(look, within_s=within_s)
+
+
+def pauses(theatre: Theatre, route: str, booking: Booking) -> list[float]:
+    """Return the seconds between the first requests about a booking, none of which is answered."""
+    came = [request.at_s for request in theatre.requests(route, booking)[: REFUSED + 1]]
+    return [after - before for before, after in pairwise(came)]
+
+
+def expect_short(seconds: list[float], route: str) -> None:
+    """Look that the shortest of some pauses is the contract's, as far as a busy machine tells."""
+    if min(seconds) > PAUSE_S + SLACK_S:
+        what = f"a pause of at most {PAUSE_S:.0f} s before another {route}"
+        seen = ", ".join(f"{pause:.1f}" for pause in seconds)
+        fail(what, f"pauses of {seen} s", command=CHECK_AGAIN)
 
 
 def expect_open(theatre: Theatre, booking: Booking) -> None:
@@ -438,26 +489,25 @@ def expect_open(theatre: Theatre, booking: Booking) -> None:
         (
             "Everything that is still to be done is a row: a booking's next step, an event that "
             "isn't sent. The loops look for such rows after each start and again and again. Keys "
-            "and event ids are stored before the first attempt, or derived from the booking's id."
+            "and event ids are stored before the first attempt, or derived from the booking's id; "
+            "its charge and its refund have different keys."
         ),
     ),
     link="Killed between two lines",
     needs=("finishes",),
 )
 def check_survives_being_killed(killed: Story[None]) -> None:
-    """Killed between any two steps, each booking is charged under one key and published once"""
+    """Killed between any two steps, each booking is charged under its own key and published once"""
     killed.result()
 
 
 def kill_between_steps(theatre: Theatre, relay: Relay) -> None:
-    """Stop four bookings between two steps each, kill the server, and start it again."""
+    """Stop many bookings between two steps each, kill the server, and start it again."""
     payments, database = theatre.payments, theatre.database
-    unsure = theatre.new_show()
-    payments.reply(CHARGES, 503, json={}, having=unsure.price_text, times=2)
-    tried = theatre.sell(unsure, what="a booking that was answered 503 twice")
-    expect_one_key(CHARGES, theatre.expect_charged(tried), tried)
+    is_tried_twice(theatre)
     cancelled, unpaid, paid, untold = (theatre.new_show() for _ in range(4))
     refunding = theatre.sell(cancelled, what="the booking whose refund had no answer")
+    beside = theatre.sell(cancelled, what="another booking of the same show")
     with (
         payments.holding(REFUNDS, having=refunding.id) as refund,
         payments.holding(CHARGES, having=unpaid.price_text) as first,
@@ -465,16 +515,14 @@ def kill_between_steps(theatre: Theatre, relay: Relay) -> None:
     ):
         theatre.cancel(cancelled, theatre.new_event_id())
         refund.wait()
-        charging = theatre.book(unpaid, what="the booking whose charge had no answer")
-        first.wait()
+        what = "a booking whose charge had no answer"
+        charging = [theatre.book(unpaid, what=what) for _ in range(WAITING - 1)]
+        expect_held(first, WAITING - 1, f"for {WAITING - 1} bookings at once")
+        began = time.monotonic()
         theatre.reprice(unpaid)
         confirming = theatre.book(paid, what="the booking that was charged and not yet confirmed")
-        try:
-            second.wait()
-        except Failure as failure:
-            failure.looked_for = f"{CHARGES} for a booking while others have no answer yet"
-            failure.saw, failure.command, failure.hint = "none", CHECK_AGAIN, NOT_IN_LINE
-            raise
+        expect_held(second, 1, f"for one more booking while {WAITING} wait for the company")
+        expect_patience(theatre, charging[0], began + HELD_S)
         with relay.replies_held():
             telling = theatre.book(untold, what="the booking whose event had no receipt")
             # A server that connects for each event has not sent it, which is fine too.
@@ -488,7 +536,7 @@ def kill_between_steps(theatre: Theatre, relay: Relay) -> None:
                     database.end_session(session)
     theatre.server.start_again()
     why = " when the server was killed"
-    for booking in (charging, confirming, telling):
+    for booking in (*charging, confirming, telling):
         theatre.expect_status(booking, "confirmed", why)
         theatre.expect_event(booking, "booking.confirmed")
         expect_one_key(CHARGES, theatre.expect_charged(booking), booking)
@@ -496,8 +544,44 @@ def kill_between_steps(theatre: Theatre, relay: Relay) -> None:
     theatre.expect_status(refunding, "cancelled", why)
     theatre.expect_event(refunding, "booking.cancelled")
     expect_asked_again(theatre, REFUNDS, refunding)
-    theatre.expect_refunded(refunding)
+    for booking in (refunding, beside):
+        theatre.expect_refunded(booking)
     theatre.expect_event(telling, "booking.confirmed")
+    theatre.sell(cancelled, refunding.seat, "the next booking of the seat")
+    expect_own_keys(theatre)
+
+
+def is_tried_twice(theatre: Theatre) -> None:
+    """Have the company give no answer twice; the third charge has the key of the first."""
+    show = theatre.new_show()
+    theatre.payments.reply(CHARGES, 503, json={}, having=show.price_text, times=2)
+    booking = theatre.book(show, what="a booking that was answered 503 twice")
+    expect_asked_again(theatre, CHARGES, booking, 2, PATIENTLY_S)
+    theatre.expect_status(booking, "confirmed")
+    expect_one_key(CHARGES, theatre.expect_charged(booking), booking)
+
+
+def expect_held(held: HeldBack, at_least: int, whom: str) -> None:
+    """Wait until charges are held; fewer mean that bookings wait in line."""
+    try:
+        held.wait(at_least)
+    except Failure as failure:
+        failure.looked_for = f"{CHARGES} {whom}"
+        failure.saw, _, _ = failure.saw.partition(";")
+        failure.command, failure.hint = CHECK_AGAIN, NOT_IN_LINE
+        raise
+
+
+def expect_patience(theatre: Theatre, booking: Booking, until: float) -> None:
+    """Look, until a moment of the clock, that a charge isn't asked for again before its time."""
+    while True:
+        asked = len(theatre.requests(CHARGES, booking))
+        if asked > 1:
+            what = f"one {CHARGES} for {booking.what}, until PAYMENTS_TIMEOUT_MS are over"
+            fail(what, f"{asked}, before they were over", command=CHECK_AGAIN)
+        if time.monotonic() > until:
+            return
+        time.sleep(0.1)
 
 
 @points(
@@ -628,6 +712,23 @@ def check_tolerates_repeats(theatre: Theatre) -> None:
         theatre.expect_refunded(booking, 0)
     theatre.cancel(show, theatre.new_event_id())
     expect_cancelled(theatre, [later])
+    asks_for_refunds_again(theatre)
+
+
+def asks_for_refunds_again(theatre: Theatre) -> None:
+    """Have the company give no answer to one refund three times, and to another for too long."""
+    refused = theatre.sell(theatre.new_show(), what="a booking whose refund had no answer")
+    theatre.payments.reply(REFUNDS, 503, json={}, having=refused.id, times=REFUSED - 1)
+    theatre.payments.reply(REFUNDS, 402, json={}, having=refused.id, times=1)
+    theatre.cancel(refused.show, theatre.new_event_id())
+    expect_asked_again(theatre, REFUNDS, refused, REFUSED, PATIENTLY_S)
+    expect_short(pauses(theatre, REFUNDS, refused), REFUNDS)
+    late = theatre.sell(theatre.new_show(), what="a booking whose refund came late")
+    with theatre.payments.holding(REFUNDS, having=late.id) as held:
+        theatre.cancel(late.show, theatre.new_event_id())
+        expect_asked_again(theatre, REFUNDS, late)
+        held.release()
+    expect_cancelled(theatre, [refused, late])
 
 
 def expect_cancelled(theatre: Theatre, bookings: list[Booking]) -> None:
