@@ -67,6 +67,11 @@ def test_its_root_is_refused_what_would_change_the_machine(node, attempt):
     assert "ermitted" in said or "denied" in said or "Read-only" in said, said
 
 
+def test_what_kubectl_was_given_goes_when_it_ends(node, namespace):
+    namespace.apply({"k8s/look.yaml": LOOK.encode()})
+    assert namespace.name not in node.run_inside("ls", "/tmp")
+
+
 def test_its_root_still_limits_pods(namespace):
     namespace.apply({"k8s/hog.yaml": HOG.encode()})
     deadline = Deadline(30)

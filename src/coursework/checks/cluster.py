@@ -229,7 +229,7 @@ class Namespace:
         try:
             code, output = self._cluster.node.run_as(_NOBODY, command)
         finally:
-            self._cluster.node.run_inside("rm", "-r", place)
+            self._cluster.node.remove(place)
         return code, output.strip() or f"kubectl ended with exit code {code} and without a word"
 
     # --- what is there ------------------------------------------------------------------------

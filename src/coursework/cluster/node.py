@@ -246,6 +246,11 @@ class Node:
         number = rootless.owner(int(owner)) if self._is_rootless else int(owner)
         self._required().put_archive(folder, pack(files, mode=0o600, owner=number))
 
+    def remove(self, folder: str) -> None:
+        """Remove a folder of the node, with all that is in it."""
+        # By the container's root, not the node's: a folder on the way to a file is the engine's.
+        self._required().exec_run(["rm", "-r", folder])
+
     # --- the container ------------------------------------------------------------------------
 
     def _find(self) -> Any | None:
