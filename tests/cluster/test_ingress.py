@@ -6,7 +6,7 @@ import time
 import pytest
 
 from coursework.cluster.node import INGRESS_PORT
-from tests.cluster.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 

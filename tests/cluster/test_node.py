@@ -8,8 +8,8 @@ from coursework.checks.cluster import ClusterClient
 from coursework.checks.failure import Failure
 from coursework.cluster import ApiError, Node
 from coursework.trouble import CourseError
-from tests.cluster.waiting import wait_until
 from tests.conftest import CLUSTER_NAME
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 

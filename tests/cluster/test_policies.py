@@ -4,7 +4,7 @@ import pytest
 
 from coursework.checks.cluster import ClusterClient
 from coursework.checks.failure import Failure
-from tests.cluster.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 

@@ -4,7 +4,7 @@ import pytest
 
 from coursework.checks.deadline import Deadline
 from coursework.cluster import rootless
-from tests.cluster.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
 
