@@ -56,7 +56,8 @@ def test_a_command_runs_in_a_pod_and_its_exit_code_is_known(namespace, notes):
     namespace.wait_for_rollout("deployments", "web", within_s=20)
     code, said = namespace.execute("deployment/web", "sh", "-c", "hostname; exit 7")
     assert code == 7
-    assert said.splitlines()[0].startswith("web-")
+    assert said.startswith("web-")
+    assert len(said.splitlines()) == 1
     assert "exec deployment/web -- sh -c" in notes.command
 
 

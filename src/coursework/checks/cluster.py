@@ -214,7 +214,10 @@ class Namespace:
             Its exit code, and what it printed to both outputs.
         """
         self.note(self.kubectl_command("exec", pod, "--", *words))
-        return self._run_as_user({}, "exec", pod, "--", *words)
+        code, said = self._run_as_user({}, "exec", pod, "--", *words)
+        # kubectl's own word of it comes before or after the command's last ones.
+        own = f"command terminated with exit code {code}"
+        return code, "\n".join(line for line in said.splitlines() if line != own)
 
     def _run_as_user(self, files: Mapping[str, bytes], *words: str) -> tuple[int, str]:
         """Run kubectl in the node, as nobody there and as the namespace's user in the cluster."""
