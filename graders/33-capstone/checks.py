@@ -594,7 +594,7 @@ def expect_versions(house: House) -> None:
 def expect_budget(house: House) -> None:
     """Sample module 14: one bucket for all replicas, and none while the cache is away."""
     caller = house.caller()
-    # Without a key, requests are counted by our address, and nobody else asks from there.
+    # A request without a key counts for its address, and only our requests come from ours.
     for fields in (caller, {}):
         expect_bucket(house, fields)
     house.stack.kill("cache")

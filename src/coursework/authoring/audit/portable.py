@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from coursework.authoring.audit.subject import Finding, Subject
 
 _CONTINUED = re.compile(r"\\\n\s*")
-# What stands before these on a line runs in a container, where the tools are always the same.
+# What follows one of these on a line runs in a container, where the tools are always the same.
 _IN_CONTAINER = re.compile(
     r"\bdocker\s+(?:compose\s+)?(?:exec|run)\s|^\s*RUN\s|^\s*(?:command|args):\s"
 )
@@ -14,7 +14,7 @@ _BEGINS_COMMAND = r"""(?:^|[|;&(!`"']|\b(?:do|else|if|then|time|until|while)\s)\
 _UNPORTABLE = (
     (
         re.compile(_BEGINS_COMMAND + r"sed\s+(?:-\w+\s+)*(?:-[nEr]*i|--in-place\S*)\s"),
-        "sed -i without a suffix fails on macOS: write sed 's/…/…/' file > edited",
+        "sed -i without a suffix fails on macOS: write sed -i.bak",
     ),
     (
         re.compile(_BEGINS_COMMAND + r"timeout\s+(?:-\S+\s+)*[\d$]"),
