@@ -187,7 +187,7 @@ def test_what_has_come_is_seen_before_the_reply_is_whole():
         line.wait_for(b"hel")
         with pytest.raises(Failure) as late:
             line.wait_for(b"hello", timeout_s=0.05)
-        assert late.value.looked_for == "b'hello' within 0.05 s"
+        assert late.value.looked_for == "'hello' within 0.05 s"
         assert late.value.saw.startswith("no end after 0.05 s, after 41 bytes")
         more.set()
         assert line.reply().body == b"hello"
@@ -237,6 +237,26 @@ def test_a_reply_that_ends_politely_is_not_broken_off(data, saw):
         line.send(REQUEST)
         with pytest.raises(Failure, match=saw):
             line.expect_broken_off()
+
+
+def test_letters_of_a_reply_are_told_as_letters():
+    """And what ends lines, and what is no text, by its number."""
+    polite = HELLO.replace(b"5", b"8").replace(b"hello", "žluť".encode() + b"\r\xff")
+    with serving(sends(polite)) as address, Connection(address) as line:
+        line.send(REQUEST)
+        with pytest.raises(Failure, match=r"žluť\\r\\\\xff'$"):
+            line.expect_broken_off()
+
+
+def test_a_connection_to_who_died_since_does_not_come_again():
+    """A command would show that nobody listens, and no more what was seen."""
+    with serving(sends(b"")) as address, Connection(address) as line:
+        line.send(REQUEST)
+        with pytest.raises(Failure) as caught:
+            line.reply()
+        assert caught.value.comes_again is not None
+        assert caught.value.comes_again()
+    assert not caught.value.comes_again()
 
 
 def test_a_reply_that_stays_open_is_not_broken_off():

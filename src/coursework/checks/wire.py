@@ -13,6 +13,7 @@ from coursework.checks.reply import LIMIT_BODY_BYTES, Parser, Reply
 from coursework.checks.retype import wire_command
 
 _LINE_BYTES = 500
+_PATIENCE_S = 1.0
 REFUSED = "connection refused"
 _NO_BYTE = "the connection was closed without a byte"
 RESET = "the connection was reset"
@@ -45,9 +46,9 @@ class Connection:
         self._surplus = b""
         self.received = b""
         try:
-            self._socket = socket.create_connection((address.host, address.port), timeout_s)
+            self._socket = self._connected(timeout_s)
         except OSError as error:
-            raise self._failure("a connection", _reason(error)) from error
+            raise Failure("a connection", _reason(error), command=self._command()) from error
         # A check that fails in the middle leaves its connections as they are.
         weakref.finalize(self, self._socket.close)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -165,11 +166,11 @@ class Connection:
             try:
                 data = self._next_bytes(deadline, timeout_s)
             except Failure as failure:
-                failure.looked_for = f"{text[:80]!r} within {timeout_s:g} s"
+                failure.looked_for = f"{_told(text[:80])} within {timeout_s:g} s"
                 raise
             if not data:
                 saw = self._half("the connection was closed")
-                raise self._failure(f"{text[:80]!r} before the end", saw)
+                raise self._failure(f"{_told(text[:80])} before the end", saw)
             self.received += data
         self._surplus = self.received
 
@@ -206,7 +207,7 @@ class Connection:
         while len(self.received) < LIMIT_BODY_BYTES:
             self.received += data
             if data and self._parse(parser, data) is not None:
-                saw = f"it ends as if it were whole: …{self.received[-80:]!r}"
+                saw = f"it ends as if it were whole: …{_told(self.received[-80:])}"
                 raise self._failure(looked_for, saw)
             try:
                 self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -255,7 +256,7 @@ class Connection:
     def _half(self, reason: str) -> str:
         if not self.received:
             return reason
-        return f"{reason}, after {len(self.received):,} bytes: {self.received[:80]!r}"
+        return f"{reason}, after {len(self.received):,} bytes: {_told(self.received[:80])}"
 
     def expect_silence(self, for_s: float = 0.2, *, until: str = "there is more to answer") -> None:
         """Look that nothing comes and the connection stays open.
@@ -271,7 +272,7 @@ class Connection:
         if seen is None and not self._surplus:
             return
         if self._surplus or seen:
-            saw = f"bytes: {(self._surplus or seen or b'')[:80]!r}"
+            saw = f"bytes: {_told((self._surplus or seen or b'')[:80])}"
         else:
             saw = "the server hung up"
         raise self._failure(f"silence until {until}", saw)
@@ -287,7 +288,7 @@ class Connection:
             raise self._failure("the connection closed", f"still open after {within_s:g} s")
         if seen or self._surplus:
             raise self._failure(
-                "the connection closed", f"more bytes: {(self._surplus or seen)[:80]!r}"
+                "the connection closed", f"more bytes: {_told((self._surplus or seen)[:80])}"
             )
 
     def stays_open(self, for_s: float = 0.001) -> bool:
@@ -308,7 +309,25 @@ class Connection:
         return wire_command(self._sent, self._address.typed_port)
 
     def _failure(self, looked_for: str, saw: str) -> Failure:
-        return Failure(looked_for, saw, command=self._command())
+        failure = Failure(looked_for, saw, command=self._command())
+        failure.comes_again = self._is_accepted
+        return failure
+
+    def _is_accepted(self) -> bool:
+        """Tell whether somebody still listens: of a server that died, a command shows only that."""
+        try:
+            self._connected(_PATIENCE_S).close()
+        except OSError:
+            return False
+        return True
+
+    def _connected(self, timeout_s: float) -> socket.socket:
+        return socket.create_connection((self._address.host, self._address.port), timeout_s)
+
+
+def _told(data: bytes) -> str:
+    r"""Return bytes as a terminal would show them, with \r\n and the like spelled out."""
+    return repr(data.decode(errors="backslashreplace"))
 
 
 def _reason(error: OSError) -> str:
