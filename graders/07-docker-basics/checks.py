@@ -165,7 +165,7 @@ def leaving(image: Image, machine: Machine, meanwhile: Meanwhile) -> Story[int]:
             "for people and ENV APP_VERSION=$APP_VERSION for the program."
         ),
     ),
-    link="A version that is baked in",
+    link="Baking in the version",
 )
 def check_bakes_the_version(
     server: Server, versions: list[str], second: Story[Image], machine: Machine
@@ -214,7 +214,7 @@ def check_takes_arguments(image: Image, server: Server) -> None:
             "shell and no npm in between; in a start script, exec the program."
         ),
     ),
-    link="Who is process 1",
+    link="Which program is process 1?",
 )
 def check_stops_when_asked(leaving: Story[int]) -> None:
     """After docker stop the container exits by itself within 2 s, with exit code 0"""
@@ -234,7 +234,7 @@ def check_stops_when_asked(leaving: Story[int]) -> None:
             "unless DATA_DIR says otherwise."
         ),
     ),
-    link="Data that stays",
+    link="Data that survives",
 )
 def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -> None:
     """Notes are in a volume at /data: the next container has them, a new volume is empty"""
@@ -264,7 +264,7 @@ def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -
             "--restart unless-stopped, and --env BANNER to pass the variable on."
         ),
     ),
-    link="Start and replace by script",
+    link="Starting and replacing a container with a script",
 )
 def check_runs_by_script(
     image: Image, server: Server, second: Story[Image], machine: Machine, random: Random
