@@ -17,7 +17,7 @@ from coursework.images.recipe import Recipe
 from coursework.images.rootfs import host_ca_bundle, make_rootfs
 from coursework.trouble import CourseError
 
-_LIMITS = Limits(seconds=1800, disk_bytes=20 * 1024**3)
+_LIMITS = Limits(seconds=3600, disk_bytes=20 * 1024**3)
 # BuildKit's plain progress begins a step so: "#7 [built 2/4] RUN apt-get update".
 _STEP = re.compile(r"#\d+ \[(?:\S+ )?(\d+/\d+)\] (.*)")
 _STEP_SHOWN = 60
