@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, product
 from typing import Literal
 
 import pytest
@@ -40,6 +40,7 @@ ATTEMPTS = 3
 # What takes seconds is seen again only where a busy machine may have spoiled it.
 BUSY_ATTEMPTS = 2
 FAILURES = (502, 503, 504)
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
 POLL_S = 0.05
 AS_SENT = ("X-Ticket", "X-User", "Cookie", "Authorization")
 # What a client waits at most, where the machine is too busy to tell.
@@ -179,9 +180,9 @@ def share(house: House, random: Random) -> None:
 
     def one(number: int) -> Reply:
         # Each fifth one is no GET: those have their turns as well.
-        if number % 5:
-            return house.door.get(path, headers=headers, timeout_s=PATIENCE_S)
-        return house.door.post(path, body=b"{}", headers=headers)
+        method = "GET" if number % 5 else WRITES[number // 5 % len(WRITES)]
+        body = b"" if number % 5 else b"{}"
+        return house.door.request(method, path, headers=headers, body=body, timeout_s=PATIENCE_S)
 
     with at_once(ask, [range(n, REQUESTS, SIDE_BY_SIDE) for n in range(SIDE_BY_SIDE)]) as crowd:
         replies = [reply for some in crowd.results() for reply in some]
@@ -386,12 +387,9 @@ def check_never_repeats_a_purchase(house: House, random: Random) -> None:
         for backend in house.backends.values():
             backend.spoil(how, having=word)
         purchases = [
-            Purchase(method, f"{half}/{word}/{number}")
-            for number, (method, half) in enumerate((
-                ("POST", "/checkout"), ("POST", "/api"), ("PUT", "/api"), ("PATCH", "/checkout"),
-                ("DELETE", "/api"),
-            ))
-        ]  # fmt: skip
+            Purchase(method, f"{half}/{word}/{method.lower()}")
+            for method, half in product(WRITES, ("/checkout", "/api"))
+        ]
         with at_once(partial(spoiled, house, how, random), purchases) as crowd:
             crowd.results()
 
@@ -489,15 +487,16 @@ def check_remembers_the_buyer(house: House, random: Random) -> None:
 
 
 def met(
-    house: House, users: Sequence[str], path: Callable[[int], str], *, posts: bool = False
+    house: House, users: Sequence[str], path: Callable[[int], str], *, writes: bool = False
 ) -> dict[str, Reply]:
-    """Ask for something below /checkout for each user, also with POST; return the replies."""
+    """Ask for something below /checkout for each user, also by writing; return the replies."""
 
     def ask(some: Sequence[str]) -> list[tuple[str, Reply]]:
         return [(user, one(number, user)) for number, user in enumerate(some)]
 
     def one(number: int, user: str) -> Reply:
-        method = "POST" if posts and number % 3 == 0 else "GET"
+        # The number within a group: every third one writes, each method in its turn.
+        method = WRITES[number // 3 % len(WRITES)] if writes and number % 3 == 0 else "GET"
         headers = {"X-User": user}
         return house.door.request(method, path(number), headers=headers, timeout_s=PATIENCE_S)
 
@@ -514,7 +513,7 @@ def stay(house: House, users: Sequence[str], random: Random) -> dict[str, str]:
     word = random.word()
     first = met(house, users, lambda n: f"/checkout/{word}/{n}?seat=C{n}")
     others = ("/checkout", "/checkout?seat=C4", f"/checkout/{word}", "/checkout/")
-    second = met(house, users, lambda n: others[n % len(others)], posts=True)
+    second = met(house, users, lambda n: others[n % len(others)], writes=True)
     homes = {user: backend_in(reply) for user, reply in first.items()}
     changed = [user for user in users if backend_in(second[user]) != homes[user]]
     if changed:
