@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from coursework.checks import (
+    CHECK_AGAIN,
     Builder,
     Image,
     Meanwhile,
@@ -98,12 +99,16 @@ def saved(image: Image, salt: Salt) -> SavedImage:
     return image.take_apart(*disguises(salt.token), *salt.canaries.values())
 
 
-def disguises(token: str) -> list[str]:
-    """Return the token as it is, in hex in either case, and in base64, wherever it begins."""
+def disguises(token: str) -> dict[str, str]:
+    """Return the token as it is, in hex in either case, and in base64, wherever it begins.
+
+    The values say how a report names each form.
+    """
     encoded = [base64.b64encode(b"-" * n + token.encode()).decode() for n in range(3)]
     # The first and the last four characters depend on what is around the token.
+    in_base64 = {text[4:-4]: "in base64 " for text in encoded}
     in_hex = token.encode().hex()
-    return [token, in_hex, in_hex.upper(), *(text[4:-4] for text in encoded)]
+    return {token: "", in_hex: "in hex ", in_hex.upper(): "in hex ", **in_base64}
 
 
 @pytest.fixture(scope="module")
@@ -158,11 +163,16 @@ def check_leaks_nothing(server: Server, saved: SavedImage, salt: Salt, release: 
     server.get("/api/build").expect(200, json={"release": release})
     for path, word in salt.canaries.items():
         if found := saved.findings[word]:
-            fail(f"nothing of {path} in the image", f"its text in {found[0]}")
+            # No single command of docker lists what a layer holds, least of all a deleted file.
+            fail(
+                f"nothing of {path} in the image", f"its text is in {found[0]}",
+                command=CHECK_AGAIN,
+            )  # fmt: skip
     for layer in saved.layers:
         for path in layer.paths:
             if match := COMPILER.search(path):
-                fail("no compiler in the image", f"{path[: match.end()]}, of: {layer.made_by[:80]}")
+                saw = f"{path[: match.end()]}, of the step {layer.made_by[:80]}"
+                fail("no compiler in the image", saw, command=CHECK_AGAIN)
 
 
 @points(
@@ -183,13 +193,20 @@ def check_keeps_the_secret(
     source = source_of(release).encode()
     proof = hmac.new(salt.token.encode(), source, hashlib.sha256).hexdigest()
     server.get("/api/build").expect(200, json={"release": release, "proof": proof})
-    for number, text in enumerate(disguises(salt.token)):
+    for text, how in disguises(salt.token).items():
         if found := saved.findings[text]:
-            how = "" if number == 0 else ", encoded"
-            fail("the token nowhere in the image", f"it is in {found[0]}{how}")
+            saw = f"it is {how}in {found[0]}"
+            fail("the token nowhere in the image", saw, command=CHECK_AGAIN)
         for step in image.steps:
             if any(text in line for line in step.output):
-                fail("a build that does not print the token", f"it is printed by {told(step)}")
+                saw = f"it is printed {how}by {told(step)}"
+                # Built again, the step would come from the cache and print nothing.
+                fail("a build that doesn't print the token", saw, command=CHECK_AGAIN)
+
+
+def looking_at(image: Image, setting: str) -> str:
+    """Return the command that shows one of the image's settings."""
+    return f"docker image inspect --format '{{{{json .Config.{setting}}}}}' {image.image_id}"
 
 
 @points(
@@ -200,12 +217,16 @@ def check_keeps_the_secret(
     ),
     link="Without root, and with little else",
 )
-def check_drops_privileges(confined: Server, saved: SavedImage) -> None:
+def check_drops_privileges(image: Image, confined: Server, saved: SavedImage) -> None:
     """The image names a user who isn't root, and works when only /tmp is writable"""
     user = str(saved.config.get("User", ""))
     number = user.partition(":")[0]
+    wanted = "USER with a number that isn't 0"
+    if not user:
+        command = f"docker run --rm --entrypoint id {image.image_id}"
+        fail(wanted, "no USER, so root (uid 0)", command=command)
     if not number.isdecimal() or int(number) == 0:
-        fail("USER with a number that is not 0", f"USER {user}" if user else "no USER, so root")
+        fail(wanted, f"USER {user}", command=looking_at(image, "User"))
     confined.get("/api/health").expect(200)
     confined.get("/api/seats").expect(200, body="".join(f"{row} {'.' * 10}\n" for row in "ABCDEF"))
 
@@ -293,15 +314,17 @@ def told(step: Step) -> str:
     ),
     link="Alive is not well",
 )
-def check_reports_health(hung: Story[None], saved: SavedImage) -> None:
+def check_reports_health(image: Image, hung: Story[None], saved: SavedImage) -> None:
     """Docker calls a server healthy within 3 s, and unhealthy once it hangs"""
     probe = saved.config.get("Healthcheck") or {}
+    command = looking_at(image, "Healthcheck")
     if not probe.get("Test") or probe["Test"] == ["NONE"]:
-        fail("a HEALTHCHECK in the image", "there is none")
+        fail("a HEALTHCHECK in the image", "there is none", command=command)
     for name in ("Interval", "Timeout"):
-        if probe.get(name) != SECOND_NS:
-            seconds = (probe.get(name) or 30 * SECOND_NS) / SECOND_NS
-            fail(f"HEALTHCHECK --{name.lower()}=1s", f"{seconds:g} s")
+        if (value := probe.get(name)) != SECOND_NS:
+            option = f"--{name.lower()}"
+            saw = f"{option}={value / SECOND_NS:g}s" if value else f"no {option}, so 30 s"
+            fail(f"HEALTHCHECK {option}=1s", saw, command=command)
     hung.result()
 
 
@@ -323,11 +346,11 @@ def check_reports_health(hung: Story[None], saved: SavedImage) -> None:
 def check_says_what_it_is(image: Image, saved: SavedImage, builder: Builder, salt: Salt) -> None:
     """Labels name revision and source, base images have a version, hadolint finds no error"""
     labels = saved.config.get("Labels") or {}
-    prefix = "org.opencontainers.image"
+    prefix, command = "org.opencontainers.image", looking_at(image, "Labels")
     if (seen := labels.get(f"{prefix}.revision")) != salt.revision:
-        fail(f"{prefix}.revision={salt.revision}", f"{seen!r}")
-    if not re.fullmatch(r"https?://[^\s/]+\S*", seen := labels.get(f"{prefix}.source") or ""):
-        fail(f"an http or https address in {prefix}.source", f"{seen!r}")
+        fail(f"{prefix}.revision={salt.revision}", named(seen), command=command)
+    if not re.fullmatch(r"https?://[^\s/]+\S*", (seen := labels.get(f"{prefix}.source")) or ""):
+        fail(f"an http or https address in {prefix}.source", named(seen), command=command)
     for step in image.steps:
         if match := BASE.match(step.instruction):
             name = (match[1] or match[2]).partition("@")[0]
@@ -340,4 +363,9 @@ def check_says_what_it_is(image: Image, saved: SavedImage, builder: Builder, sal
                 f"line {found.line}: {FLOATING[found.code]}",
             )
         if found.level == "error":
-            fail("no error of hadolint", f"line {found.line}: {found.code} {found.message}")
+            fail("no error from hadolint", f"line {found.line}: {found.code} {found.message}")
+
+
+def named(value: str | None) -> str:
+    """Return a label's value as a report shows it."""
+    return "no such label" if value is None else f"{value!r}"
