@@ -206,8 +206,9 @@ def check_counts_truthfully(office: Office) -> None:
     plan("GET", SHOW, 502, lambda: server.get(office.show(503)).status)
     plan("GET", BOOM, 500, lambda: server.get(BOOM).status)
     plan("GET", OTHER, 404, lambda: server.get(f"/{office.random.word()}").status)
-    for status, asked in ((201, 201), (402, 402), (502, 500)):
-        body = office.order(asked)
+    plan("GET", OTHER, 404, lambda: server.get(BOOK).status)
+    orders = {201: office.order(), 402: office.order(402), 502: office.order(500)}
+    for status, body in orders.items():
         plan("POST", BOOK, status, lambda b=body: server.post(BOOK, json=b).status)  # type: ignore[misc]
     server.get(office.show()).expect(200)
     before = settled(office)
@@ -221,9 +222,18 @@ def check_counts_truthfully(office: Office) -> None:
         if labels["route"] == BOOK:
             results[series(BOOKINGS, {"result": RESULTS[status]})] += 1
     office.expect_more(before, wanted + results)
+    for body in orders.values():
+        expect_passed_on(office, body)
     expect_types(server)
     expect_aborted(office)
     server.get("/metrics").expect(404)
+
+
+def expect_passed_on(office: Office, order: dict[str, Any]) -> None:
+    """Look that the payment company gets the whole booking."""
+    for charge in office.stub.requests("POST /charges", having=order["user"]):
+        if (body := charge.json()) != order:
+            again(f"POST /charges with {order}", f"{body}"[:300])
 
 
 def expect_types(server: Server) -> None:
@@ -613,15 +623,17 @@ def booking_buckets(
 
 
 def cases() -> list[Case]:
-    """Return what happens to the box office in our tests of its rules."""
+    """Return what happens to the box office in our tests of its rules.
+
+    What a rule records in another group may be seen a second late: these seconds leave room for it.
+    """
     ok, well = request_series(SHOW, 200), [(20, 10.0), (40, 0.0)]
     fail_all = [(20, 0.0), (40, 10.0)]
-    after = [(20, 0.0), (40, 5.0)]
     return [
         Case(
             "all requests fail from second 20",
             {ok: well, request_series(BOOK, 502, "POST"): fail_all},
-            {15: (), 21: (), 28: (HIGH,)},
+            {15: (), 22: (), 24: (HIGH,)},
         ),
         Case(
             "3 % end with 500 and 3 % with 503, on other routes",
@@ -629,29 +641,30 @@ def cases() -> list[Case]:
              request_series(BOOK, 503, "POST"): [(60, 3)]},
             {30: (HIGH,)},
         ),
-        Case("two requests per second, all fail", {request_series(BOOM, 500): [(60, 2)]},
-             {30: (HIGH,)}),
+        Case("five requests in four seconds, and one of them fails",
+             {ok: [(60, 1)], request_series(BOOM, 500): [(60, 0.25)]}, {30: (HIGH,)}),
         Case("half of the requests are 404, a tenth 499 and 402",
              {ok: [(60, 40)], request_series(OTHER, 404): [(60, 50)],
               request_series(BOOK, 402, "POST"): [(60, 5)],
               request_series(SHOW, 499): [(60, 5)]}, {30: ()}),
-        Case("a request every four seconds at night, and all fail",
-             {request_series(BOOM, 500): [(60, 0.25)]}, {30: (), 50: ()}),
+        Case("three requests in four seconds at night, and all fail",
+             {request_series(BOOM, 500): [(60, 0.75)]}, {30: (), 50: ()}),
         Case("four in a hundred fail at 500 requests per second",
              {ok: [(60, 480)], request_series(BOOM, 500): [(60, 20)]}, {30: ()}),
         Case("a rare route fails always, 2 % of all requests",
              {ok: [(60, 98)], request_series(BOOM, 500): [(60, 2)]}, {30: ()}),
         Case("errors until second 20, then none",
-             {ok: [(60, 10)], request_series(BOOM, 500): [(20, 5), (40, 0)]},
-             {15: (HIGH,), 40: ()}),
+             {ok: [(60, 10)], request_series(BOOM, 500): [(20, 20), (40, 0)]},
+             {15: (HIGH,), 29: (HIGH,), 31: ()}),
         Case(
             "one booking in ten takes 0.7 seconds from second 20",
             {ok: [(60, 10)], **booking_buckets([(20, 10.0), (40, 9.0)], [(20, 0.0), (40, 1.0)])},
             {15: (), 35: (SLOW,)},
         ),
-        Case("half of the bookings are slow from second 20",
-             {ok: [(60, 10)], **booking_buckets([(20, 10.0), (40, 5.0)], after)},
-             {22: (), 28: (SLOW,)}),
+        Case("nine bookings in ten are slow from second 20 to 40",
+             {ok: [(60, 10)], **booking_buckets([(20, 10.0), (20, 1.0), (20, 10.0)],
+                                                [(20, 0.0), (20, 9.0), (20, 0.0)])},
+             {22: (), 24: (SLOW,), 49: (SLOW,), 51: ()}),
         Case("one booking in eighteen takes 0.7 seconds",
              {ok: [(60, 10)], **booking_buckets([(60, 17)], [(60, 1)])}, {40: (SLOW,)}),
         Case("one booking in fifty is slow, and all shows",

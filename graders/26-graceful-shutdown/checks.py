@@ -138,9 +138,13 @@ class Office:
             eventually(lambda: self.expect_job(number), within_s=PUSHED_WITHIN_S)
         return reply
 
+    def jobs(self) -> list[str]:
+        """Return the jobs that are in the list."""
+        return list(self.house.store.run("LRANGE", self.queue, "0", "-1"))
+
     def expect_job(self, number: object) -> None:
         """Look that a job is in the list."""
-        jobs = self.house.store.run("LRANGE", self.queue, "0", "-1")
+        jobs = self.jobs()
         if number not in jobs:
             fail("the booking's id in the list of jobs", f"id {number!r}, jobs {jobs}"[:300])
 
@@ -425,7 +429,8 @@ def busy_office(house: House) -> Office:
         "What ends the process, or the connection, while somebody is still waiting?",
         (
             "Count a request in when it arrives, and out when its reply is sent. Close Redis"
-            " and end the process only when none is left; the job of the last booking goes there."
+            " and end the process only when none is left. A booking's job is pushed once, when"
+            " the company has answered."
         ),
     ),
     link="Finish what you started",
@@ -444,8 +449,26 @@ def check_finishes_what_it_started(busy_office: Office) -> None:
             busy_office.wait_until_drained(told)
         for each in paying:
             each.expect_silence(SURELY_OVER_S / len(paying))
-        for each in paying:
-            each.expect_finished()
+        expect_unpaid(busy_office)
+        expect_one_job_each(busy_office, [each.expect_finished() for each in paying])
+
+
+def expect_unpaid(office: Office) -> None:
+    """Look that no booking has a job yet: the payment company still has all of them."""
+    if jobs := office.jobs():
+        fail(
+            "no job in the list before its booking is paid",
+            f"jobs {jobs}"[:300],
+            hint="push the job when the payment company has answered, and not before",
+        )
+
+
+def expect_one_job_each(office: Office, ids: list[str]) -> None:
+    """Look that each booking has an id and a job that no other one has."""
+    if len(set(ids)) < len(ids):
+        fail("an id that no other booking has", f"ids {ids}"[:300], hint="make a random one")
+    if sorted(jobs := office.jobs()) != sorted(ids):
+        fail(f"one job in the list for each of {len(ids)} bookings", f"jobs {jobs}"[:300])
 
 
 class Paying:
@@ -464,13 +487,18 @@ class Paying:
         with self._office.explained(self._when):
             self._line.expect_silence(for_s, until="the reply")
 
-    def expect_finished(self) -> None:
-        """Let the payment be made, and look that the booking is answered."""
+    def expect_finished(self) -> str:
+        """Let the payment be made, look that the booking is answered, and return its id."""
         self._held.release()
-        self._office.expect_sold(self._line, self._order, self._when)
+        reply = self._office.expect_sold(self._line, self._order, self._when)
         charges = self._office.house.payments.requests(CHARGES, having=self._order["user"])
         if len(charges) != 1:
             fail(f"one {CHARGES} for each booking", f"{len(charges)}")
+        asked = charges[0].json()
+        if not isinstance(asked, dict) or not self._order.items() <= asked.items():
+            what = f"{CHARGES} with {json.dumps(self._order)}"
+            fail(what, json.dumps(asked)[:300], hint="send all three fields as JSON")
+        return str(reply.json()["id"])
 
 
 # --- leaving promptly ---------------------------------------------------------------------------
@@ -643,8 +671,9 @@ def workers(house: House, meanwhile: Meanwhile) -> Story[None]:
         "Where is a job between the moment it leaves the list and the moment it is mailed?",
         (
             "Move it to a second list in one step (BLMOVE), mail it, then remove it there (LREM). A"
-            " worker that starts moves back what it finds in the second list. SIGTERM sets a flag"
-            " that the loop looks at before it takes a job, and the wait for a job has a limit."
+            " worker that starts moves back what it finds in the second list. It takes the next job"
+            " when this one is mailed. SIGTERM sets a flag that the loop looks at before it takes a"
+            " job, and the wait for a job has a limit."
         ),
     ),
     link="A job in hand",
@@ -661,7 +690,7 @@ def lose_no_job(house: House) -> None:
     queue = house.new_queue()
     word, jobs = house.new_jobs(JOBS)
     house.store.run("RPUSH", queue, *jobs)
-    ends_after_the_one_in_hand(house, house.worker(queue), word, jobs)
+    ends_after_the_one_in_hand(house, queue, word, jobs)
     second = house.worker(queue)
     wait_for_mails(house, word, Counter(jobs), "by the next worker")
     more_word, more = house.new_jobs(MORE_JOBS)
@@ -681,10 +710,16 @@ def lose_no_job(house: House) -> None:
     expect_mails(house, more_word, twice, "in the end")
 
 
-def ends_after_the_one_in_hand(house: House, worker: Program, word: str, jobs: list[str]) -> None:
+def ends_after_the_one_in_hand(house: House, queue: str, word: str, jobs: list[str]) -> None:
     """Tell a worker to end while it mails; it finishes that job, and takes no other."""
     in_hand = jobs[house.random.integer(12, 17)]
-    with house.mails.holding(MAILS, having=in_hand[:13]) as held:
+    with (
+        house.mails.holding(MAILS, having=word) as first,
+        house.mails.holding(MAILS, having=in_hand[:13]) as held,
+    ):
+        worker = house.worker(queue)
+        expect_one_in_hand(house, word)
+        first.release()
         held.wait(within_s=3 * MAILED_WITHIN_S)
         with house.mails.holding(MAILS, having=word) as others:
             worker.signal("SIGTERM")
@@ -694,6 +729,18 @@ def ends_after_the_one_in_hand(house: House, worker: Program, word: str, jobs: l
     mailed = mails_of(house, word)
     if doubled := [job for job, times in mailed.items() if times > 1]:
         fail("each job mailed once", f"{doubled[0]!r} {mailed[doubled[0]]} times")
+
+
+def expect_one_in_hand(house: House, word: str) -> None:
+    """Look that a worker asks for one mail, and for no other until that is answered."""
+    house.mails.requests(MAILS, having=word, at_least=1, within_s=3 * MAILED_WITHIN_S)
+    time.sleep(SURELY_OVER_S)
+    if (count := len(house.mails.requests(MAILS, having=word))) > 1:
+        fail(
+            "one job after the other: no mail while another isn't answered yet",
+            f"{count} at once",
+            hint="wait for the mail server's reply before you take the next job",
+        )
 
 
 def expect_worker_gone(worker: Program, who: str, others: HeldBack | None = None) -> None:
