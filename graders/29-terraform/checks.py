@@ -195,8 +195,9 @@ def named(changes: list[Change]) -> str:
         ),
         (
             'The module names everything "lantern-${var.env_name}…", and DATABASE_URL uses'
-            " dockerlite_container.db.name. urls is { dev = module.dev.urls, prod ="
-            " module.prod.urls }, each a for expression over dockerlite_container.web."
+            " dockerlite_container.db.name. The network and the containers are resources of the"
+            " module. urls is { dev = module.dev.urls, prod = module.prod.urls }, each a"
+            " for expression over dockerlite_container.web."
         ),
     ),
     link="A module, used twice",
@@ -441,9 +442,9 @@ def expect_refusal(terraform: Terraform, sandbox: Sandbox) -> None:
             " Terraform write that hold the password in plain text?"
         ),
         (
-            "sensitive = true on db_password, in the root and in the module, no output with it,"
-            " and no nonsensitive(). In .gitignore, with no slash in front, so that it's true of"
-            " today/ too: .terraform/, *.tfstate, *.tfstate.*, *.tfvars, *.tfplan."
+            "sensitive = true on db_password, in the root and in the module, no default, no output"
+            " with it, and no nonsensitive(). In .gitignore, with no slash in front, so that it's"
+            " true of today/ too: .terraform/, *.tfstate, *.tfstate.*, *.tfvars, *.tfplan."
         ),
     ),
     link="Secrets: hidden, not gone",
@@ -463,7 +464,7 @@ def check_keeps_secrets(theatre: Theatre, submission: Submission, random: Random
     secret = [folder + path for folder in FOLDERS for path in holders(random)]
     left_out = tracked.ignored(*secret, *PUBLIC, *submission.files)
     if leaks := [path for path in secret if path not in left_out]:
-        told = f"git takes {', '.join(leaks)}"[:250]
+        told = f"git takes {', '.join(leaks[:3])}{', …' if leaks[3:] else ''}"
         fail("a .gitignore that leaves out what holds secrets", told, command=asking(leaks[0]))
     if missed := [path for path in (*PUBLIC, *submission.files) if path in left_out]:
         told = f"git leaves out {', '.join(missed)[:200]}"
