@@ -38,10 +38,9 @@ LIST = "docker ps --all --filter name=lantern-"
 PLAN, APPLY = "sh terraform.sh plan", "sh terraform.sh apply"
 # What the test file sees in place of the answer's own output.
 NO_URLS = 'output "urls" {\n  value = { dev = {}, prod = {} }\n}\n'
-SECRET = (
-    "terraform.tfstate", "terraform.tfstate.backup", "terraform.tfstate.1764374400.backup",
-    "secret.tfvars", "prod.auto.tfvars", "next.tfplan", ".terraform/modules/modules.json",
-)  # fmt: skip
+# Terraform runs in both.
+FOLDERS = ("", "today/")
+DECLARED = "grep -n -A4 'variable \"db_password\"' *.tf"
 PUBLIC = (".gitignore", ".terraform.lock.hcl")
 
 
@@ -196,8 +195,9 @@ def named(changes: list[Change]) -> str:
         ),
         (
             'The module names everything "lantern-${var.env_name}…", and DATABASE_URL uses'
-            " dockerlite_container.db.name. urls is { dev = module.dev.urls, prod ="
-            " module.prod.urls }, each a for expression over dockerlite_container.web."
+            " dockerlite_container.db.name. The network and the containers are resources of the"
+            " module. urls is { dev = module.dev.urls, prod = module.prod.urls }, each a"
+            " for expression over dockerlite_container.web."
         ),
     ),
     link="A module, used twice",
@@ -205,6 +205,7 @@ def named(changes: list[Change]) -> str:
 def check_applies_and_serves(theatre: Theatre) -> None:
     """Both stages come from one module, every URL answers, and a second plan is empty"""
     expect_modules(theatre.moving)
+    expect_inside(theatre.moving)
     names = {"dev": theatre.dev_names, "prod": PROD_NAMES}
     for stage in STAGES:
         wanted = [f"lantern-{stage}-db", *(f"lantern-{stage}-web-{n}" for n in names[stage])]
@@ -235,6 +236,17 @@ def expect_modules(plan: Plan) -> None:
     if sources[0] != sources[1] or sources[0] == "None":
         told = ", ".join(f"{s} from {source}" for s, source in zip(STAGES, sources, strict=True))
         fail("module.dev and module.prod with one source", told[:200], command=PLAN)
+
+
+def expect_inside(plan: Plan) -> None:
+    """Fail unless all that a stage has, its volume aside, is in its module."""
+    for told in plan.content.get("resource_changes") or ():
+        name, address = str((told["change"].get("after") or {}).get("name")), str(told["address"])
+        for stage in STAGES:
+            own = name in (f"lantern-{stage}", f"lantern-{stage}-db")
+            own = own or name.startswith(f"lantern-{stage}-web-")
+            if told["mode"] == "managed" and own and not address.startswith(f"module.{stage}."):
+                fail(f"{name} in module.{stage}", f"it's {address}"[:200], command=PLAN)
 
 
 def expect_place(facts: dict[str, Any], network: str) -> None:
@@ -430,15 +442,15 @@ def expect_refusal(terraform: Terraform, sandbox: Sandbox) -> None:
             " Terraform write that hold the password in plain text?"
         ),
         (
-            "sensitive = true on db_password, in the root and in the module, no output with it,"
-            " and no nonsensitive(). In .gitignore: .terraform/, *.tfstate, *.tfstate.*, *.tfvars,"
-            " *.tfplan."
+            "sensitive = true on db_password, in the root and in the module, no default, no output"
+            " with it, and no nonsensitive(). In .gitignore, with no slash in front, so that it's"
+            " true of today/ too: .terraform/, *.tfstate, *.tfstate.*, *.tfvars, *.tfplan."
         ),
     ),
     link="Secrets: hidden, not gone",
     needs=("applies_and_serves",),
 )
-def check_keeps_secrets(theatre: Theatre, submission: Submission) -> None:
+def check_keeps_secrets(theatre: Theatre, submission: Submission, random: Random) -> None:
     """Nothing that Terraform prints shows the password, and git leaves out the files that do"""
     terraform = theatre.terraform
     password = theatre.password
@@ -447,14 +459,37 @@ def check_keeps_secrets(theatre: Theatre, submission: Submission) -> None:
         line = next(line for line in terraform.said.splitlines() if password in line)
         seen = f"… {line.strip().replace(password, 'PASSWORD')[:200]}"
         fail("no password in what plan, apply and output print", seen, command=f"{PLAN}; {APPLY}")
+    expect_secret_variable(theatre.moving)
     tracked = terraform.beside("tracked", submission.files)
-    left_out = tracked.ignored(*SECRET, *PUBLIC, *submission.files)
-    if leaks := [path for path in SECRET if path not in left_out]:
-        told = f"git takes {', '.join(leaks)}"
+    secret = [folder + path for folder in FOLDERS for path in holders(random)]
+    left_out = tracked.ignored(*secret, *PUBLIC, *submission.files)
+    if leaks := [path for path in secret if path not in left_out]:
+        told = f"git takes {', '.join(leaks[:3])}{', …' if leaks[3:] else ''}"
         fail("a .gitignore that leaves out what holds secrets", told, command=asking(leaks[0]))
     if missed := [path for path in (*PUBLIC, *submission.files) if path in left_out]:
         told = f"git leaves out {', '.join(missed)[:200]}"
         fail("your own files and .terraform.lock.hcl in git", told, command=asking(missed[0]))
+
+
+def expect_secret_variable(plan: Plan) -> None:
+    """Fail unless the password is a sensitive variable that has to be given."""
+    root = (plan.content.get("configuration") or {}).get("root_module") or {}
+    declared = (root.get("variables") or {}).get("db_password") or {}
+    shown = 'variable "db_password"'
+    if "default" in declared:
+        fail("db_password without a default", f"{shown} has a default", command=DECLARED)
+    if not declared.get("sensitive"):
+        fail("db_password with sensitive = true", f"{shown} isn't", command=DECLARED)
+
+
+def holders(random: Random) -> list[str]:
+    """Return files that can hold the password, with names that nobody can list beforehand."""
+    state, name = "terraform.tfstate", random.word()
+    return [
+        state, f"{state}.backup", f"{state}.{random.integer(10**9, 2 * 10**9)}.backup",
+        f"{name}.tfvars", f"{name}.auto.tfvars", f"{name}.tfplan",
+        ".terraform/terraform.tfstate", ".terraform/modules/modules.json",
+    ]  # fmt: skip
 
 
 def asking(path: str) -> str:
