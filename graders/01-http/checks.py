@@ -46,8 +46,9 @@ def moved_server(image: Image, port: int) -> Server:
     1,
     hints=(
         (
-            "Look at the raw reply with the command above, piped into od -c: how does "
-            "each line end, and how many bytes does the body have?"
+            "Did your server end? Somebody may connect, send nothing and hang up; recv() then "
+            "returns b''. If it runs, pipe the reply into od -c, as in curl -si localhost:3000 | "
+            "od -c: how does each line end, and how many bytes does the body have?"
         ),
         (
             "Encode the body first and take len() of the bytes; end every line of the "

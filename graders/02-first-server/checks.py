@@ -124,7 +124,10 @@ def check_reads_environment(moved_server: Server, port: int) -> None:
 @points(
     2,
     hints=(
-        ("The shows come from the file named by SHOWS_FILE, whatever it contains this time."),
+        (
+            "The shows come from the file named by SHOWS_FILE, whatever it contains this time and"
+            " in whatever order. In your reply the earliest comes first."
+        ),
         (
             "Parse the file when the server starts, and sort by starts_at: shows.sort((a, "
             "b) => a.starts_at < b.starts_at ? -1 : 1), or sorted(shows, key=…)."
@@ -140,7 +143,10 @@ def check_serves_the_file(server: Server, shows: list[Show]) -> None:
 @points(
     3,
     hints=(
-        "One slow computation on the event loop holds up everybody else.",
+        (
+            "A request without a name, or with an empty one, gets 400 and name_required. If that"
+            " works: one slow computation on the event loop holds up everybody else."
+        ),
         (
             "Node: await promisify(crypto.scrypt)(…) instead of scryptSync. Python: a "
             "plain def endpoint, or asyncio.to_thread(hashlib.scrypt, …)."
@@ -238,13 +244,13 @@ def ask_for_users(server: Server) -> Reply:
 def check_fails_loudly(image: Image, file: str, shows: list[Show], meanwhile: Meanwhile) -> None:
     """Without good data the server does not start, and says why in one line"""
     # One by itself: a server that starts in spite of all is told by it, and not tried again.
-    alone = meanwhile(lambda: expect_refusal("no SHOWS_FILE", image.run(within_s=END_WITHIN_S)))
+    alone = meanwhile(lambda: expect_refusal(image, "no SHOWS_FILE", Start()))
     starts = bad_starts(file, shows)
     ends = image.run_each(list(starts.values()), within_s=END_WITHIN_S)
     alone.result()
     for (case, start), end in zip(starts.items(), ends, strict=True):
         if end is None or what_is_wrong(end):
-            expect_refusal(case, image.run(env=start.env, files=start.files, within_s=END_WITHIN_S))
+            expect_refusal(image, case, start)
 
 
 def bad_starts(file: str, shows: list[Show]) -> dict[str, Start]:
@@ -273,8 +279,13 @@ def broken_files(file: str, shows: list[Show]) -> dict[str, str]:
     return {"a file cut off": file[:-20]} | {name: json.dumps(v) for name, v in values.items()}
 
 
-def expect_refusal(case: str, end: Finished) -> None:
-    """Compare how a server ended with what the contract asks."""
+def expect_refusal(image: Image, case: str, start: Start) -> None:
+    """Start a server, and compare how it ended with what the contract asks."""
+    try:
+        end = image.run(env=start.env, files=start.files, within_s=END_WITHIN_S)
+    except Failure as failure:
+        failure.looked_for += f" with {case}"
+        raise
     if wrong := what_is_wrong(end):
         looked_for, seen = wrong
         fail(f"{looked_for} with {case}", seen)

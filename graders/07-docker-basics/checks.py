@@ -206,8 +206,8 @@ def check_takes_arguments(image: Image, server: Server) -> None:
     2,
     hints=(
         (
-            "Docker signals process 1. Look at which program that is: docker exec NAME "
-            "cat /proc/1/cmdline."
+            "Docker signals process 1. Look at which program that is while a container of "
+            "yours runs: docker exec NAME cat /proc/1/cmdline."
         ),
         (
             'Write the entrypoint in exec form, ENTRYPOINT ["node", "server.js"], with no '
