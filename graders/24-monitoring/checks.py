@@ -185,7 +185,8 @@ def office(image: Image, stub: Stub, collector: Stub, random: Random, service: s
         "When do you count, and do you know by then how the request ended?",
         (
             "Count when the reply has been sent or the connection is closed: res.once('close') in "
-            "Node, the end of the middleware in Python; 499 if the reply wasn't finished."
+            "Node, the end of the middleware in Python; 499 if the reply wasn't finished. A known "
+            "path with another method is `other`."
         ),
     ),
     link="Count what is over",
@@ -233,7 +234,8 @@ def expect_passed_on(office: Office, order: dict[str, Any]) -> None:
     """Look that the payment company gets the whole booking."""
     for charge in office.stub.requests("POST /charges", having=order["user"]):
         if (body := charge.json()) != order:
-            again(f"POST /charges with {order}", f"{body}"[:300])
+            what = f"POST /charges with {order}"
+            fail(what, f"{body}"[:300], command=CHECK_AGAIN, hint="send the whole booking")
 
 
 def expect_types(server: Server) -> None:
