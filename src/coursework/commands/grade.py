@@ -113,7 +113,7 @@ class _Run:
         console.print(f"{told}, {min(jobs, max(len(left), 1))} at a time")
         if left:
             self._grade_left(console, judge, left, jobs, trusted=trusted)
-        found = [r for s in self.found.submissions if (r := self.results.read(s.learner))]
+        found = [r for s in self.found.submissions if (r := self.results.noted(s))]
         write_pages(self.out, slug, found)
         with console.status("writing the gradebook …") as status:
             write_gradebook(self.gradebook, found, status.update)
