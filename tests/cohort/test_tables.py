@@ -1,0 +1,64 @@
+"""Tables go out without formulas, and come in as spreadsheets save them."""
+
+import csv
+
+import pytest
+
+from coursework.cohort.tables import read_column, table
+from coursework.trouble import CourseError
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(text):
+    ((written, number),) = csv.reader(table([[text, -1]]).splitlines(keepends=True))
+    assert written.startswith("'")
+    assert number == "-1"
+
+
+def test_every_cell_can_have_quotation_marks():
+    assert table([["a", 1]], quoted=True) == '"a","1"\r\n'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"learner,due\nJos\xc3\xa9,x\n",
+        b"\xef\xbb\xbflearner;due\r\nJos\xc3\xa9;x\r\n",
+        b"Due, Learner ,note\nx, Jose\xcc\x81 ,y\n\n,,\n",
+    ],
+)
+def test_a_column_is_read_in_each_form_of_csv(tmp_path, data):
+    path = tmp_path / "a.csv"
+    path.write_bytes(data)
+    assert read_column(path, "due", ["José"]) == {"José": "x"}
+
+
+@pytest.mark.parametrize(
+    ("data", "what", "hint"),
+    [
+        (b"", "has no column learner", "learner,due"),
+        (b"learner,date\n", "has no column due", "learner,due"),
+        (b"learner,due\nadda,x\n", "line 2: there is no learner 'adda'", "table"),
+        (b"learner,due\nada,x\nada,y\n", "line 3: 'ada' is there twice", ""),
+        (b"\xff\xfel\0", "cannot be read", "CSV in UTF-8"),
+    ],
+)
+def test_what_is_wrong_with_a_csv_is_told(tmp_path, data, what, hint):
+    path = tmp_path / "a.csv"
+    path.write_bytes(data)
+    with pytest.raises(CourseError, match=what) as refused:
+        read_column(path, "due", ["ada", "bob"])
+    assert hint in refused.value.fix
+
+
+def test_a_misspelt_learner_is_told_who_is_similar(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("learner,due\ndoejane_4712,x\n")
+    with pytest.raises(CourseError, match="no learner") as refused:
+        read_column(path, "due", ["doejane_4711", "bob"])
+    assert refused.value.why == "similar: doejane_4711"
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(CourseError, match="cannot be read"):
+        read_column(tmp_path / "none.csv", "due", [])
