@@ -85,7 +85,8 @@ def test_people_read_the_zone_with_the_time():
         ({"days": 1, "hours": 2, "minutes": 3}, "1 day 2 h"),
         ({"days": 2}, "2 days"),
         ({"hours": 1, "minutes": 5}, "1 h 5 min"),
-        ({"seconds": 30}, "less than a minute"),
+        ({"hours": 21, "minutes": 59, "seconds": 1}, "22 h"),
+        ({"microseconds": 1}, "1 min"),
     ],
 )
 def test_a_length_is_told_in_its_largest_units(length, text):

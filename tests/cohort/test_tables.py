@@ -8,7 +8,9 @@ from coursework.cohort.tables import read_column, table
 from coursework.trouble import CourseError
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\uff1d1", "\t=1", "\r=1", "\n=1"]
+)
 def test_no_cell_is_a_formula(text):
     ((written, number),) = csv.reader(table([[text, -1]]).splitlines(keepends=True))
     assert written.startswith("'")

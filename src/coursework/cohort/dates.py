@@ -73,15 +73,15 @@ def shown(moment: datetime) -> str:
 
 
 def how_long(time: timedelta) -> str:
-    """Return a length of time for people, in its two largest units.
+    """Return a length of time for people, in its two largest units; a begun minute is a whole one.
 
     Example:
         >>> how_long(timedelta(days=1, hours=2, minutes=3))
         '1 day 2 h'
 
     """
-    minutes = int(time.total_seconds() // 60)
+    minutes = -(-time // timedelta(minutes=1))
     days, hours = minutes // 1440, minutes // 60 % 24
     units = (f"{days} day{'s' * (days > 1)}" * bool(days), f"{hours} h" * bool(hours),
              f"{minutes % 60} min" * bool(minutes % 60))  # fmt: skip
-    return " ".join([unit for unit in units if unit][:2]) or "less than a minute"
+    return " ".join([unit for unit in units if unit][:2])

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from coursework.trouble import CourseError
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Some spreadsheets also take the wide forms of these signs for the signs.
+_WIDE = ("\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *_WIDE)
 
 
 def cell(text: str) -> str:
