@@ -40,6 +40,8 @@ def graded(tmp_path_factory):
 def typed(graded, tmp_path, monkeypatch):
     """Return what types the command there, with a gradebook of the test's own."""
     monkeypatch.chdir(graded)
+    # Its own lock of the gradebook: another process may hold the shared one for long.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     book = ("--gradebook", f"sqlite:///{tmp_path / 'gradebook.db'}")
 
     def type_(*words):

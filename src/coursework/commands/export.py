@@ -11,7 +11,7 @@ from rich.console import Console
 from coursework.cohort.class_report import write_final_pages
 from coursework.cohort.dates import how_long, shown
 from coursework.cohort.export import PLATFORMS, export
-from coursework.cohort.gradebook import default_address, whole_address, write_gradebook
+from coursework.cohort.gradebook import Tell, default_address, whole_address, write_gradebook
 from coursework.cohort.late import Deadline, Final, finals, read_due, read_rule, read_times
 from coursework.cohort.results import Result, Results, write_whole
 from coursework.layout import find_layout
@@ -74,8 +74,8 @@ def command(
     told = _Told(Console(stderr=True, highlight=False))
     if deadline:
         address = whole_address(gradebook) if gradebook else default_address(room)
-        with told.console.status("writing the gradebook …"):
-            _write_late(folder, slug, address, of_class)
+        with told.console.status("writing the gradebook …") as status:
+            _write_late(folder, slug, address, of_class, status.update)
         told.lateness(deadline, of_class)
         told.line(f"✓ {folder / slug}.csv, .html, feedback/{slug}/, and the gradebook")
     left_out: dict[str, str] = {}
@@ -121,10 +121,12 @@ def _deadline(
     )
 
 
-def _write_late(folder: Path, slug: str, address: str, of_class: Sequence[Final]) -> None:
+def _write_late(
+    folder: Path, slug: str, address: str, of_class: Sequence[Final], tell: Tell
+) -> None:
     write_final_pages(folder, slug, of_class)
     penalties = {f.result.learner: f.lowered_by for f in of_class if f.has_time}
-    write_gradebook(address, [f.result for f in of_class], penalties=penalties)
+    write_gradebook(address, [f.result for f in of_class], tell, penalties)
 
 
 @dataclass(frozen=True)
