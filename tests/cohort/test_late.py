@@ -140,14 +140,16 @@ def test_times_are_read_from_a_csv(tmp_path):
     path = tmp_path / "extensions.csv"
     path.write_text("learner,due\nada,2026-03-05 12:00\nbob,\n")
     names = ["ada", "bob"]
-    assert read_times(path, "due", names, BERLIN) == {"ada": end_of("2026-03-05 12:00", BERLIN)}
+    assert read_times(path, "due", names, BERLIN, pytest.fail) == {
+        "ada": end_of("2026-03-05 12:00", BERLIN)
+    }
     path.write_text("Learner;Handed_In\nada;2026-03-05 12:00\n")
     at = time_of("2026-03-05 12:00", BERLIN)
-    assert read_times(path, "handed_in", names, BERLIN) == {"ada": at}
+    assert read_times(path, "handed_in", names, BERLIN, pytest.fail) == {"ada": at}
 
 
 def test_a_bad_time_in_a_csv_is_told_with_whose_it_is(tmp_path):
     path = tmp_path / "extensions.csv"
     path.write_text("learner,due\nada,5 March\n")
     with pytest.raises(CourseError, match="the time of ada is not understood: '5 March'"):
-        read_times(path, "due", ["ada"], BERLIN)
+        read_times(path, "due", ["ada"], BERLIN, pytest.fail)

@@ -85,9 +85,11 @@ def test_another_rule_or_extension_is_worked_out_anew(typed, graded, tmp_path):
     assert typed(*LATE, "--times", times).return_value == 0
     before = (graded / "classroom/grades" / "results" / SLUG / "ada_1.json").read_bytes()
     longer = tmp_path / "longer.csv"
-    longer.write_text("learner,due\nada_1,2026-03-04 12:00\n")
+    longer.write_text("learner,due\nada_1,2026-03-04 12:00\neve_5,2026-03-09 12:00\n")
     rule = ("--late", "1 % an hour")
-    assert typed(*LATE, *rule, "--times", times, "--extensions", longer).return_value == 0
+    done = typed(*LATE, *rule, "--times", times, "--extensions", longer)
+    assert done.return_value == 2
+    assert "longer.csv, line 3: 'eve_5' has no result" in done.stderr
     head, *body = rows(graded / "classroom/grades" / f"{SLUG}.csv")
     finals = {row[0]: row[head.index("final_points")] for row in body}
     assert finals == {"ada_1": "8", "bob_2": "8", "cy_3": "0", "dee_4": "8"}

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -93,7 +93,11 @@ def read_due(text: str) -> tuple[datetime, tzinfo | None]:
 
 
 def read_times(
-    path: Path, column: str, learners: Sequence[str], zone: tzinfo | None
+    path: Path,
+    column: str,
+    learners: Sequence[str],
+    zone: tzinfo | None,
+    on_unknown: Callable[[str], None],
 ) -> dict[str, datetime]:
     """Return the times that a CSV gives learners, by learner; an empty cell gives none.
 
@@ -102,13 +106,14 @@ def read_times(
         column: `due`, whose minute is in time to its end, or `handed_in`.
         learners: who there are.
         zone: of times that name none; None means this machine's.
+        on_unknown: is told of anybody else.
 
     Raises:
-        CourseError: it cannot be read, names somebody else, or a time is none.
+        CourseError: it cannot be read, names a learner twice, or a time is none.
     """
     read = end_of if column == "due" else time_of
     times = {}
-    for learner, text in read_column(path, column, learners).items():
+    for learner, text in read_column(path, column, learners, on_unknown).items():
         moment = read(text, zone)
         if moment is None and text:
             raise CourseError(

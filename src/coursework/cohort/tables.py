@@ -3,7 +3,7 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -32,16 +32,19 @@ def table(rows: Iterable[Sequence[object]], *, quoted: bool = False) -> str:
     return text.getvalue()
 
 
-def read_column(path: Path, column: str, learners: Sequence[str]) -> dict[str, str]:
+def read_column(
+    path: Path, column: str, learners: Sequence[str], on_unknown: Callable[[str], None]
+) -> dict[str, str]:
     """Return what a CSV says of learners, by learner.
 
     Args:
         path: of the file, whose first line names its columns; commas or semicolons part them.
         column: beside `learner`.
         learners: who there are.
+        on_unknown: is told of anybody else, who may not have handed in, or be misspelt.
 
     Raises:
-        CourseError: it cannot be read, has no such column, or names somebody else.
+        CourseError: it cannot be read, has no such column, or names a learner twice.
     """
     rows = _rows(path)
     header = [name.strip().lower() for name in rows[0]]
@@ -58,9 +61,16 @@ def read_column(path: Path, column: str, learners: Sequence[str]) -> dict[str, s
         learner = unicodedata.normalize("NFC", values.get("learner", "").strip())
         if not learner:
             continue
-        if learner not in learners or learner in found:
-            raise _of_nobody(path, number, learner, learners)
-        found[learner] = values.get(column, "").strip()
+        if learner in found:
+            raise CourseError(
+                f"{path}, line {number}: {learner!r} is there twice.", fix="remove one of the lines"
+            )
+        if learner in learners:
+            found[learner] = values.get(column, "").strip()
+        else:
+            near = ", ".join(get_close_matches(learner, learners, n=3, cutoff=0.5))
+            similar = f"; similar: {near}" if near else ""
+            on_unknown(f"{path}, line {number}: {learner!r} has no result{similar}")
     return found
 
 
@@ -73,14 +83,3 @@ def _rows(path: Path) -> list[list[str]]:
         raise CourseError(
             f"{path} cannot be read.", why=str(error)[:200], fix="save it as CSV in UTF-8"
         ) from error
-
-
-def _of_nobody(path: Path, number: int, learner: str, learners: Sequence[str]) -> CourseError:
-    if learner in learners:
-        return CourseError(f"{path}, line {number}: {learner!r} is there twice.")
-    near = get_close_matches(learner, learners, n=3, cutoff=0.5)
-    return CourseError(
-        f"{path}, line {number}: there is no learner {learner!r}.",
-        why=f"similar: {', '.join(near)}" if near else f"{len(learners)} learners have results",
-        fix="write the learner as the results' table does",
-    )

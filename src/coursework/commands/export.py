@@ -1,6 +1,6 @@
 """course export: a class's final points, less what being late costs, also for an LMS."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def command(
 
     With --for, a CSV is written that the LMS imports.
 
-    Exit code 0: all are decided and in the file; 2: some are not.
+    Exit code 0: all are decided and in the file; 2: some are not, or a CSV names others.
 
     \b
     Example:
@@ -69,9 +69,11 @@ def command(
             why=f"{folder / 'results' / slug} holds none",
             fix=f"course grade classroom/submitted --module {slug}",
         )
-    deadline = _deadline(due, late, extensions, times, results)
+    told, unknown = _Told(Console(stderr=True, highlight=False)), list[str]()
+    deadline = _deadline(due, late, extensions, times, results, unknown.append)
     of_class = finals(results, deadline)
-    told = _Told(Console(stderr=True, highlight=False))
+    for line in unknown:
+        told.line(f"! {line}")
     if deadline:
         address = whole_address(gradebook) if gradebook else default_address(room)
         with told.console.status("writing the gradebook …") as status:
@@ -93,7 +95,7 @@ def command(
             why="neither a deadline nor an LMS was named",
             fix=f"course export {module} --for canvas",
         )
-    return 2 if left_out or any(f.points is None for f in of_class) else 0
+    return 2 if unknown or left_out or any(f.points is None for f in of_class) else 0
 
 
 def _deadline(
@@ -102,6 +104,7 @@ def _deadline(
     extensions: Path | None,
     times: Path | None,
     results: Sequence[Result],
+    on_unknown: Callable[[str], None],
 ) -> Deadline | None:
     if not (due and late):
         if due or late or extensions or times:
@@ -116,8 +119,8 @@ def _deadline(
         at,
         zone,
         read_rule(late),
-        read_times(extensions, "due", learners, zone) if extensions else {},
-        read_times(times, "handed_in", learners, zone) if times else {},
+        read_times(extensions, "due", learners, zone, on_unknown) if extensions else {},
+        read_times(times, "handed_in", learners, zone, on_unknown) if times else {},
     )
 
 
