@@ -3,7 +3,10 @@
 import csv
 from dataclasses import replace
 
-from coursework.cohort.class_report import summarise, write_pages
+from coursework.cohort.class_report import summarise, write_final_pages, write_pages
+from coursework.cohort.forms import Origin
+from coursework.cohort.late import finals
+from tests.cohort.test_late import deadline
 from tests.cohort.test_results import CHECK, REPORT, RESULT
 
 PASSED = replace(CHECK, verdict="passed", points=3, saw="")
@@ -40,3 +43,27 @@ def test_the_table_holds_no_formula_and_no_points_that_were_not_judged(tmp_path)
     assert rows[0]["learner"] == "'=cmd()"
     assert rows[0]["greets"] == "3"
     assert (rows[1]["greets"], rows[1]["to_look_at"]) == ("", "yes")
+
+
+def test_lowered_points_are_shown_beside_the_checks(tmp_path):
+    def came(learner, when):
+        return replace(of(learner, PASSED), origin=Origin("Blackboard", learner, when=when))
+
+    class_ = [
+        came("ada", "2026-03-04T02:00:00"),
+        came("bob", "2026-03-01T10:00:00"),
+        came("cy", ""),
+    ]
+    write_final_pages(tmp_path, "90-tiny", finals(class_, deadline()))
+    with (tmp_path / "90-tiny.csv").open(newline="", encoding="utf-8") as file:
+        ada, bob, cy = csv.DictReader(file)
+    assert (ada["points"], ada["late"], ada["lowered_by"], ada["final_points"]) == (
+        "3", "1 day 2 h", "0.6", "2.4"
+    )  # fmt: skip
+    assert (bob["late"], bob["lowered_by"], bob["final_points"]) == ("", "0", "3")
+    assert (cy["handed_in"], cy["final_points"], cy["to_look_at"]) == ("", "", "yes")
+    told = "1 day 2 h late: 3 - 0.6 = 2.4 of 3"
+    assert told in (tmp_path / "feedback" / "90-tiny" / "ada.html").read_text("utf-8")
+    page = (tmp_path / "90-tiny.html").read_text("utf-8")
+    assert told in page
+    assert "when it came is not known" in page

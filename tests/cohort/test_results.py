@@ -1,11 +1,14 @@
 """A result is written whole or not at all, and is read as what it was."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from coursework.checks.verdict import CheckResult, Report
+from coursework.cohort.forms import Origin
 from coursework.cohort.results import Result, Results, bounded, key_of
+from coursework.cohort.source import HandedIn
 from coursework.trouble import CourseError
 
 CHECK = CheckResult("greets", "GET / answers hello", "failed", 0, 3, saw="x", log="y")
@@ -84,3 +87,20 @@ def test_a_check_that_could_not_be_judged_is_not_final():
 
 def test_a_key_changes_with_the_notebook_and_with_what_grades_it():
     assert len({key_of(b"a", "x"), key_of(b"b", "x"), key_of(b"a", "y")}) == 3
+
+
+def test_whose_it_is_and_when_it_came_is_noted_without_grading(tmp_path):
+    results = Results(tmp_path)
+    results.write(RESULT)
+    origin = Origin("Canvas", "ada", "4711", is_late=True)
+    noted = results.noted(HandedIn("ada", bytes, origin))
+    assert noted == replace(RESULT, origin=origin)
+    assert results.read("ada") == noted
+    assert results.noted(HandedIn("bob", bytes)) is None
+
+
+def test_an_older_result_says_nothing_of_its_origin(tmp_path):
+    results = Results(tmp_path)
+    results.write(RESULT)
+    assert "origin" not in json.loads((tmp_path / "ada.json").read_bytes())
+    assert results.read("ada") == RESULT

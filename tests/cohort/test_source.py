@@ -339,3 +339,47 @@ def test_a_folder_of_several_modules_is_asked_about(tmp_path):
         (tmp_path / f"{module}.ipynb").write_text(notebook(module))
     with pytest.raises(CourseError, match="several modules"):
         answered_module(tmp_path, ["01-http", SLUG])
+
+
+ATTEMPT = "Exercise 2_jdoe_attempt_2026-03-02-10-11-12_exercise.ipynb"
+
+
+@pytest.mark.parametrize(
+    ("member", "when", "is_late"),
+    [
+        (ATTEMPT, "2026-03-02T10:11:12", False),
+        ("31337-90210 - Jane - 2 March, 2026 1011 PM/exercise.ipynb", "2026-03-02T22:11:00", False),
+        ("31337-90210 - Jane - Mar 2, 2026 1011 AM/exercise.ipynb", "2026-03-02T10:11:00", False),
+        ("doejane_LATE_4711_88123_exercise.ipynb", "", True),
+        ("LATE_anon_b3PmT_90212_exercise.ipynb", "", True),
+        ("doejane_4711_88123_exercise.ipynb", "", False),
+        (f"Jane_7301_{FILE}_/exercise.ipynb", "", False),
+        ("ada.ipynb", "", False),
+    ],
+)
+def test_when_it_was_handed_in_is_what_the_name_says_and_no_files_time(
+    tmp_path, member, when, is_late
+):
+    """Canvas and Moodle write the time of the download into their zips."""
+    for packed in (True, False):
+        source = laid_out(tmp_path, {member: GOOD}, packed=packed)
+        (submission,) = find_submissions(source, SLUG).submissions
+        assert (submission.origin.when, submission.origin.is_late) == (when, is_late)
+
+
+def test_the_attempt_that_counts_says_when(tmp_path):
+    later = ATTEMPT.replace("03-02-10", "03-04-09")
+    source = laid_out(tmp_path, {ATTEMPT: GOOD, later: GOOD}, packed=True)
+    (submission,) = find_submissions(source, SLUG).submissions
+    assert submission.origin.when == "2026-03-04T09:11:12"
+
+
+def test_nbgraders_timestamp_says_when_and_is_no_file_of_an_answer(tmp_path):
+    files = {f"ada/{SLUG}/exercise.ipynb": GOOD, f"bob/{SLUG}/exercise.ipynb": GOOD,
+             f"ada/{SLUG}/timestamp.txt": "2026-03-02 22:59:00.123456 UTC\n",
+             f"cy/{SLUG}/timestamp.txt": "2026-03-02 22:59:00"}  # fmt: skip
+    found = find_submissions(laid_out(tmp_path, files, packed=False), SLUG)
+    assert {s.learner: s.origin.when for s in found.submissions} == {
+        "ada": "2026-03-02 22:59:00.123456 UTC", "bob": "", "cy": "2026-03-02 22:59:00 UTC"
+    }  # fmt: skip
+    assert found.told == ("no notebook was handed in by cy",)

@@ -1,15 +1,16 @@
 """What an instructor reads: a page for each learner, a table, and the class as a whole."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from coursework.cohort.dates import how_long, shown
+from coursework.cohort.late import Final, finals
 from coursework.cohort.results import Result, write_whole
 from coursework.cohort.source import identifier
+from coursework.cohort.tables import table
 from coursework.report.lines import printable
 from coursework.report.notebook import report_html
 
@@ -69,47 +70,64 @@ def write_pages(folder: Path, slug: str, results: Sequence[Result]) -> None:
     Raises:
         CourseError: the disk is full, or the folder cannot be written.
     """
-    for result in results:
-        title = f"{slug} · {result.learner}"
-        text = _page(title, report_html(result.report))
+    write_final_pages(folder, slug, finals(results, None))
+
+
+def write_final_pages(folder: Path, slug: str, of_class: Sequence[Final]) -> None:
+    """Write the same, with what being late costs where a deadline counts.
+
+    Raises:
+        CourseError: as above.
+    """
+    for final in of_class:
+        result = final.result
+        told = f"<p>{escape(final.told)}</p>" if final.told else ""
+        text = _page(f"{slug} · {result.learner}", told + report_html(result.report))
         write_whole(folder / "feedback" / slug / f"{identifier(result.learner)}.html", text)
-    write_whole(folder / f"{slug}.csv", _table(results))
-    write_whole(folder / f"{slug}.html", _page(f"{slug} · the class", _class_html(results)))
+    write_whole(folder / f"{slug}.csv", _table(of_class))
+    write_whole(folder / f"{slug}.html", _page(f"{slug} · the class", _class_html(of_class)))
 
 
 def _page(title: str, body: str) -> str:
     return _PAGE.format(title=escape(title), body=body)
 
 
-def _table(results: Sequence[Result]) -> str:
-    names = list(dict.fromkeys(c.name for r in results for c in r.report.checks))
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["learner", "module", "points", "max_points", "to_look_at", *names])
-    for result in results:
-        report = result.report
+def _table(of_class: Sequence[Final]) -> str:
+    names = list(dict.fromkeys(c.name for f in of_class for c in f.result.report.checks))
+    has_due = any(f.due for f in of_class)
+    late = ["due", "handed_in", "late", "lowered_by", "final_points"] if has_due else []
+    rows: list[list[object]] = [
+        ["learner", "module", "points", "max_points", *late, "to_look_at", *names]
+    ]
+    for final in of_class:
+        result, report = final.result, final.result.report
         points = {c.name: "" if c.verdict == "error" else c.points for c in report.checks}
-        look = "yes" if not result.is_final else ""
-        row = [_cell(result.learner), result.module, report.points, report.max_points, look]
-        writer.writerow([*row, *(points.get(name, "") for name in names)])
-    return text.getvalue()
+        look = "" if result.is_final and final.has_time else "yes"
+        row = [result.learner, result.module, report.points, report.max_points]
+        row += _late_cells(final) if has_due else []
+        rows.append([*row, look, *(points.get(name, "") for name in names)])
+    return table(rows)
 
 
-def _cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+def _late_cells(final: Final) -> list[object]:
+    due, handed_in = (shown(t) if t else "" for t in (final.due, final.handed_in))
+    late = how_long(final.late) if final.late else ""
+    points = "" if final.points is None else f"{final.points:g}"
+    return [due, handed_in, late, f"{final.lowered_by:g}", points]
 
 
-def _class_html(results: Sequence[Result]) -> str:
+def _class_html(of_class: Sequence[Final]) -> str:
     rows = "".join(
         f"<tr><th>{escape(s.name)}</th><td>{s.counts['passed']}</td><td>{s.counts['failed']}</td>"
         f"<td>{s.counts['skipped']}</td><td>{s.counts['error']}</td><td>{_seen_html(s)}</td></tr>"
-        for s in summarise(results)
+        for s in summarise([f.result for f in of_class])
     )
     learners = "".join(
-        f"<tr><td>{escape(r.learner)}</td><td>{r.report.points} of {r.report.max_points}</td>"
-        f"<td>{escape(printable(r.trouble))}</td></tr>"
-        for r in results
+        f"<tr><td>{escape(f.result.learner)}</td>"
+        f"<td>{f.result.report.points} of {f.result.report.max_points}</td>"
+        f"<td>{escape(f.told or ('' if f.has_time else 'when it came is not known'))}</td>"
+        f"<td>{escape(printable(f.result.trouble))}</td></tr>"
+        for f in of_class
     )
     return (
         "<table><tr><th>check</th><th>passed</th><th>failed</th><th>skipped</th>"

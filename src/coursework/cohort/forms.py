@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,8 +10,13 @@ from coursework.cohort.members import Member
 from coursework.trouble import CourseError
 
 NBGRADER = "nbgrader"
+BY_FILE, ASKED = "<learner>.ipynb", "--name-pattern"
+CANVAS, MOODLE, BLACKBOARD, BRIGHTSPACE = "Canvas", "Moodle", "Blackboard", "Brightspace"
 NOTEBOOK_NAME = re.compile(r".*\.(?:ipynb(?:\.txt|\.json)?|json)", re.DOTALL | re.IGNORECASE)
-_BRIGHTSPACE_DATES = ("%d %B, %Y %I%M %p", "%b %d, %Y %I%M %p", "%B %d, %Y %I%M %p")
+_DATES = (
+    "%d %B, %Y %I%M %p", "%b %d, %Y %I%M %p", "%B %d, %Y %I%M %p",  # Brightspace
+    "%Y-%m-%d-%H-%M-%S",  # Blackboard
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,33 @@ class Form:
     Args:
         name: of the platform.
         pattern: of a whole path, with the groups `learner` and `file`, and where it has them `id`
-            of the learner, `when` and `number` of the attempt.
+            of the learner, `when` and `number` of the attempt, and `late` where it is marked so.
     """
 
     name: str
     pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the names of a source say of a submission.
+
+    The time of a file is not in it: Canvas and Moodle write the time of the download into their
+    zips, and a copy has the time of the copying.
+
+    Args:
+        form: that fitted, such as Canvas; empty where nothing is known.
+        name: of the learner, as it was written.
+        number: by which the platform knows the learner.
+        when: it was handed in: a date and a time, in the platform's zone unless one is named.
+        is_late: whether the platform marked it as late.
+    """
+
+    form: str = ""
+    name: str = ""
+    number: str = ""
+    when: str = ""
+    is_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,12 +64,14 @@ class Piece:
         file: as the learner named it; empty for a folder.
         order: later attempts compare greater.
         member: to be read.
+        origin: what its name says besides.
     """
 
     learner: str
     file: str
     order: tuple[str, int, float | tuple[int, ...], int]
     member: Member
+    origin: Origin
 
     @property
     def is_notebook(self) -> bool:
@@ -66,19 +96,19 @@ def tree(slug: str) -> Form:
 
 _FORMS = (
     # Also teams, of which the default one has no number; with or without a folder for each learner.
-    _form("Moodle", r"(?:.*/)?(?P<learner>[^/]+?)(?:_(?P<id>\d+))?"
+    _form(MOODLE, r"(?:.*/)?(?P<learner>[^/]+?)(?:_(?P<id>\d+))?"
           r"_assignsubmission_(?:file|onlinetext)_?/?(?P<file>.*)"),
-    _form("Brightspace", r"(?:.*/)?(?P<id>\d+)-\d+ - (?P<learner>[^/]+?) - (?P<when>[^/]+)/"
+    _form(BRIGHTSPACE, r"(?:.*/)?(?P<id>\d+)-\d+ - (?P<learner>[^/]+?) - (?P<when>[^/]+)/"
           r"(?P<file>.*)"),
-    _form("Blackboard", r"(?:.*/)?[^/]+_(?P<learner>[^/_]+)_attempt_(?P<when>[\d-]+)"
+    _form(BLACKBOARD, r"(?:.*/)?[^/]+_(?P<learner>[^/_]+)_attempt_(?P<when>[\d-]+)"
           r"(?:\.txt|_(?P<file>[^/]+))"),
-    _form("Canvas", r"(?:.*/)?(?:LATE_)?(?P<learner>anon_[^/_]+)_(?=\d+_|(?:text|link)\.html$)"
+    _form(CANVAS, r"(?:.*/)?(?P<late>LATE_)?(?P<learner>anon_[^/_]+)_(?=\d+_|(?:text|link)\.html$)"
           r"(?:(?P<number>\d{1,20})_)?(?P<file>[^/]+)"),
     # A group's name may have underscores as well.
-    _form("Canvas", r"(?:.*/)?(?P<learner>[^/]+?)(?:_LATE)?_(?P<id>\d+)_"
+    _form(CANVAS, r"(?:.*/)?(?P<learner>[^/]+?)(?P<late>_LATE)?_(?P<id>\d+)_"
           r"(?=\d+_|(?:text|link)\.html$)(?:(?P<number>\d{1,20})_)?(?P<file>[^/]+)"),
     _form("ILIAS", r"(?:.*/)?(?P<learner>[^/_]+_[^/]+_\d+)/(?P<file>.*)"),
-    _form("<learner>.ipynb", r"(?P<file>(?P<learner>[^/]+?)\.ipynb(?:\.txt|\.json)?)/?"),
+    _form(BY_FILE, r"(?P<file>(?P<learner>[^/]+?)\.ipynb(?:\.txt|\.json)?)/?"),
 )  # fmt: skip
 
 
@@ -89,7 +119,7 @@ def asked_form(pattern: str) -> Form:
         CourseError: it is no regular expression, or has no group `learner`.
     """
     try:
-        form = _form("--name-pattern", pattern)
+        form = _form(ASKED, pattern)
     except re.error as error:
         why = str(error)
     else:
@@ -118,17 +148,19 @@ def piece(form: Form, member: Member) -> Piece | None:
     learner = "_".join(filter(None, (groups["learner"], groups.get("id"))))
     file = groups.get("file", member.path.rpartition("/")[2])
     copy = re.search(r"[ (_-](\d{1,9})\)?\.ipynb", file)
+    when = groups.get("when", "")
     order = (
-        _sortable(groups.get("when", "")), int(groups.get("number") or 0), member.changed,
+        _moment(when) or when, int(groups.get("number") or 0), member.changed,
         int(copy[1]) if copy else 0,
     )  # fmt: skip
-    return Piece(learner, file.rstrip("/"), order, member)
+    origin = Origin(form.name, groups["learner"], groups.get("id", ""), _moment(when),
+                    bool(groups.get("late")))  # fmt: skip
+    return Piece(learner, file.rstrip("/"), order, member, origin)
 
 
-def _sortable(when: str) -> str:
-    for form in _BRIGHTSPACE_DATES:
-        try:
-            return datetime.strptime(when, form).isoformat()  # noqa: DTZ007 - only compared
-        except ValueError:
-            continue
-    return when
+def _moment(when: str) -> str:
+    """Return a date of a name as ISO writes it; empty where it is none that is known."""
+    for form in _DATES:
+        with suppress(ValueError):
+            return datetime.strptime(when, form).isoformat()  # noqa: DTZ007 - it names no zone
+    return ""

@@ -3,9 +3,10 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from coursework.cohort.results import Result
@@ -63,13 +64,19 @@ def _not_understood() -> CourseError:
     )
 
 
-def write_gradebook(url: str, results: Iterable[Result], tell: Tell = lambda _: None) -> int:
+def write_gradebook(
+    url: str,
+    results: Iterable[Result],
+    tell: Tell = lambda _: None,
+    penalties: Mapping[str, float] = MappingProxyType({}),
+) -> int:
     """Write results; points given by hand stay, and what could not be judged waits for a person.
 
     Args:
         url: such as sqlite:///gradebook.db or postgresql://grader@db.example/grades.
         results: of one or several modules.
         tell: is told each step.
+        penalties: points that being late costs, by learner; those of others stay as they are.
 
     Returns:
         How many were written.
@@ -92,7 +99,7 @@ def write_gradebook(url: str, results: Iterable[Result], tell: Tell = lambda _: 
                 if layout not in laid_out:
                     _lay_out(gradebook, result)
                     laid_out.add(layout)
-                _write(gradebook, result)
+                _write(gradebook, result, penalties.get(result.learner))
                 written += 1
     # nbgrader's own errors, of what somebody else wrote at the same moment, are ValueErrors.
     except (SQLAlchemyError, ValueError) as error:
@@ -143,12 +150,14 @@ def _lay_out(gradebook: Any, result: Result) -> None:
         )
 
 
-def _write(gradebook: Any, result: Result) -> None:
+def _write(gradebook: Any, result: Result, penalty: float | None) -> None:
     slug = result.module
     gradebook.update_or_create_student(result.learner)
     # nbgrader builds a submission from parts that the session does not know until it is added.
     with gradebook.db.no_autoflush:
-        gradebook.update_or_create_submission(slug, result.learner)
+        submission = gradebook.update_or_create_submission(slug, result.learner)
+    for notebook in submission.notebooks if penalty is not None else ():
+        notebook.late_submission_penalty = penalty
     for check in result.report.checks:
         grade = _grade(gradebook, slug, result.learner, check_cell_id(check.name))
         judged = check.verdict != "error"

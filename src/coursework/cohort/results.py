@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from coursework import files
 from coursework.checks.verdict import CheckResult, Report
-from coursework.cohort.source import identifier
+from coursework.cohort.forms import Origin
+from coursework.cohort.source import HandedIn, identifier
 from coursework.report.lines import printable
 from coursework.trouble import CourseError
 
@@ -26,6 +27,7 @@ class Result:
         report: of the checks.
         trouble: why it could not be judged; ours, and no lost points. Empty where it was.
         attempts: how often it was tried.
+        origin: what the source's names say of the submission.
     """
 
     learner: str
@@ -34,6 +36,7 @@ class Result:
     report: Report
     trouble: str = ""
     attempts: int = 1
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def is_final(self) -> bool:
@@ -60,6 +63,20 @@ class Results:
         """Return a learner's result; None where there is none, or none that can be read."""
         found = _read(self._path(learner))
         return found and replace(found, learner=learner)
+
+    def noted(self, submission: HandedIn) -> Result | None:
+        """Return a submission's result, in which is written whose it is and when it came.
+
+        What was handed in once more, unchanged, is not graded again, but its time is another.
+
+        Raises:
+            CourseError: the disk is full, or the folder cannot be written.
+        """
+        found = self.read(submission.learner)
+        if found and found.origin != submission.origin:
+            found = replace(found, origin=submission.origin)
+            self.write(found)
+        return found
 
     def all(self) -> list[Result]:
         """Return every result, by learner."""
@@ -115,6 +132,9 @@ def _bounded(check: CheckResult) -> CheckResult:
 
 def _to_json(result: Result) -> dict[str, Any]:
     values = asdict(result)
+    if result.origin == Origin():
+        # Who grades does not know it: it is noted where the source is.
+        del values["origin"]
     return {**values, "schema": 1, "report": result.report.to_json()}
 
 
@@ -125,5 +145,5 @@ def _from_json(values: dict[str, Any]) -> Result:
         values["learner"], values["module"], values["key"],
         Report(report["module"], report["run"], report["seed"], checks, report["timings"],
                tuple(report["warnings"])),
-        values["trouble"], values["attempts"],
+        values["trouble"], values["attempts"], Origin(**values.get("origin", {})),
     )  # fmt: skip

@@ -8,14 +8,16 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
+from coursework.cohort.dates import nbgraders_time
 from coursework.cohort.forms import (
     NBGRADER,
     NOTEBOOK_NAME,
     Form,
+    Origin,
     Piece,
     asked_form,
     fitting_form,
@@ -29,6 +31,8 @@ from coursework.submissions.notebook import parse_notebook
 from coursework.trouble import CourseError
 
 NOTEBOOK = "exercise.ipynb"
+# nbgrader's own commands write it beside what they collect.
+_TIMESTAMP = "timestamp.txt"
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
 _OTHER_MODULE = re.compile(rf"(?:.*/)?[^/]+/{NUMBER}-[a-z0-9-]+/.*", re.DOTALL)
 # Of these, nbgrader would make patterns of file names.
@@ -45,10 +49,12 @@ class HandedIn:
     Args:
         learner: as the platform or the folder names them; what a gradebook knows.
         read: gives the notebook's bytes; SubmissionError where there are none.
+        origin: what the source's names say besides.
     """
 
     learner: str
     read: Callable[[], bytes]
+    origin: Origin = field(default_factory=Origin)
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,13 @@ def find_submissions(source: Path, slug: str, pattern: str = "") -> Found:
             without.append(learner)
         elif others:
             told.append(f"{learner}: {counts.member.path} counts, not {', '.join(others)}")
-        submissions.append(HandedIn(learner, counts.member.read if counts else _without(own)))
+        read = counts.member.read if counts else _without(own)
+        submissions.append(HandedIn(learner, read, _origin(form, own, counts)))
     if without:
         told.append(f"no notebook was handed in by {', '.join(without)}")
-    if beside := sum(1 for p in chain.from_iterable(pieces.values()) if p.is_beside):
-        told.append(f"{beside} files that are no notebook: the notebook alone is graded")
+    beside = [p for p in chain.from_iterable(pieces.values()) if p.is_beside]
+    if beside := [p for p in beside if form.name != NBGRADER or p.file != _TIMESTAMP]:
+        told.append(f"{len(beside)} files that are no notebook: the notebook alone is graded")
     matches = [f"{p.member.path} → {p.learner}" for own in pieces.values() for p in own]
     return Found(submissions, tuple(told), not_taken, tuple(matches if pattern else ()))
 
@@ -132,6 +140,18 @@ def _that_counts(
         return (read[0] if read else None), ()
     best = max(read, key=lambda p: (_fitness(p, slug), p.order))
     return best, tuple(p.member.path for p in read if p is not best)
+
+
+def _origin(form: Form, pieces: Sequence[Piece], counts: Piece | None) -> Origin:
+    """Return what is known of the notebook that counts, or of the newest file."""
+    origin = (counts or max(pieces, key=lambda p: p.order)).origin
+    written = next((p for p in pieces if p.file == _TIMESTAMP), None)
+    if form.name != NBGRADER or written is None:
+        return origin
+    try:
+        return replace(origin, when=nbgraders_time(written.member.read()))
+    except SubmissionError:
+        return origin
 
 
 def _fitness(handed_in: Piece, slug: str) -> int:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from coursework.cohort.class_report import summarise, write_pages
 from coursework.cohort.gradebook import default_address, whole_address, write_gradebook
 from coursework.cohort.grading import Progress, grade_cohort, left_to_grade
 from coursework.cohort.judge import Judge, open_sandboxes
+from coursework.cohort.regrade import Regrade, told_all, told_change
 from coursework.cohort.results import Result, Results
 from coursework.cohort.source import Found, HandedIn, answered_module, find_submissions
+from coursework.cohort.touched import changed_since
 from coursework.engine import start_engine
 from coursework.layout import Layout, find_layout
 from coursework.modules.catalogue import Module, load_catalogue
@@ -39,6 +41,8 @@ _MOST_SHOWN = 5
 @click.option(
     "--name-pattern", default="", metavar="REGEX", help="Whose a path is, by the group learner."
 )
+@click.option("--changed-since", "since", metavar="COMMIT", help="Grade again what it touched.")
+@click.option("--yes", is_flag=True, help="Write what --changed-since found, without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON for programs.")
 def command(
     source: Path | None,
@@ -49,6 +53,8 @@ def command(
     trusted: bool,
     gradebook: str | None,
     name_pattern: str,
+    since: str | None,
+    yes: bool,
     as_json: bool,
 ) -> int:
     """Grade SOURCE: nbgrader's submitted/, a folder of LEARNER.ipynb, or a download, zip or not.
@@ -59,6 +65,10 @@ def command(
     Each submission gets an engine of its own, which is thrown away. What has a result and has not
     changed is not graded again. Results are in OUT, each in a file, as soon as there are any.
 
+    After a change of checks, given files, images or the engine, --changed-since COMMIT grades all
+    again if anything that grades this module differs from COMMIT's, prints who gains and who loses
+    points, and writes nothing before you agree.
+
     To carry on after a stop, type the same command again.
 
     Exit code 0: all were judged; 2: some could not be, a file is nobody's, or trouble on our side.
@@ -68,7 +78,10 @@ def command(
       course grade classroom/submitted --module 02
       course grade ~/Downloads/submissions.zip --module 02 --jobs 4
       course grade ~/repos --module 02 --name-pattern 'lab-(?P<learner>[^/]+)/.*[.]ipynb'
+      course grade classroom/submitted --module 02 --changed-since v1.2
     """
+    if yes and not since:
+        raise CourseError("--yes answers --changed-since.", fix="--changed-since COMMIT --yes")
     layout = find_layout()
     catalogue = load_catalogue(layout)
     slug = catalogue.find(module).slug if module else ""
@@ -84,6 +97,15 @@ def command(
     address = whole_address(gradebook) if gradebook else default_address(room)
     found = find_submissions(source, slug, name_pattern)
     run = _Run(layout, catalogue.find(slug), out or room / "grades", address, found)
+    if since:
+        with Console(stderr=True).status(f"comparing with {since} …"):
+            touched = changed_since(layout, run.module, since)
+        names = ", ".join(touched.names) or "nothing that grades it"
+        click.echo(f"{slug}: changed since {since}: {names}", err=True)
+        if not (touched.names or force):
+            return 0
+        fresh = Results(run.out / "again" / f"{slug}-{touched.mark}")
+        run = replace(run, regrade=Regrade(run.results, fresh), yes=yes)
     return run.grade(jobs or os.cpu_count() or 2, force=force, trusted=trusted, as_json=as_json)
 
 
@@ -96,10 +118,17 @@ class _Run:
     out: Path
     gradebook: str
     found: Found
+    regrade: Regrade | None = None
+    yes: bool = False
 
     @property
     def results(self) -> Results:
         return Results(self.out / "results" / self.module.slug)
+
+    @property
+    def into(self) -> Results:
+        """Where new results go: beside those that count, until a person has agreed."""
+        return self.regrade.fresh if self.regrade else self.results
 
     def grade(self, jobs: int, *, force: bool, trusted: bool, as_json: bool) -> int:
         console = Console(stderr=True, highlight=False)
@@ -107,13 +136,15 @@ class _Run:
         with console.status("looking for the engine …") as status:
             engine = start_engine(status.update)
         judge = Judge(self.layout, self.module, engine)
-        left = left_to_grade(judge, self.results, self.found.submissions, force=force)
+        left = left_to_grade(judge, self.into, self.found.submissions, force=force)
         _print(console, self.found.matches[:_MOST_SHOWN])
         told = f"{slug}: {len(self.found.submissions)} submissions, {len(left)} to grade"
         console.print(f"{told}, {min(jobs, max(len(left), 1))} at a time")
         if left:
             self._grade_left(console, judge, left, jobs, trusted=trusted)
-        found = [r for s in self.found.submissions if (r := self.results.read(s.learner))]
+        if self.regrade and not self._agreed(console, self.regrade):
+            return 0
+        found = [r for s in self.found.submissions if (r := self.results.noted(s))]
         write_pages(self.out, slug, found)
         with console.status("writing the gradebook …") as status:
             write_gradebook(self.gradebook, found, status.update)
@@ -149,7 +180,19 @@ class _Run:
                 ahead=min(jobs, len(left), _MOST_AHEAD), wanted=len(left), trusted=trusted,
             )  # fmt: skip
             told = Progress(on_result, on_trouble)
-            grade_cohort(judge, self.results, left, sandboxes, jobs=jobs, progress=told)
+            grade_cohort(judge, self.into, left, sandboxes, jobs=jobs, progress=told)
+
+    def _agreed(self, console: Any, regrade: Regrade) -> bool:
+        changes = regrade.changes(self.found.submissions)
+        _print(console, [line for change in changes if (line := told_change(change))])
+        _print(console, [told_all(changes)])
+        if self.yes or click.confirm("Write these points?", err=True):
+            regrade.take(changes)
+            return True
+        _print(
+            console, ["· nothing is written; the same command asks again, and grades nothing twice"]
+        )
+        return False
 
     def _tell(self, console: Any, found: Sequence[Result], *, as_json: bool) -> None:
         if as_json:

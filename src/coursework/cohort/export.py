@@ -1,0 +1,137 @@
+"""CSV files that learning platforms import.
+
+What their imports want is from their own sources and manuals:
+
+- Canvas, `lib/gradebook_importer.rb` of instructure/canvas-lms: the columns begin with Student and
+  ID, Section follows them, and SIS Login ID may be between; any other column is an assignment,
+  found by "Title (number)" or by its title, and made where there is none. ID is the number in the
+  names of Download Submissions (`submission.user_id` in `lib/content_zipper.rb`).
+- Moodle, `mod/assign/feedback/offline/importgradeslib.php` of moodle/moodle, the offline grading
+  worksheet: Identifier, Grade and Last modified (grade) must be there. Identifier is the word
+  Participant and the number in the names of Download all submissions (`get_uniqueid_for_user` in
+  both). The gradebook's own import knows learners by other numbers only.
+- Blackboard, "Uploading or Downloading Grade Center Items for Working Offline" and "Upload
+  Gradebook" at library.blackboard.com: a row must have the Username, each cell of a .csv is in
+  quotation marks, and a column is found by the ID at the end of its name.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from coursework.cohort.forms import (
+    ASKED,
+    BLACKBOARD,
+    BY_FILE,
+    CANVAS,
+    MOODLE,
+    NBGRADER,
+    Origin,
+)
+from coursework.cohort.late import Final
+from coursework.cohort.tables import table
+
+_Row = list[str]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A file for a platform.
+
+    Args:
+        text: CSV.
+        left_out: learners who are not in it, and why.
+    """
+
+    text: str
+    left_out: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Platform:
+    """How a platform wants points.
+
+    Args:
+        header: rows before the first learner's.
+        row: of a learner with points; None where the platform could not tell who that is.
+        quoted: whether every cell has quotation marks.
+    """
+
+    header: Callable[[str, int], list[_Row]]
+    row: Callable[[Origin, str], _Row | None]
+    quoted: bool = False
+
+
+def _canvas_header(column: str, max_points: int) -> list[_Row]:
+    return [
+        ["Student", "ID", "SIS Login ID", "Section", column],
+        ["    Points Possible", "", "", "", str(max_points)],
+    ]
+
+
+def _canvas_row(origin: Origin, points: str) -> _Row | None:
+    if origin.form == CANVAS and origin.number:
+        return [origin.name, origin.number, "", "", points]
+    login = _login(origin)
+    return [login, "", login, "", points] if login else None
+
+
+def _moodle_header(_column: str, _max_points: int) -> list[_Row]:
+    return [["Identifier", "Full name", "Grade", "Last modified (grade)"]]
+
+
+def _moodle_row(origin: Origin, points: str) -> _Row | None:
+    if origin.form != MOODLE or not origin.number:
+        return None
+    return [f"Participant {origin.number}", origin.name, points, ""]
+
+
+def _blackboard_header(column: str, _max_points: int) -> list[_Row]:
+    return [["Username", column]]
+
+
+def _blackboard_row(origin: Origin, points: str) -> _Row | None:
+    login = origin.name if origin.form == BLACKBOARD else _login(origin)
+    return [login, points] if login else None
+
+
+def _login(origin: Origin) -> str:
+    """Return the name of a folder or file, which is a login where a person chose it."""
+    return origin.name if origin.form in (NBGRADER, BY_FILE, ASKED) else ""
+
+
+PLATFORMS = {
+    "canvas": _Platform(_canvas_header, _canvas_row),
+    "moodle": _Platform(_moodle_header, _moodle_row),
+    "blackboard": _Platform(_blackboard_header, _blackboard_row, quoted=True),
+}
+
+
+def export(platform: str, column: str, finals: Sequence[Final]) -> Export:
+    """Return the file that a platform imports; points that are undecided are in none.
+
+    Args:
+        platform: one of PLATFORMS.
+        column: what the assignment is called there.
+        finals: of one module.
+    """
+    wanted = PLATFORMS[platform]
+    max_points = max((f.result.report.max_points for f in finals), default=0)
+    rows, left_out = wanted.header(column, max_points), {}
+    for final in finals:
+        origin = final.result.origin
+        if final.points is None:
+            left_out[final.result.learner] = "the points are undecided"
+        elif row := wanted.row(origin, f"{final.points:g}"):
+            rows.append(row)
+        else:
+            left_out[final.result.learner] = _unknown(platform, origin)
+    return Export(table(rows, quoted=wanted.quoted), left_out)
+
+
+def _unknown(platform: str, origin: Origin) -> str:
+    if not origin.form:
+        return (
+            "an older version graded it and noted no names: type course grade again,"
+            " which grades nothing twice"
+        )
+    return f"names by {origin.form} hold nothing that {platform.capitalize()} knows a learner by"
