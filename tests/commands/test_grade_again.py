@@ -88,5 +88,7 @@ def test_points_that_new_checks_change_are_written_only_when_agreed_to(tmp_path,
     assert typed("HEAD", "--yes").return_value == 0
     assert results.all()[0].report.points == 0
     assert not (layout.root / "classroom/grades/again").exists()
-    refused = CliRunner().invoke(grade.command, ["--yes"], standalone_mode=False).exception
+    alone = [str(tmp_path / "in"), "--module", SLUG, "--yes"]
+    refused = CliRunner().invoke(grade.command, alone, standalone_mode=False).exception
     assert isinstance(refused, CourseError)
+    assert "--changed-since" in refused.what

@@ -36,13 +36,13 @@ _MOST_SHOWN = 5
 @click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time; one a processor.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
 @click.option("--force", is_flag=True, help="Grade again what has not changed.")
+@click.option("--changed-since", "since", metavar="COMMIT", help="Grade again what it touched.")
+@click.option("--yes", is_flag=True, help="Write what --changed-since found, without asking.")
 @click.option("--trusted", is_flag=True, help="No sandboxes: only for answers that you trust.")
 @click.option("--gradebook", metavar="URL", help="nbgrader's; default: classroom/gradebook.db.")
 @click.option(
     "--name-pattern", default="", metavar="REGEX", help="Whose a path is, by the group learner."
 )
-@click.option("--changed-since", "since", metavar="COMMIT", help="Grade again what it touched.")
-@click.option("--yes", is_flag=True, help="Write what --changed-since found, without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON for programs.")
 def command(
     source: Path | None,
@@ -50,11 +50,11 @@ def command(
     jobs: int | None,
     out: Path | None,
     force: bool,
+    since: str | None,
+    yes: bool,
     trusted: bool,
     gradebook: str | None,
     name_pattern: str,
-    since: str | None,
-    yes: bool,
     as_json: bool,
 ) -> int:
     """Grade SOURCE: nbgrader's submitted/, a folder of LEARNER.ipynb, or a download, zip or not.
@@ -80,8 +80,6 @@ def command(
       course grade ~/repos --module 02 --name-pattern 'lab-(?P<learner>[^/]+)/.*[.]ipynb'
       course grade classroom/submitted --module 02 --changed-since v1.2
     """
-    if yes and not since:
-        raise CourseError("--yes answers --changed-since.", fix="--changed-since COMMIT --yes")
     layout = find_layout()
     catalogue = load_catalogue(layout)
     slug = catalogue.find(module).slug if module else ""
@@ -93,6 +91,8 @@ def command(
             why="a source is needed, and a module where what was handed in names none",
             fix="course grade classroom/submitted --module 02",
         )
+    if yes and not since:
+        raise CourseError("--yes answers --changed-since.", fix="--changed-since COMMIT --yes")
     room = layout.root / "classroom"
     address = whole_address(gradebook) if gradebook else default_address(room)
     found = find_submissions(source, slug, name_pattern)
