@@ -63,10 +63,17 @@ class Machines:
         with socket.socket() as line:
             return line.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def start_worker(self, clone, *words):
-        """Start one that takes one grading at a time, and wait until the scheduler knows it."""
-        words = words or ("--nthreads", "1", "--resources", "sandbox=1")
-        place = ["--no-dashboard", "--local-directory", str(self.room / "scratch")]
+    def start_worker(self, clone, *words, nanny=False):
+        """Start one that takes one grading at a time, and wait until the scheduler knows it.
+
+        Args:
+            clone: in which it is started.
+            words: in place of those that offer one sandbox.
+            nanny: start it again when it dies, which costs another process.
+        """
+        words = words or ("--resources", "sandbox=1")
+        place = ["--no-dashboard", "--local-directory", str(self.room / "scratch"),
+                 "--nthreads", "1", "--nanny" if nanny else "--no-nanny"]  # fmt: skip
         name = f"worker-{len(self._started)}"
         command = ["worker", self.address, *words, *place, *self._preload]
         worker = self._start(name, command, clone)

@@ -92,7 +92,7 @@ def test_a_result_that_comes_after_its_task_was_given_again_counts_no_more(run):
 
 def test_without_a_scheduler_dask_is_not_loaded():
     asked = (
-        "import sys, coursework.commands.grade;"
+        "import sys, coursework.commands.grade, coursework.commands.certificates;"
         "sys.exit(bool({'dask', 'distributed'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

@@ -37,8 +37,8 @@ def test_a_worker_that_is_killed_gives_its_submission_to_another(machines, clone
 @pytest.mark.nightly
 def test_who_loses_two_workers_is_not_judged_and_the_others_are(machines, clone, tmp_path):
     machines.start_scheduler()
-    machines.start_worker(clone)
-    machines.start_worker(clone)
+    machines.start_worker(clone, nanny=True)
+    machines.start_worker(clone, nanny=True)
     hand_in(tmp_path, **RIGHT, dee="kills", eve="lies")
     said = ended(machines.grade(clone, tmp_path), 2)
     found = results(tmp_path)
@@ -118,7 +118,7 @@ def test_a_worker_without_sandboxes_is_named_and_one_that_comes_later_is_used(
         told.append(run.stdout.readline())
     machines.start_worker(clone)
     assert "is ready for 1 at a time" in ended(run)
-    machines.start_worker(clone, "--nthreads", "1")
+    machines.start_worker(clone, "--name", "without")
     (machines.room / "graded").unlink()
     hand_in(tmp_path, **RIGHT, dee="waits")
     run = machines.grade(clone, tmp_path)

@@ -10,8 +10,6 @@ from tests.cohort.remote.conftest import ended, machines_in, results
 from tests.cohort.test_faults import ANSWERS, EARNED
 from tests.learners import POINTS, SLUG, left_behind, points
 
-WORDS = ("--nthreads", "1", "--resources", "sandbox=1", "--no-nanny")
-
 
 @pytest.mark.engine
 @pytest.mark.timeout(600)
@@ -23,12 +21,12 @@ def test_a_class_on_two_workers_has_the_points_of_one_machine(cohort, tmp_path):
     variables = {"preload": "", "DOCKER_HOST": cohort.engine.docker_host}
     with machines_in(tmp_path / "room", **variables) as machines:
         machines.start_scheduler()
-        machines.start_worker(clone, *WORDS)
-        lost = machines.start_worker(clone, *WORDS)
+        machines.start_worker(clone)
+        lost = machines.start_worker(clone)
         run = machines.grade(clone, tmp_path, SLUG)
         told = wait_for(run, "is ready") + wait_for(run, "is ready") + wait_for(run, "✓")
         os.kill(lost.pid, signal.SIGKILL)
-        machines.start_worker(clone, *WORDS)
+        machines.start_worker(clone)
         told += ended(run)
         found = results(tmp_path, SLUG)
         assert {n: points(r) for n, r in found.items()} == {
