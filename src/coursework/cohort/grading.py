@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from coursework.cohort.judge import Judge
 from coursework.cohort.results import Result, Results, key_of
@@ -50,8 +51,20 @@ def graded_by(layout: Layout, module: Module) -> str:
     )
 
 
+class Course(Protocol):
+    """Whatever knows the clone and the module."""
+
+    @property
+    def layout(self) -> Layout:
+        """The clone."""
+
+    @property
+    def module(self) -> Module:
+        """The module that is answered."""
+
+
 def left_to_grade(
-    judge: Judge, results: Results, submissions: Sequence[HandedIn], *, force: bool
+    judge: Course, results: Results, submissions: Sequence[HandedIn], *, force: bool
 ) -> list[HandedIn]:
     """Return the submissions without a final result for what they hold now."""
     if force:

@@ -1,11 +1,11 @@
 """One submission judged: by a process of its own, in a sandbox that is thrown away afterwards."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from coursework.checks.points import Check
-from coursework.checks.verdict import CheckResult, Report
+from coursework.checks.verdict import Report
 from coursework.cluster import rootless
 from coursework.cohort.results import Result
 from coursework.cohort.source import HandedIn
@@ -108,8 +108,7 @@ class Judge:
             # What cannot be read needs no sandbox.
             read = parse_notebook(submission.read(), module=slug, starter=self._starter)
         except SubmissionError as error:
-            checks = tuple(refused(check, error) for check in self._checks)
-            return Result(learner, slug, key, Report(slug, "", 0, checks))
+            return refused_result(self._checks, learner, slug, key, error)
         trouble = CourseError("")
         for attempt in range(1, _ATTEMPTS + 1):
             if self.fleet and attempt > 1:
@@ -125,8 +124,7 @@ class Judge:
             result = Result(learner, slug, key, report, "", attempt)
             if result.is_final or attempt == _ATTEMPTS:
                 return result
-        checks = tuple(_unjudged(check, trouble) for check in self._checks)
-        return Result(learner, slug, key, Report(slug, "", 0, checks), str(trouble), _ATTEMPTS)
+        return unjudged_result(self._checks, learner, slug, key, str(trouble))
 
     def _attempt(self, files: Mapping[str, bytes], worker: Worker) -> Report:
         if self.fleet is None:
@@ -153,5 +151,17 @@ class Judge:
             )
 
 
-def _unjudged(check: Check, trouble: CourseError) -> CheckResult:
-    return check.result("error", saw=str(trouble)[:1000])
+def refused_result(
+    checks: Sequence[Check], learner: str, slug: str, key: str, error: SubmissionError
+) -> Result:
+    """Return the result of a submission that cannot be read."""
+    failed = tuple(refused(check, error) for check in checks)
+    return Result(learner, slug, key, Report(slug, "", 0, failed))
+
+
+def unjudged_result(
+    checks: Sequence[Check], learner: str, slug: str, key: str, trouble: str
+) -> Result:
+    """Return the result of a submission that could not be judged, though it was tried again."""
+    unjudged = tuple(check.result("error", saw=trouble[:1000]) for check in checks)
+    return Result(learner, slug, key, Report(slug, "", 0, unjudged), trouble, _ATTEMPTS)

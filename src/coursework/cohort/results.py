@@ -88,7 +88,7 @@ class Results:
         Raises:
             CourseError: the disk is full, or the folder cannot be written.
         """
-        text = json.dumps(_to_json(result), indent=1, ensure_ascii=False)
+        text = json.dumps(to_json(result), indent=1, ensure_ascii=False)
         write_whole(self._path(result.learner), text)
 
     def _path(self, learner: str) -> Path:
@@ -97,7 +97,7 @@ class Results:
 
 def _read(path: Path) -> Result | None:
     try:
-        return _from_json(json.loads(path.read_bytes()))
+        return from_json(json.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -130,7 +130,8 @@ def _bounded(check: CheckResult) -> CheckResult:
     return replace(check, **short)  # type: ignore[arg-type]
 
 
-def _to_json(result: Result) -> dict[str, Any]:
+def to_json(result: Result) -> dict[str, Any]:
+    """Return a result as JSON values."""
     values = asdict(result)
     if result.origin == Origin():
         # Who grades does not know it: it is noted where the source is.
@@ -138,7 +139,13 @@ def _to_json(result: Result) -> dict[str, Any]:
     return {**values, "schema": 1, "report": result.report.to_json()}
 
 
-def _from_json(values: dict[str, Any]) -> Result:
+def from_json(values: dict[str, Any]) -> Result:
+    """Return the result that JSON values hold.
+
+    Raises:
+        KeyError: something is missing.
+        TypeError: something is of another kind.
+    """
     report = values["report"]
     checks = tuple(CheckResult(**check) for check in report["checks"])
     return Result(

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from coursework.cohort.gradebook import default_address, whole_address, write_gr
 from coursework.cohort.grading import Progress, grade_cohort, left_to_grade
 from coursework.cohort.judge import Judge, open_sandboxes
 from coursework.cohort.regrade import Regrade, told_all, told_change
+from coursework.cohort.remote.connection import require_dask
 from coursework.cohort.results import Result, Results
 from coursework.cohort.source import Found, HandedIn, answered_module, find_submissions
 from coursework.cohort.touched import changed_since
@@ -43,6 +44,7 @@ _MOST_SHOWN = 5
 @click.option(
     "--name-pattern", default="", metavar="REGEX", help="Whose a path is, by the group learner."
 )
+@click.option("--scheduler", default="", metavar="ADDRESS", help="Dask's: its workers grade.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON for programs.")
 def command(
     source: Path | None,
@@ -55,6 +57,7 @@ def command(
     trusted: bool,
     gradebook: str | None,
     name_pattern: str,
+    scheduler: str,
     as_json: bool,
 ) -> int:
     """Grade SOURCE: nbgrader's submitted/, a folder of LEARNER.ipynb, or a download, zip or not.
@@ -71,15 +74,20 @@ def command(
 
     To carry on after a stop, type the same command again.
 
+    With --scheduler, the workers of a Dask scheduler grade, each in a clone of the same commit.
+
     Exit code 0: all were judged; 2: some could not be, a file is nobody's, or trouble on our side.
 
     \b
     Example:
       course grade classroom/submitted --module 02
       course grade ~/Downloads/submissions.zip --module 02 --jobs 4
+      course grade classroom/submitted --module 02 --scheduler tls://head.example:8786
       course grade ~/repos --module 02 --name-pattern 'lab-(?P<learner>[^/]+)/.*[.]ipynb'
       course grade classroom/submitted --module 02 --changed-since v1.2
     """
+    if scheduler and jobs:
+        raise click.UsageError("--jobs is for this machine; each worker says its --nthreads.")
     layout = find_layout()
     catalogue = load_catalogue(layout)
     slug = catalogue.find(module).slug if module else ""
@@ -96,7 +104,8 @@ def command(
     room = layout.root / "classroom"
     address = whole_address(gradebook) if gradebook else default_address(room)
     found = find_submissions(source, slug, name_pattern)
-    run = _Run(layout, catalogue.find(slug), out or room / "grades", address, found)
+    run = _Run(layout, catalogue.find(slug), out or room / "grades", address, found,
+               scheduler)  # fmt: skip
     if since:
         with Console(stderr=True).status(f"comparing with {since} …"):
             touched = changed_since(layout, run.module, since)
@@ -118,6 +127,7 @@ class _Run:
     out: Path
     gradebook: str
     found: Found
+    scheduler: str
     regrade: Regrade | None = None
     yes: bool = False
 
@@ -133,13 +143,12 @@ class _Run:
     def grade(self, jobs: int, *, force: bool, trusted: bool, as_json: bool) -> int:
         console = Console(stderr=True, highlight=False)
         slug = self.module.slug
-        with console.status("looking for the engine …") as status:
-            engine = start_engine(status.update)
-        judge = Judge(self.layout, self.module, engine)
-        left = left_to_grade(judge, self.into, self.found.submissions, force=force)
+        judge = None if self.scheduler else self._judge(console)
+        left = left_to_grade(self, self.into, self.found.submissions, force=force)
         _print(console, self.found.matches[:_MOST_SHOWN])
         told = f"{slug}: {len(self.found.submissions)} submissions, {len(left)} to grade"
-        console.print(f"{told}, {min(jobs, max(len(left), 1))} at a time")
+        how = f"{min(jobs, max(len(left), 1))} at a time" if judge else f"by {self.scheduler}"
+        console.print(f"{told}, {how}", markup=False)
         if left:
             self._grade_left(console, judge, left, jobs, trusted=trusted)
         if self.regrade and not self._agreed(console, self.regrade):
@@ -152,8 +161,13 @@ class _Run:
         self._tell_left(console)
         return 0 if all(r.is_final for r in found) and not self.found.not_taken else 2
 
+    def _judge(self, console: Any) -> Judge:
+        with console.status("looking for the engine …") as status:
+            engine = start_engine(status.update)
+        return Judge(self.layout, self.module, engine)
+
     def _grade_left(
-        self, console: Any, judge: Judge, left: list[HandedIn], jobs: int, *, trusted: bool
+        self, console: Any, judge: Judge | None, left: list[HandedIn], jobs: int, *, trusted: bool
     ) -> None:
         kinds = (progress.BarColumn, progress.MofNCompleteColumn, progress.TimeElapsedColumn,
                  progress.TimeRemainingColumn)  # fmt: skip
@@ -170,16 +184,19 @@ class _Run:
                           f"  {seconds:.1f} s", markup=False)  # fmt: skip
 
             def on_trouble(learner: str, error: CourseError) -> None:
-                bar.print(f"! {learner}: {error.what} {error.why}", markup=False)
+                bar.print(f"! {learner}: {error.what} {error.why}", markup=False, soft_wrap=True)
 
             def tell(text: str) -> None:
-                bar.print(f"· {text}", markup=False)
+                bar.print(f"· {text}", markup=False, soft_wrap=True)
 
+            told = Progress(on_result, on_trouble)
+            if judge is None:
+                self._grade_remotely(left, told, tell, trusted=trusted)
+                return
             sandboxes = open_sandboxes(
                 self.layout, self.module, judge.outer, tell,
                 ahead=min(jobs, len(left), _MOST_AHEAD), wanted=len(left), trusted=trusted,
             )  # fmt: skip
-            told = Progress(on_result, on_trouble)
             grade_cohort(judge, self.into, left, sandboxes, jobs=jobs, progress=told)
 
     def _agreed(self, console: Any, regrade: Regrade) -> bool:
@@ -193,6 +210,17 @@ class _Run:
             console, ["· nothing is written; the same command asks again, and grades nothing twice"]
         )
         return False
+
+    def _grade_remotely(
+        self, left: list[HandedIn], told: Progress, tell: Callable[[str], None], *, trusted: bool
+    ) -> None:
+        require_dask()
+        from coursework.cohort.remote.grading import grade_remotely  # noqa: PLC0415 - loads Dask
+
+        grade_remotely(
+            self.scheduler, self.layout, self.module, self.into, left,
+            trusted=trusted, progress=told, tell=tell,
+        )  # fmt: skip
 
     def _tell(self, console: Any, found: Sequence[Result], *, as_json: bool) -> None:
         if as_json:

@@ -1,0 +1,1 @@
+"""A class graded on several machines: one Dask task a submission, and one writer of results."""
