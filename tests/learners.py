@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from coursework.authoring.derive import derive_exercise
-from coursework.cohort.grading import Progress, grade_cohort, left_to_grade
+from coursework.cohort.grading import Progress, grade_cohort, graded_by, left_to_grade
 from coursework.cohort.judge import Judge
 from coursework.cohort.results import Results
 from coursework.cohort.source import find_submissions
@@ -52,7 +52,8 @@ class Class:
         )
         results = Results(out)
         submissions = find_submissions(source, self.module.slug).submissions
-        left = left_to_grade(judge, results, submissions, force=force)
+        by = graded_by(judge.layout, judge.module)
+        left = left_to_grade(by, results, submissions, force=force)
         if left:
             answers = warming_answers(self.layout, self.module)
             fleet = open_fleet(

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from coursework.cohort.judge import Judge
 from coursework.cohort.results import Result, Results, key_of
@@ -51,25 +50,19 @@ def graded_by(layout: Layout, module: Module) -> str:
     )
 
 
-class Course(Protocol):
-    """Whatever knows the clone and the module."""
-
-    @property
-    def layout(self) -> Layout:
-        """The clone."""
-
-    @property
-    def module(self) -> Module:
-        """The module that is answered."""
-
-
 def left_to_grade(
-    judge: Course, results: Results, submissions: Sequence[HandedIn], *, force: bool
+    by: str, results: Results, submissions: Sequence[HandedIn], *, force: bool
 ) -> list[HandedIn]:
-    """Return the submissions without a final result for what they hold now."""
+    """Return the submissions without a final result for what they hold now.
+
+    Args:
+        by: digest of what grades them, from `graded_by`.
+        results: the folder of results.
+        submissions: all of them.
+        force: leave none out.
+    """
     if force:
         return list(submissions)
-    by = graded_by(judge.layout, judge.module)
 
     def is_done(submission: HandedIn) -> bool:
         result = results.read(submission.learner)

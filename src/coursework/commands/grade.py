@@ -13,7 +13,7 @@ from rich.console import Console
 
 from coursework.cohort.class_report import summarise, write_pages
 from coursework.cohort.gradebook import default_address, whole_address, write_gradebook
-from coursework.cohort.grading import Progress, grade_cohort, left_to_grade
+from coursework.cohort.grading import Progress, grade_cohort, graded_by, left_to_grade
 from coursework.cohort.judge import Judge, open_sandboxes
 from coursework.cohort.regrade import Regrade, told_all, told_change
 from coursework.cohort.remote.connection import require_dask
@@ -144,7 +144,8 @@ class _Run:
         console = Console(stderr=True, highlight=False)
         slug = self.module.slug
         judge = None if self.scheduler else self._judge(console)
-        left = left_to_grade(self, self.into, self.found.submissions, force=force)
+        by = graded_by(self.layout, self.module)
+        left = left_to_grade(by, self.into, self.found.submissions, force=force)
         _print(console, self.found.matches[:_MOST_SHOWN])
         told = f"{slug}: {len(self.found.submissions)} submissions, {len(left)} to grade"
         how = f"{min(jobs, max(len(left), 1))} at a time" if judge else f"by {self.scheduler}"
