@@ -38,6 +38,13 @@ def connected(address: str) -> Iterator[Any]:
     import dask  # noqa: PLC0415 - without --scheduler nobody needs it
     import distributed  # noqa: PLC0415 - as above
 
+    # Dask would say so as well, and once more where it cleans up.
+    if address.startswith("tls://") and not dask.config.get("distributed.comm.tls.ca-file"):
+        raise CourseError(
+            f"No scheduler answers at {address}.",
+            why="Dask's configuration names no certificates",
+            fix="export DASK_CONFIG=~/dask-tls   (course certificates makes them)",
+        )
     # What Dask logs here, such as a lost connection, is said by the run in its own words.
     for name in logging.root.manager.loggerDict:
         if name.partition(".")[0] == "distributed":
@@ -54,7 +61,7 @@ def connected(address: str) -> Iterator[Any]:
             raise CourseError(
                 f"No scheduler answers at {address}.",
                 why=str(error).splitlines()[0][:300] if str(error) else repr(error),
-                fix="dask scheduler   (tls://… also needs certificates: course certificates)",
+                fix="dask scheduler   (one with certificates is at tls://…)",
             ) from error
         try:
             yield client
