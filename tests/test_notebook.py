@@ -201,6 +201,15 @@ def test_hint_shows_both_hints_and_the_section(folder):
     assert "“Greeting”" in shown
 
 
+def test_hint_without_a_name_says_which_failed_last(folder):
+    """Before any check it lists them all; either way it says what to type."""
+    wrong = WRITE.replace('b"hello"', 'b"old"')
+    first, *_, later = run(folder, "hint()", wrong, "check()", "hint()")
+    assert "its checks: greets, takes_port, echoes" in first
+    assert "failed last: greets" in later
+    assert "hint(&quot;greets&quot;)" in later
+
+
 def test_hint_names_the_checks_where_there_is_no_such_one(folder):
     """A wrong name is told with the right ones, and nothing of it is run as HTML."""
     shown = run(folder, IMPORT, 'hint("<b>greet")')[-1]

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from coursework.trouble import CourseError
 
 if TYPE_CHECKING:
+    from coursework.checks.verdict import Report
     from coursework.layout import Layout
+    from coursework.report.next_step import NextStep
     from coursework.submissions.files import Submission
     from coursework.submissions.on_disk import OnDisk
     from coursework.submissions.target import Target
@@ -57,11 +59,11 @@ def check(name: str | None = None) -> None:
         show(step_html("stopped; what was started is removed"))
 
 
-def hint(name: str) -> None:
+def hint(name: str | None = None) -> None:
     """Show the hints of a check: where to look, then nearly the code.
 
     Args:
-        name: of the check.
+        name: of the check; without one, the names to choose from are shown.
 
     Example:
         >>> hint("quick_start")
@@ -111,7 +113,7 @@ def review() -> None:
         display(HTML(trouble_html(error)))  # type: ignore[no-untyped-call]
 
 
-def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
+def _checked(name: str | None, on_step: Any) -> tuple["Report", "NextStep | None"]:
     from coursework.grading.yours import grade_yours  # noqa: PLC0415 - loaded at the first check
     from coursework.layout import find_layout  # noqa: PLC0415
     from coursework.modules.module_files import module_files  # noqa: PLC0415
@@ -137,7 +139,7 @@ def _checked(name: str | None, on_step: Any) -> tuple[Any, str]:
     _wait_until_saved(target.path, began)
     _, saved = _answer(layout)
     saved_at = target.path.stat().st_mtime_ns
-    next_step = "" if name else record_report(layout, report)
+    next_step = None if name else record_report(layout, report)
     told = (*report.warnings, *saved.warnings, *_told(saved.files, saved_at, beside, ran))
     return replace(report, warnings=told), next_step
 

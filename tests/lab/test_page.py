@@ -16,11 +16,13 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from coursework.engine import processes
 from coursework.lab.server import Lab, free_port
+from coursework.modules.progress import START_PAGE
 from tests.publishing.browser import complaints, desk
 
 # The page may have to be loaded more than once.
 pytestmark = pytest.mark.timeout(500)
 SLUG = "02-first-server"
+_PREVIEW = ".jp-MarkdownViewer"
 CELLS = ("%%writefile server.js\nold", "print(6 * 7, callable(check))")
 SPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 _WITHIN_S = 40
@@ -40,6 +42,7 @@ def lab(tmp_path_factory):
     path = root / "work" / SLUG / "exercise.ipynb"
     path.parent.mkdir(parents=True)
     nbformat.write(notebook, path)
+    (root / "work" / START_PAGE).write_text("begun yesterday", "utf-8")
     opens = path.relative_to(root / "work").as_posix()
     # A person's own settings and layout have no part in it.
     own = {name: str(root / name) for name in ("JUPYTER_CONFIG_DIR", "IPYTHONDIR")}
@@ -65,13 +68,26 @@ def browser(lab):
 @pytest.fixture
 def page(browser):
     """Return the browser with the exercise in front."""
-    names = [tab.text for tab in browser.find_elements(By.CSS_SELECTOR, _TAB)]
-    clicked(browser, _TAB, names.index("exercise.ipynb"))
+    front(browser, "exercise.ipynb")
     return browser
 
 
 def wait(page, condition):
     return WebDriverWait(page, _WITHIN_S, 0.1).until(lambda _: condition())
+
+
+def front(page, name):
+    """Bring a tab to the front."""
+    names = [tab.text for tab in page.find_elements(By.CSS_SELECTOR, _TAB)]
+    clicked(page, _TAB, names.index(name))
+
+
+def shown(page):
+    """Return what the preview of a Markdown file shows; nothing while it is drawn again."""
+    try:
+        return page.find_element(By.CSS_SELECTOR, _PREVIEW).text
+    except WebDriverException:
+        return ""
 
 
 def saved(lab, number):
@@ -154,6 +170,18 @@ def test_running_any_cell_saves_what_was_typed_in_the_others(lab, page):
 def test_a_new_terminal_is_in_the_notebooks_folder(lab, page):
     choose(page, "File", "New", "Terminal")
     wait(page, lambda: terminals(lab) == [lab.folder / SLUG])
+
+
+def test_who_comes_back_to_the_start_page_sees_it_as_it_is_now(lab, page):
+    """Each whole check rewrites it; its tab stays open meanwhile."""
+    choose(page, "File", "Open from Path…")
+    field = wait(page, lambda: page.find_element(By.CSS_SELECTOR, ".jp-Dialog input"))
+    field.send_keys(START_PAGE + Keys.ENTER)
+    wait(page, lambda: "begun yesterday" in shown(page))
+    front(page, "exercise.ipynb")
+    (lab.folder / START_PAGE).write_text("passed today", "utf-8")
+    front(page, START_PAGE)
+    wait(page, lambda: "passed today" in shown(page))
 
 
 def test_nothing_on_the_page_complains(page):

@@ -81,7 +81,6 @@ def test_a_changed_file_or_a_failed_report_begins_a_module(clone):
     write(clone, "12-c/exercise.ipynb", 2_000)
     record_report(clone, report("11-b", 0))
     assert states(clone) == ["begun"] * 3
-    os.utime(clone.work("12-c") / "lesson.ipynb", (1, 1))
     assert left_off(clone, ALL) == "12-c/exercise.ipynb"
 
 
@@ -92,19 +91,44 @@ def test_a_passed_module_is_left_behind(clone):
     assert states(clone) == ["passed", "open", "open"]
     assert next_module(standings(clone, ALL)) == MODULES[2]
     solution = "to see our solution beside yours: course solution 10-a"
-    assert told == f"next: work/12-c/lesson.ipynb, C; {solution}"
+    assert told.told == f"next: work/12-c/lesson.ipynb, C; {solution}"
+    assert told.opens == "12-c/lesson.ipynb"
     assert left_off(clone, ALL) == "12-c/lesson.ipynb"
 
 
 def test_a_failed_check_is_what_to_do_next(clone):
     """The first one that failed is named, with what to type."""
-    assert 'check("answers")' in record_report(clone, report("10-a", 0))
+    assert 'check("answers")' in record_report(clone, report("10-a", 0)).told
+
+
+def test_who_begins_in_the_middle_is_not_sent_back(clone):
+    """The lab opens what was changed last, and after it the next one; earlier ones stay open."""
+    write(clone, "10-a/lesson.ipynb", 1_000)
+    write(clone, "12-c/exercise.ipynb", 2_000)
+    more = Catalogue((*MODULES, Module("13-d", "D", "Servers", (), ("12-c",), 5, ())))
+    record_report(clone, report("12-c", 10))
+    found = standings(clone, more)
+    assert next_module(found, "12-c") == more.modules[3]
+    assert left_off(clone, more) == "13-d/lesson.ipynb"
+    assert "**Next:** [D](13-d/lesson.ipynb)" in start_page(found)
+
+
+def test_where_none_follows_the_course_begins_again(clone):
+    """The last module was passed, and an earlier one is open."""
+    assert record_report(clone, report("12-c", 10)).opens == "10-a/lesson.ipynb"
+
+
+def test_a_notebook_that_the_course_laid_again_is_not_the_one_changed_last(clone):
+    """Its time is newer than the learner's own change."""
+    write(clone, "12-c/exercise.ipynb", 2_000)
+    assert (clone.work("12-c") / "lesson.ipynb").stat().st_mtime > 2_000
+    assert left_off(clone, ALL) == "12-c/exercise.ipynb"
 
 
 def test_after_the_last_module_the_page_is_opened(clone):
     """All passed: there is nothing left to begin."""
     told = [record_report(clone, report(m.slug, 10)) for m in MODULES]
-    assert told[-1].startswith("That was the last module")
+    assert told[-1].told.startswith("That was the last module")
     assert left_off(clone, ALL) == "START.md"
 
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from coursework.layout import Layout
-from coursework.modules.workspace import last_change, reset_module, start_modules
+from coursework.modules.workspace import changed_files, reset_module, start_modules
 from coursework.trouble import CourseError
 from tests.grading.test_grade import TINY
 
@@ -162,10 +162,16 @@ def test_two_resets_in_one_second_keep_both_versions(clone):
     assert [path.read_text("utf-8") for path in kept] == ["first", "second", "third"]
 
 
-def test_the_last_change_is_the_learners(clone):
+def test_changed_is_what_the_learner_changed(clone):
     """Laying a module out is no change; what is written afterwards is."""
-    assert last_change(clone, "90-tiny") == 0
+    assert changed_files(clone, "90-tiny") == []
     start_modules(clone)
-    assert last_change(clone, "90-tiny") == 0
-    (clone.work("90-tiny") / "server.py").write_text("print()", "utf-8")
-    assert last_change(clone, "90-tiny") > 0
+    assert changed_files(clone, "90-tiny") == []
+    mine = [clone.work("90-tiny") / name for name in ("exercise.ipynb", "server.py")]
+    for path in mine:
+        path.write_text("mine", "utf-8")
+    assert sorted(changed_files(clone, "90-tiny")) == mine
+    # A newer exercise that is laid beside it isn't the learner's.
+    clone.exercise("90-tiny").write_text('{"version": 2}', "utf-8")
+    assert [laid.state for laid in start_modules(clone)].count("beside") == 1
+    assert sorted(changed_files(clone, "90-tiny")) == mine

@@ -8,6 +8,7 @@ from rich.console import Console
 from coursework.checks.verdict import CheckResult, Report
 from coursework.layout import Layout
 from coursework.report.lines import details, printable, summary
+from coursework.report.next_step import NextStep
 from coursework.report.notebook import report_html, trouble_html
 from coursework.report.record import last_report, save_report
 from coursework.report.terminal import print_ending, print_result
@@ -48,6 +49,19 @@ def test_a_next_hint_is_asked_for_by_the_words_of_the_place():
     assert terminal(failed).count("next hint: course hint 90-tiny quick_start") == 1
     assert "next hint: hint(&quot;quick_start&quot;)" in report_html(failed)
     assert "next hint" not in terminal(report(result("failed", hint="c")))
+
+
+def test_the_next_notebook_is_a_link_in_a_notebook():
+    """It begins at the notebook's folder; the lab shows no work/ in front."""
+    html = report_html(report(result("passed")), NextStep("A & B", opens="12-c/lesson.ipynb"))
+    assert 'next: <a href="../12-c/lesson.ipynb">12-c/lesson.ipynb</a>, A &amp; B' in html
+    assert "work/" not in html
+
+
+def test_our_own_trouble_is_not_in_the_colour_of_success():
+    """JupyterLab's accent colour is the green of what passed."""
+    html = trouble_html(CourseError("no check named nonsense"))
+    assert not any(colour in html for colour in ("accent", "success"))
 
 
 def test_a_command_is_never_folded():

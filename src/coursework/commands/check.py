@@ -77,7 +77,7 @@ def _check(
         )  # fmt: skip
     told = (*report.warnings, *submission.warnings, *target.differences(submission))
     report = replace(report, warnings=told)
-    next_step = "" if only else record_report(layout, report)
+    next_step = "" if only else record_report(layout, report).told
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
     else:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from urllib.parse import quote
 
 from coursework.checks.verdict import Report
@@ -10,7 +9,8 @@ from coursework.files import write_whole
 from coursework.layout import Layout
 from coursework.modules.catalogue import Catalogue, Module, load_catalogue
 from coursework.modules.exercise_notebook import NOTEBOOK, find_exercise
-from coursework.modules.workspace import last_change
+from coursework.modules.workspace import changed_files
+from coursework.report.next_step import NextStep
 from coursework.report.record import last_report, save_report
 
 START_PAGE = "START.md"
@@ -46,7 +46,8 @@ def standings(layout: Layout, catalogue: Catalogue) -> list[Standing]:
 def _standing(layout: Layout, module: Module) -> Standing:
     report = last_report(layout, module.slug) or {}
     points, most = int(report.get("points", 0)), int(report.get("max_points", 0))
-    changed_at = last_change(layout, module.slug)
+    changed = changed_files(layout, module.slug)
+    changed_at = max((path.stat().st_mtime for path in changed), default=0.0)
     begun = "begun" if report or changed_at else "open"
     state = "passed" if most and points == most else begun
     notebook = find_exercise(layout.work(module.slug))
@@ -54,28 +55,48 @@ def _standing(layout: Layout, module: Module) -> Standing:
     return Standing(module, state, points, most, changed_at, name)
 
 
-def next_module(found: list[Standing]) -> Module | None:
-    """Return the first module not passed whose required ones are; None after the last."""
+def next_module(found: list[Standing], after: str = "") -> Module | None:
+    """Return the module to take next; None once all are passed.
+
+    It's the first one after `after` that isn't passed and whose required modules are. Where none
+    follows, it's the first such one of the whole course: a learner may have begun in the middle.
+
+    Args:
+        found: in course order.
+        after: slug of the module that was passed just now.
+    """
     passed = {s.module.slug for s in found if s.state == "passed"}
-    left = [s.module for s in found if s.state != "passed"]
+    slugs = [s.module.slug for s in found]
+    place = slugs.index(after) + 1 if after in slugs else 0
+    left = [s.module for s in (*found[place:], *found[:place]) if s.state != "passed"]
     ready = [module for module in left if passed.issuperset(module.requires)]
     return next(iter([*ready, *left]), None)
+
+
+def current_module(found: list[Standing]) -> Module | None:
+    """Return the module that was changed last, or the one to take after it once it's passed."""
+    latest = max(found, key=lambda s: s.changed_at, default=None)
+    if latest is None or not latest.changed_at:
+        return next_module(found)
+    return next_module(found, latest.module.slug) if latest.state == "passed" else latest.module
 
 
 def left_off(layout: Layout, catalogue: Catalogue) -> str:
     """Return what the lab opens first, as a path below work/.
 
-    The notebook that was changed last, of a module not yet passed; else the next lesson; after the
-    last module, the page that shows all of them.
+    The notebook that was changed last; once its module is passed, the next module's; after the last
+    module, the page that shows all of them.
     """
-    found = standings(layout, catalogue)
-    begun = [s for s in found if s.state == "begun" and s.changed_at]
-    if begun:
-        latest = max(begun, key=lambda s: s.changed_at)
-        notebook = _last_notebook(layout.work(latest.module.slug), latest.exercise)
-        return notebook.relative_to(layout.root / "work").as_posix()
-    upcoming = next_module(found)
-    return f"{upcoming.slug}/lesson.ipynb" if upcoming else START_PAGE
+    module = current_module(standings(layout, catalogue))
+    if module is None:
+        return START_PAGE
+    folder = layout.work(module.slug)
+    lesson = folder / "lesson.ipynb"
+    changed = [
+        p for p in changed_files(layout, module.slug) if p in (lesson, find_exercise(folder))
+    ]
+    notebook = max(changed, key=lambda path: path.stat().st_mtime_ns, default=lesson)
+    return notebook.relative_to(layout.root / "work").as_posix()
 
 
 def opened_images(catalogue: Catalogue, opened: str) -> tuple[str, ...]:
@@ -84,30 +105,25 @@ def opened_images(catalogue: Catalogue, opened: str) -> tuple[str, ...]:
     return next((m.all_images for m in catalogue.modules if m.slug == slug), ())
 
 
-def _last_notebook(folder: Path, exercise: str) -> Path:
-    both = [folder / "lesson.ipynb", folder / exercise]
-    present = [path for path in both if path.is_file()]
-    return max(present, key=lambda path: path.stat().st_mtime_ns, default=both[0])
-
-
-def record_report(layout: Layout, report: Report) -> str:
+def record_report(layout: Layout, report: Report) -> NextStep:
     """Keep a whole report, bring work/START.md up to date, and return what to do now."""
     save_report(layout, report)
     write_start_page(layout)
     return _next_step(layout, report)
 
 
-def _next_step(layout: Layout, report: Report) -> str:
-    """Return one line for the end of a whole report: what to do now."""
+def _next_step(layout: Layout, report: Report) -> NextStep:
     missed = [check.name for check in report.checks if check.verdict != "passed"]
     if missed:
         typed = f"course check {report.module} --only {missed[0]}"
-        return f'next: mend {missed[0]}, then check("{missed[0]}"), or in a terminal: {typed}'
+        return NextStep(
+            f'next: mend {missed[0]}, then check("{missed[0]}"), or in a terminal: {typed}'
+        )
     compare = f"to see our solution beside yours: course solution {report.module}"
-    upcoming = next_module(standings(layout, load_catalogue(layout)))
+    upcoming = next_module(standings(layout, load_catalogue(layout)), report.module)
     if upcoming is None:
-        return f"That was the last module: all of them are passed; {compare}"
-    return f"next: work/{upcoming.slug}/lesson.ipynb, {upcoming.title}; {compare}"
+        return NextStep(f"That was the last module: all of them are passed; {compare}")
+    return NextStep(f"{upcoming.title}; {compare}", opens=f"{upcoming.slug}/lesson.ipynb")
 
 
 def write_start_page(layout: Layout) -> None:
@@ -123,7 +139,7 @@ def write_start_page(layout: Layout) -> None:
 
 def start_page(found: list[Standing]) -> str:
     """Return the page that shows where the learner is, as Markdown."""
-    upcoming = next_module(found)
+    upcoming = current_module(found)
     lines = ["# HTTP to Kubernetes: where you are", ""]
     if upcoming:
         lines += [f"**Next:** [{upcoming.title}]({upcoming.slug}/lesson.ipynb)", ""]

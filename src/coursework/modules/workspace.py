@@ -123,15 +123,18 @@ def _module_files(layout: Layout, slug: str) -> dict[str, bytes]:
     return {"lesson.ipynb": derive_lesson(layout, slug), **files}
 
 
-def last_change(layout: Layout, slug: str) -> float:
-    """Return when a learner last changed a module's files, in seconds of the epoch; 0 for never."""
+def changed_files(layout: Layout, slug: str) -> list[Path]:
+    """Return the files of a module that aren't as the course laid them: a learner changed them."""
     folder = layout.work(slug)
     record = read_object(folder / _RECORD)
     if not record or not folder.is_dir():
-        return 0.0
+        return []
     own = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-    changed = [path for path in own if _digest(path.read_bytes()) != record.get(path.name)]
-    return max((path.stat().st_mtime for path in changed), default=0.0)
+    digests = {path: _digest(path.read_bytes()) for path in own}
+    # One that `_lay_beside` has laid carries its digest in its name.
+    return [
+        p for p, d in digests.items() if d != record.get(p.name) and f".new-{d[:8]}" not in p.name
+    ]
 
 
 def _digest(data: bytes) -> str:

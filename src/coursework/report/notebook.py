@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import quote
 
 from coursework.checks.verdict import CheckResult, Report
 from coursework.report.lines import MARKS, asks_for_hints, details, heading, printable, summary
+from coursework.report.next_step import NextStep
 from coursework.trouble import CourseError
 
 # JupyterLab's own variables follow its theme; the fallbacks are readable on light and dark.
@@ -12,7 +14,8 @@ _COLOURS = {
     "passed": "var(--jp-success-color1, #2e9e4f)",
     "failed": "var(--jp-error-color1, #e0453a)",
     "skipped": "var(--jp-warn-color1, #c98a00)",
-    "error": "var(--jp-accent-color1, #a64dd6)",
+    # None of the theme's: its accent is the green of what passed.
+    "error": "#a64dd6",
 }
 _BOX = (
     "font-family: var(--jp-code-font-family, monospace); font-size: 0.95em; line-height: 1.45;"
@@ -43,7 +46,7 @@ def result_html(result: CheckResult) -> str:
     )
 
 
-def report_html(report: Report, next_step: str = "") -> str:
+def report_html(report: Report, next_step: NextStep | None = None) -> str:
     """Return a whole report as HTML, with what to do now; every text in it is escaped."""
     results = "".join(map(result_html, report.checks))
     warnings = "".join(
@@ -58,8 +61,16 @@ def report_html(report: Report, next_step: str = "") -> str:
         f'<div style="margin-top: 0.6em; color: {colour}"><b>{escape(summary(report))}</b></div>'
     )
     if next_step:
-        ending += f"<div>{escape(next_step)}</div>"
+        ending += f"<div>{_next_html(next_step)}</div>"
     return f'<div style="{_BOX}">{results}{warnings}{ending}</div>'
+
+
+def _next_html(step: NextStep) -> str:
+    """Return the line as HTML; JupyterLab opens the link, which begins at the notebook's folder."""
+    if not step.opens:
+        return escape(step.said)
+    link = f'<a href="../{quote(step.opens)}">{escape(step.opens)}</a>'
+    return f"next: {link}, {escape(step.said)}"
 
 
 def hints_html(hints: Sequence[str]) -> str:

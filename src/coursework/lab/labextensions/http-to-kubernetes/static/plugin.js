@@ -45,6 +45,16 @@ function openTerminalsBesideTheNotebook(terminals, tracker) {
   };
 }
 
+// START.md is rewritten after each whole check: whoever comes back to its tab sees it as it is now.
+function showTheStartPageAsItIs(shell) {
+  shell.currentChanged.connect((_, { newValue }) => {
+    const context = newValue?.context;
+    if (context?.localPath === "START.md" && context.isReady && !context.model.dirty) {
+      context.revert().catch((error) => console.warn("not read again", error));
+    }
+  });
+}
+
 let shared;
 window._JUPYTERLAB = window._JUPYTERLAB || {};
 window._JUPYTERLAB["http-to-kubernetes"] = {
@@ -56,12 +66,13 @@ window._JUPYTERLAB["http-to-kubernetes"] = {
     const { INotebookTracker, NotebookActions } = (await version.get())();
     const plugin = {
       id: "http-to-kubernetes:plugin",
-      description: "Saves what is run, and opens terminals beside the notebook.",
+      description: "Saves what is run, opens terminals beside the notebook, reloads START.md.",
       autoStart: true,
       requires: [INotebookTracker],
       activate: (app, tracker) => {
         saveWhatRuns(NotebookActions, tracker);
         openTerminalsBesideTheNotebook(app.serviceManager.terminals, tracker);
+        showTheStartPageAsItIs(app.shell);
       },
     };
     return () => ({ __esModule: true, default: plugin });
