@@ -190,6 +190,19 @@ def test_a_server_that_ends_at_once_is_told_with_its_exit_code(image):
     assert typed(failed.value.command).split() == ["no", "port", "exit", "code", "3"]
 
 
+def test_a_server_that_ends_well_and_says_nothing_has_no_log_to_look_at(image_of):
+    """It is not written yet."""
+    files = {"Dockerfile": 'FROM busybox:1.37\nCOPY . /\nCMD ["sh", "serve.sh"]\n'}
+    server = image_of({**files, "serve.sh": "# Your server.\n"}).start()
+    with pytest.raises(Failure, match="ended with exit code 0") as failed:
+        server.get("/")
+    assert failed.value.hint.startswith("serve.sh holds only comments")
+    talks = image_of({**files, "serve.sh": "echo done\n"}).start()
+    with pytest.raises(Failure) as failed:
+        talks.get("/")
+    assert failed.value.hint == "the log says why"
+
+
 def test_a_server_that_ended_is_told_with_its_exit_code(image):
     """To ask it again would only be refused: the command shows how it ended."""
     server = image("httpd -p 3000 -h /tmp/www; sleep 3; exit 4", health="").start()

@@ -16,13 +16,13 @@ _COLOURS = {
 }
 _BOX = (
     "font-family: var(--jp-code-font-family, monospace); font-size: 0.95em; line-height: 1.45;"
-    " color: inherit; overflow-x: auto"
+    " color: inherit; overflow-x: auto; word-break: normal; overflow-wrap: break-word"
 )
 _CELL = "border: none; text-align: left; vertical-align: top; padding: 0 1em 0 0; background: none"
 _PRE = (
-    "margin: 0; padding: 0; border: none; white-space: pre-wrap; overflow-wrap: normal;"
-    # No word is broken: one that is longer than a line is scrolled to.
-    " overflow-x: auto; color: inherit; background: none"
+    "margin: 0; padding: 0; border: none; white-space: pre-wrap; color: inherit; background: none;"
+    # JupyterLab breaks a <pre> anywhere; here only a word that is longer than a line is broken.
+    " word-break: normal; overflow-wrap: break-word"
 )
 _TABLE = "margin: 0 0 0.6em 1.4em; border: none; table-layout: fixed; width: calc(100% - 1.4em)"
 _LABEL = "opacity: 0.7; white-space: nowrap; width: 6.5em"
