@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from coursework.checks.home import Home
+from coursework.checks.verdict import CheckResult
 from coursework.grading.from_files import told_by_files
 from coursework.grading.grade import list_checks
 from coursework.layout import Layout
@@ -38,7 +39,7 @@ def wants_an_engine(layout):
 
 def test_the_first_check_fails_and_the_others_meet_the_same(layout):
     """All are told, as by any grading."""
-    told = []
+    told: list[CheckResult] = []
     module = wants_an_engine(layout)
     report = told_by_files(layout, module, {"server.py": b""}, HOME, on_result=told.append)
     assert report is not None

@@ -101,6 +101,15 @@ def test_a_notebook_breaks_no_word_in_two():
         assert "word-break: normal; overflow-wrap: break-word" in box
 
 
+def test_a_notebook_breaks_no_word_behind_its_hyphen():
+    """An option is read in one piece; what may be longer than a line is left to the browser."""
+    failed = result("failed", saw="-" * 90, command="curl -i --head 'x-y' <b-c>")
+    html = report_html(report(failed))
+    whole = re.findall(r'<span style="white-space: nowrap">(.*?)</span>', html)
+    assert whole == ["--head", "&#x27;x-y&#x27;", "&lt;b-c&gt;"]
+    assert "curl -i <span" in html
+
+
 def test_the_sum_counts_the_start_of_an_engine():
     """Where one was made for the answer; where one was there it is not worth a word."""
     told = summary(report(timings={"total_s": 31.2, "build_s": 9.04, "engine_s": 6.3}))
