@@ -147,6 +147,16 @@ def test_a_cell_that_was_not_run_is_named(folder):
     assert "The cell of server.py was not run yet" in shown
 
 
+def test_one_check_that_passed_does_not_ask_for_other_cells(folder):
+    """The whole report does, in one line."""
+    more = ["%%writefile a.txt\na", "%%writefile b.txt\nb"]
+    saved = [IMPORT, WRITE, *more]
+    one, whole = run(folder, IMPORT, WRITE, 'check("greets")', "check()", saved=saved)[-2:]
+    assert "not run yet" not in one
+    assert "The cells of a.txt, b.txt were not run yet: run them to write the files." in whole
+    assert whole.count("⚠") == 1
+
+
 def test_a_name_that_no_check_has_is_answered_with_the_names(folder):
     """A typing mistake is a message in the notebook, not a traceback."""
     shown = run(folder, IMPORT, WRITE, 'check("greet")')[-1]

@@ -140,8 +140,12 @@ def _checked(name: str | None, on_step: Any) -> tuple["Report", "NextStep | None
     _, saved = _answer(layout)
     saved_at = target.path.stat().st_mtime_ns
     next_step = None if name else record_report(layout, report)
-    told = (*report.warnings, *saved.warnings, *_told(saved.files, saved_at, beside, ran))
-    return replace(report, warnings=told), next_step
+    told = [*report.warnings, *saved.warnings]
+    # One check that passed wanted none of the files that are not there yet.
+    if not (name and report.exit_code == 0):
+        told += _never_run(saved.files, beside)
+    told += _told(saved.files, saved_at, beside, ran)
+    return replace(report, warnings=tuple(told)), next_step
 
 
 def _answer(layout: "Layout") -> tuple["Target", "Submission"]:
@@ -172,7 +176,7 @@ def _wait_until_saved(notebook: Path, began_ns: int) -> None:
 def _told(
     saved: Mapping[str, bytes], saved_at: int, beside: "OnDisk", ran: Mapping[str, bytes]
 ) -> list[str]:
-    """Say which cells were not run, and which of those that ran are not saved."""
+    """Say which files differ from the saved cells, and why that must be."""
     from coursework.submissions import on_disk  # noqa: PLC0415 - loaded at the first check
 
     copy = "if you edited the file itself, copy your change into the cell first"
@@ -190,13 +194,18 @@ def _told(
         on_disk.NEWER: "it was written after the notebook was saved. What is on disk was checked:"
         f" save (Ctrl-S); {copy}.",
     }
-    never = [
-        f"The cell of {name} was not run yet: run it to write the file."
-        for name in saved
-        if name not in beside.files
-    ]
     kinds = beside.differing(saved, saved_at, ran)
-    return [*never, *(f"{on_disk.differs(names)}: {what[kind]}" for kind, names in kinds.items())]
+    return [f"{on_disk.differs(names)}: {what[kind]}" for kind, names in kinds.items()]
+
+
+def _never_run(saved: Mapping[str, bytes], beside: "OnDisk") -> list[str]:
+    """Say which cells were not run yet, in one line."""
+    names = [name for name in saved if name not in beside.files]
+    if not names:
+        return []
+    which = f"cell of {names[0]} was" if len(names) == 1 else f"cells of {', '.join(names)} were"
+    what = "run it to write the file" if len(names) == 1 else "run them to write the files"
+    return [f"The {which} not run yet: {what}."]
 
 
 def _this_notebook() -> Path:

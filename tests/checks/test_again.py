@@ -37,7 +37,7 @@ def test_in_the_learners_own_engine_it_is_typed_as_it_is(run):
 
 def test_in_an_engine_that_is_thrown_away_it_is_typed_inside(run):
     command = again(run, "up", FAILED, is_last=False)
-    inside = """'curl -i '"'"'http://localhost:1/a b'"'"''"""
+    inside = "\"curl -i 'http://localhost:1/a b'\""
     assert command == f"course shell 07-docker-basics --failed -c {inside}"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coursework.checks.cause import cause_of, line_ending_hint
+from coursework.checks.cause import cause_of, line_ending_hint, silent_end_hint
 
 NODE_FRAMES = "".join(
     f"    at ModuleLoader.step{n} (node:internal/modules/esm/loader:{n}:17)\n" for n in range(9)
@@ -128,3 +128,27 @@ def test_a_script_with_windows_line_endings_is_named():
     assert "entrypoint.sh ends its lines as Windows does" in line_ending_hint(reason, files)
     assert line_ending_hint("it ended with exit code 1", files) == ""
     assert line_ending_hint(reason, {"entrypoint.sh": b"#!/bin/sh\nexec node server.js\n"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "server.js is empty"),
+        (" \n\n", "server.js is empty"),
+        ("// Your server.\n\n/* It\n * listens.\n */\n", "server.js holds only comments"),
+        ("# Your server.\n", "server.js holds only comments"),
+        ("import express from 'express';\n", "it printed nothing"),
+    ],
+)
+def test_a_server_that_is_not_written_yet_is_named(text, told):
+    """It ends well and prints nothing: no log says why."""
+    dockerfile = b'FROM x\nCOPY . .\nCMD ["node", "server.js"]\n'
+    hint = silent_end_hint({"Dockerfile": dockerfile, "server.js": text.encode()})
+    assert hint.startswith(told)
+
+
+def test_where_no_file_is_started_the_end_itself_is_told():
+    """The Dockerfile names a program, or none that is here."""
+    told = silent_end_hint({"Dockerfile": b'CMD ["node", "gone.js"]'})
+    assert told.startswith("it printed nothing")
+    assert silent_end_hint({"Dockerfile": b"CMD run"}) == told

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from coursework.checks.retype import build_command, curl_command, wire_command
+from coursework.checks.retype import build_command, curl_command, quoted, wire_command
 from tests.checks.raw_server import serving
 
 
@@ -77,3 +77,24 @@ def test_a_build_with_a_secret_is_retyped_with_the_secret_in_a_variable(tmp_path
     done = subprocess.run(["bash", "-c", script], cwd="/", capture_output=True, text=True)  # noqa: PLW1510
     wanted = ["it's", "build", "--secret=id=token,env=token", "--build-arg=REVISION=4f 2a"]
     assert done.stdout == "|".join([*wanted, str(tmp_path), ""])
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("docker ps --all", "'docker ps --all'"),
+        ("docker inspect '--format={{.Id}}' x", "\"docker inspect '--format={{.Id}}' x\""),
+        ("""curl -d '{"id": 1}' x""", """ "curl -d '{\\"id\\": 1}' x" """.strip()),
+        ("printf '$x'; `date`", "\"printf '\\$x'; \\`date\\`\""),
+        ("echo 'a!'", """'echo '"'"'a!'"'"''"""),
+        (r"printf 'a\r\n\\'", "\"printf 'a\\\\r\\\\n\\\\\\\\'\""),
+        ("true", "true"),
+    ],
+)
+def test_a_command_in_a_command_has_few_quotes_in_quotes(command, shown):
+    """A shell reads it as it was."""
+    assert quoted(command) == shown
+    done = subprocess.run(
+        ["bash", "-c", f"printf %s {quoted(command)}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == command

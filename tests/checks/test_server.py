@@ -190,6 +190,19 @@ def test_a_server_that_ends_at_once_is_told_with_its_exit_code(image):
     assert typed(failed.value.command).split() == ["no", "port", "exit", "code", "3"]
 
 
+@pytest.mark.parametrize(
+    ("script", "hint"),
+    [("# Your server.\n", "serve.sh holds only comments"), ("echo done\n", "the log says why")],
+)
+def test_a_server_that_ends_well_and_says_nothing_has_no_log_to_look_at(image_of, script, hint):
+    """It is not written yet."""
+    dockerfile = 'FROM busybox:1.37\nCOPY . /\nCMD ["sh", "serve.sh"]\n'
+    server = image_of({"Dockerfile": dockerfile, "serve.sh": script}).start()
+    with pytest.raises(Failure, match="ended with exit code 0") as failed:
+        server.get("/")
+    assert failed.value.hint.startswith(hint)
+
+
 def test_a_server_that_ended_is_told_with_its_exit_code(image):
     """To ask it again would only be refused: the command shows how it ended."""
     server = image("httpd -p 3000 -h /tmp/www; sleep 3; exit 4", health="").start()

@@ -81,6 +81,15 @@ def test_clean_removes_it(clone, typed, engine, monkeypatch):
     assert not folder.exists()
 
 
+def test_a_module_without_an_engine_of_its_own_is_looked_at_in_the_usual_one(typed):
+    """To check it again would leave none either."""
+    code, _, errors = typed("course shell 01 --failed")
+    assert (code, "has no engine of its own" in errors) == (2, True)
+    assert "usual engine" in errors
+    assert "fix   course shell 01\n" in errors
+    assert "course check" not in errors
+
+
 def test_a_module_is_wanted(typed):
     """There may be one for each."""
     code, _, errors = typed("course shell --failed")

@@ -1,6 +1,7 @@
 """Views word what the results say; what a learner's program printed cannot steer them."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -39,8 +40,21 @@ def test_a_failure_has_its_five_lines():
     failed = result("failed", looked_for="200", saw="404", command="curl x", log="a\nb", hint="c",
                     link="Answering")  # fmt: skip
     assert [label for label, _ in details(failed)] == ["looked for", "saw", "try", "log", "hint"]
-    assert details(failed)[-1][1] == "c: lesson, “Answering”"
     assert [label for label, _ in details(result("failed", saw="404"))] == ["saw"]
+
+
+@pytest.mark.parametrize(
+    ("hint", "shown"),
+    [
+        ("the port is a variable", "the port is a variable: lesson, “Ports”"),
+        ("Where do you store it?", "Where do you store it? See the lesson, “Ports”."),
+        ("Compare the path first.", "Compare the path first. See the lesson, “Ports”."),
+        ("", "lesson, “Ports”"),
+    ],
+)
+def test_a_hint_leads_to_the_lesson_in_one_sentence_or_two(hint, shown):
+    """No colon follows what ends a sentence."""
+    assert details(result("failed", hint=hint, link="Ports")) == [("hint", shown)]
 
 
 def test_a_next_hint_is_asked_for_by_the_words_of_the_place():
@@ -92,10 +106,22 @@ def test_a_terminal_breaks_no_word_in_two():
 
 
 def test_a_notebook_breaks_no_word_in_two():
-    """What is longer than a line is scrolled to."""
+    """JupyterLab breaks a <pre> anywhere: only what is longer than a line may be broken."""
     html = report_html(report(result("failed", saw="a" * 300, command="curl x")))
-    assert "anywhere" not in html
-    assert "break-word" not in html
+    assert "break-all" not in html
+    boxes = [*re.findall("<pre [^>]*>", html), html.partition(">")[0]]
+    assert len(boxes) == 3
+    for box in boxes:
+        assert "word-break: normal; overflow-wrap: break-word" in box
+
+
+def test_a_notebook_breaks_no_word_behind_its_hyphen():
+    """An option is read in one piece; what may be longer than a line is left to the browser."""
+    failed = result("failed", saw="-" * 90, command="curl -i --head 'x-y' <b-c>")
+    html = report_html(report(failed))
+    whole = re.findall(r'<span style="white-space: nowrap">(.*?)</span>', html)
+    assert whole == ["--head", "&#x27;x-y&#x27;", "&lt;b-c&gt;"]
+    assert "curl -i <span" in html
 
 
 def test_the_sum_counts_the_start_of_an_engine():

@@ -1,8 +1,7 @@
 """The line of a report that shows a failure again, on the machine of who reads it."""
 
-import shlex
-
 from coursework.checks.failure import CHECK_AGAIN, Blocked, BuildFailure, Failure
+from coursework.checks.retype import quoted
 from coursework.checks.run import CheckRun
 
 
@@ -34,7 +33,7 @@ def again(run: CheckRun, name: str, failure: Failure | None, *, is_last: bool) -
         return home.check_only(name)
     if not is_inside:
         return command
-    return f"course shell {run.task.module.slug} --failed -c {shlex.quote(command)}"
+    return f"course shell {run.task.module.slug} --failed -c {quoted(command)}"
 
 
 def _comes_again(failure: Failure | None) -> bool:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from coursework.submissions.names import started_files
+
 _LINES = 6
 _FIRST = 4
 _WIDTH = 300
@@ -24,6 +26,7 @@ _TELLING = re.compile(
     | [\w./-]+\.(js|mjs|cjs|ts|py|go|sh|sql|json)(:|",\ line\ )\d+ | \s404\s.*\bfound""",
     re.VERBOSE,
 )
+_COMMENT = re.compile(r"\s*(#|//|--|/?\*)")
 _NO_SUCH_FILE = re.compile(r"no such file or directory", re.IGNORECASE)
 
 
@@ -66,3 +69,18 @@ def line_ending_hint(reason: str, files: Mapping[str, bytes]) -> str:
                 " whose name ends in a carriage return. Save it with LF line endings."
             )
     return ""
+
+
+def silent_end_hint(files: Mapping[str, bytes]) -> str:
+    """Return a hint for a server that ended by itself and printed nothing.
+
+    Args:
+        files: of the answer, by path.
+    """
+    for path in started_files(files.get("Dockerfile", b"").decode(errors="replace")):
+        lines = files.get(path, b"-").decode(errors="replace").splitlines()
+        if not any(line.strip() for line in lines):
+            return f"{path} is empty: write your answer into it"
+        if all(_COMMENT.match(line) for line in lines if line.strip()):
+            return f"{path} holds only comments so far: write your answer into it"
+    return "it printed nothing, and came to its last line: a server keeps running"

@@ -58,6 +58,7 @@ class Check:
         hints: where to look; then nearly the code.
         link: a heading of the lesson; may be empty.
         needs: names of checks that must have passed.
+        needs_image: whether it asks for the answer's image, itself or through a fixture.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Check:
     hints: tuple[str, ...]
     link: str
     needs: tuple[str, ...]
+    needs_image: bool = False
 
     def result(self, verdict: Verdict, **told: Any) -> CheckResult:
         """Return a result of this check; what else it tells is that of a CheckResult."""

@@ -1,5 +1,6 @@
 """Commands that a learner pastes into a terminal to see again what a check saw."""
 
+import re
 import shlex
 import string
 from collections.abc import Mapping
@@ -103,6 +104,22 @@ def stop_command(container: str, within_s: float) -> str:
     return f"docker kill --signal=SIGTERM {container}; sleep {within_s:g}; {shown}"
 
 
+def quoted(command: str) -> str:
+    """Return a command as one word of a shell, with as few quotes in quotes as can be.
+
+    Example:
+        >>> print(quoted("docker inspect '--format={{.Id}}' lantern"))
+        "docker inspect '--format={{.Id}}' lantern"
+
+    """
+    within_single = shlex.quote(command)
+    # An interactive shell would look for `!` in its history.
+    if "'" not in command or "!" in command:
+        return within_single
+    within_double = f'"{_READ_IN_DOUBLE.sub(_ESCAPED, command)}"'
+    return min(within_double, within_single, key=len)
+
+
 def _is_plain(body: bytes) -> bool:
     try:
         return body.decode().isprintable() and not body.startswith(b"@")
@@ -115,6 +132,9 @@ def _printf(data: bytes) -> str:
     text = "".join(_PRINTF.get(b, chr(b) if chr(b) in _PLAIN else f"\\{b:03o}") for b in shown)
     return f"printf '{text}'"
 
+
+_READ_IN_DOUBLE = re.compile(r'[$`"\\]')
+_ESCAPED = r"\\\g<0>"
 
 _PLAIN = string.digits + string.ascii_letters + string.punctuation + " "
 

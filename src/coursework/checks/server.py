@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 import pytest
 
-from coursework.checks.cause import line_ending_hint
+from coursework.checks.cause import line_ending_hint, silent_end_hint
 from coursework.checks.client import Client
 from coursework.checks.deadline import Deadline
 from coursework.checks.failure import Blocked, Failure, StartFailure
@@ -16,7 +16,7 @@ from coursework.checks.log import Record, having, records_in
 from coursework.checks.retype import beside_command, curl_command, ended_command, stop_command
 from coursework.checks.run import CheckRun
 from coursework.checks.services import Services
-from coursework.checks.startup import HELPER_IMAGE, Startup, ending
+from coursework.checks.startup import ENDED_WELL, HELPER_IMAGE, Startup, ending
 from coursework.checks.stoppable import Stoppable
 from coursework.checks.wire import Address, Connection
 from coursework.containers.container import Container, Probe, Settings
@@ -412,11 +412,17 @@ class Server(Stoppable, Client):
                 self._address = self._startup.wait()
                 self._side_address = self._find_side(self._address)
             except StartFailure as failure:
-                said, files = f"{failure.saw}\n{self.log()}", self._run.task.submission.files
-                failure.hint = line_ending_hint(said, files) or failure.hint
+                self._hint_at_cause(failure)
                 self._trouble = failure
                 raise
         return self._address
+
+    def _hint_at_cause(self, failure: StartFailure) -> None:
+        """Replace the hint of a start that failed where the files or the log tell more."""
+        printed, files = self.log(), self._run.task.submission.files
+        failure.hint = line_ending_hint(f"{failure.saw}\n{printed}", files) or failure.hint
+        if not printed.strip() and failure.saw == ENDED_WELL:
+            failure.hint = silent_end_hint(files)
 
     def _find_side(self, first: Address) -> Address | None:
         """Return where the second port is; asked while it runs, it is known after its end too."""

@@ -12,6 +12,7 @@ from coursework.containers.container import Container, Settings
 from coursework.engine import Engine
 
 HELPER_IMAGE = "busybox:1.37"
+ENDED_WELL = "it ended with exit code 0"
 _POLL_S = 0.01
 _MOMENT_S = 0.5
 _KILLED = 128 + 9

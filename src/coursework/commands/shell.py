@@ -14,6 +14,7 @@ from coursework.trouble import CourseError
 
 if TYPE_CHECKING:
     from coursework.engine import Engine
+    from coursework.modules.catalogue import Module
 
 
 @click.command(name="shell")
@@ -40,9 +41,10 @@ def command(module: str | None, text: str | None, *, failed: bool) -> int:
 
     layout = find_layout()
     folder = layout.root
-    slug = load_catalogue(layout).find(module).slug if module else ""
+    found = load_catalogue(layout).find(module) if module else None
+    slug = found.slug if found else ""
     if failed:
-        return _enter(slug, text)
+        return _enter(found, text)
     if slug:
         folder = layout.work(slug)
         if not folder.is_dir():
@@ -66,20 +68,26 @@ def _run(words: list[str], folder: Path, environment: dict[str, str]) -> int:
         ) from error
 
 
-def _enter(slug: str, text: str | None) -> int:
+def _enter(module: "Module | None", text: str | None) -> int:
     """Run a shell, or one command, in the engine that a failed check has left."""
     from coursework.engine import find_engine  # noqa: PLC0415 - keeps --help quick
     from coursework.sandbox.inside import answer_folder, entering  # noqa: PLC0415 - as above
 
-    if not slug:
+    if not module:
         raise click.UsageError("--failed wants a module, such as: course shell 07 --failed")
+    slug = module.slug
+    if not module.sandbox:
+        raise CourseError(
+            f"{slug} has no engine of its own.",
+            why="what its checks start runs in the usual engine of this machine",
+            fix=f"course shell {slug.partition('-')[0]}",
+        )
     engine = find_engine()
     name = _kept(engine, slug) if engine else ""
     if not (engine and name):
         raise CourseError(
             f"No failed check of {slug} has left an engine of its own.",
-            why="it ends with the next check, `course clean`, and the lab; and most modules"
-            " use the engine of this machine",
+            why="it ends with the next check, `course clean`, and the lab",
             fix=f"course check {slug}",
         )
     if not text:

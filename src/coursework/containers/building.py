@@ -16,11 +16,14 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
+from coursework.containers.missing_file import missing_file
 from coursework.containers.runs import LABEL_CLONE, LABEL_MODULE, this_clone
 from coursework.engine import Engine
 from coursework.files import lay_files
 from coursework.trouble import CourseError
 
+NO_DOCKERFILE = "there is no Dockerfile"
+WRITE_DOCKERFILE = "write it; in the notebook, run the cell that begins with %%writefile Dockerfile"
 LIMIT_BUILD_S = 300.0
 LIMIT_BUILD_BYTES = 4 * 1024**3
 _LEAST_FREE_BYTES = 1024**3
@@ -116,7 +119,7 @@ def build_image(
         CourseError: the engine or its disk is in trouble.
     """
     if "Dockerfile" not in files:
-        raise BuildFailed("there is no Dockerfile", "", "write a cell: %%writefile Dockerfile")
+        raise BuildFailed(NO_DOCKERFILE, "", WRITE_DOCKERFILE)
     with tempfile.TemporaryDirectory(prefix="course-build-") as temporary:
         context = Path(temporary) / "context"
         context.mkdir()
@@ -241,6 +244,8 @@ class Build:
                 return CourseError("The engine cannot build.", why=said[-300:], fix=fix)
         if missing := self._missing(log):
             return missing
+        if told := missing_file(self._lines, self.context):
+            return BuildFailed(*told)
         reasons = [m[1] for line in self._lines if (m := _REASON.search(line))]
         return BuildFailed((reasons[-1] if reasons else "docker build failed")[:300], log)
 

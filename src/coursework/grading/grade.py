@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -237,7 +237,7 @@ def list_checks(layout: Layout, slug: str) -> tuple[Check, ...]:
 def _listed(layout: Layout, slug: str, text: bytes) -> tuple[Check, ...]:
     del text
     collector = _Collector()
-    _pytest(layout, slug, [collector], 0, "--collect-only")
+    _pytest(layout, slug, [*_WORDS, plugin, collector], 0, "--collect-only")
     if collector.trouble:
         raise CourseError(f"The checks of {slug} cannot be loaded.", why=collector.trouble)
     return tuple(collector.checks)
@@ -255,4 +255,7 @@ class _Collector:
             self.trouble = str(report.longrepr)[-1500:]
 
     def pytest_collection_finish(self, session: Any) -> None:
-        self.checks = [describe(item.function) for item in session.items]
+        self.checks = [
+            replace(describe(item.function), needs_image="image" in item.fixturenames)
+            for item in session.items
+        ]

@@ -43,9 +43,12 @@ def details(result: CheckResult) -> list[tuple[str, str]]:
 
 
 def _hint(result: CheckResult) -> str:
-    where = f"lesson, “{result.link}”" if result.link else ""
-    hint = printable(result.hint)
-    return ": ".join(p for p in (hint.rstrip(" .:") if where else hint, where) if p)
+    hint, link = printable(result.hint).rstrip(), printable(result.link)
+    if not (hint and link):
+        return hint or (f"lesson, “{link}”" if link else "")
+    if hint.endswith(("?", ".", "!")):
+        return f"{hint} See the lesson, “{link}”."
+    return f"{hint.rstrip(' :')}: lesson, “{link}”"
 
 
 def asks_for_hints(report: Report, form: str) -> str:

@@ -1,5 +1,6 @@
 """A report for the notebook: plain HTML without script, in the colours of the reader's theme."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
@@ -19,14 +20,16 @@ _COLOURS = {
 }
 _BOX = (
     "font-family: var(--jp-code-font-family, monospace); font-size: 0.95em; line-height: 1.45;"
-    " color: inherit; overflow-x: auto"
+    " color: inherit; overflow-x: auto; word-break: normal; overflow-wrap: break-word"
 )
 _CELL = "border: none; text-align: left; vertical-align: top; padding: 0 1em 0 0; background: none"
 _PRE = (
-    "margin: 0; padding: 0; border: none; white-space: pre-wrap; overflow-wrap: normal;"
-    # No word is broken: one that is longer than a line is scrolled to.
-    " overflow-x: auto; color: inherit; background: none"
+    "margin: 0; padding: 0; border: none; white-space: pre-wrap; color: inherit; background: none;"
+    # JupyterLab breaks a <pre> anywhere; here only a word that is longer than a line is broken.
+    " word-break: normal; overflow-wrap: break-word"
 )
+# A longer one may have to be broken; a short option, such as `-i`, never is.
+_HYPHENATED = re.compile(r"(?<!\S)\S{0,30}-\S{2,30}(?!\S)")
 _TABLE = "margin: 0 0 0.6em 1.4em; border: none; table-layout: fixed; width: calc(100% - 1.4em)"
 _LABEL = "opacity: 0.7; white-space: nowrap; width: 6.5em"
 
@@ -36,7 +39,7 @@ def result_html(result: CheckResult) -> str:
     name, title = (escape(printable(t)) for t in heading(result))
     rows = "".join(
         f'<tr style="background: none"><td style="{_CELL}; {_LABEL}">'
-        f'{label}</td><td style="{_CELL}"><pre style="{_PRE}">{escape(text)}</pre></td></tr>'
+        f'{label}</td><td style="{_CELL}"><pre style="{_PRE}">{_words(text)}</pre></td></tr>'
         for label, text in details(result)
     )
     table = f'<table style="{_TABLE}">{rows}</table>' if rows else ""
@@ -44,6 +47,11 @@ def result_html(result: CheckResult) -> str:
         f'<div><b style="color: {_COLOURS[result.verdict]}">{MARKS[result.verdict]} {name}</b>'
         f"&ensp;{title}</div>{table}"
     )
+
+
+def _words(text: str) -> str:
+    """Return a text as HTML whose words a browser doesn't break behind a hyphen."""
+    return _HYPHENATED.sub(r'<span style="white-space: nowrap">\g<0></span>', escape(text))
 
 
 def report_html(report: Report, next_step: NextStep | None = None) -> str:

@@ -22,12 +22,13 @@ def missed_files(files: Mapping[str, bytes], laid: Mapping[str, bytes]) -> Itera
             if name.lower() in ("dockerfile", "dockerfile.txt"):
                 built = "the given one was built" if given else "docker does not read it"
                 yield f"{name} is not Dockerfile: {built}. Give it that name."
-    for word in _started(given.decode(errors="replace")):
+    for word in started_files(given.decode(errors="replace")):
         if word not in laid:
             yield f"there is no {word}, which the given Dockerfile starts."
 
 
-def _started(dockerfile: str) -> list[str]:
+def started_files(dockerfile: str) -> list[str]:
+    """Return the files that the last CMD or ENTRYPOINT of a Dockerfile names."""
     try:
         words = [w for found in _STARTS.findall(dockerfile)[-1:] for w in json.loads(found)]
     except ValueError:
