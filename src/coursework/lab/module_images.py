@@ -40,12 +40,18 @@ class ImageMaking:
         self._step = ""
 
     def begin(self) -> None:
-        """Start to make what is absent; it ends with the kernel, and the stop button leaves it."""
+        """Start to make what is absent; it ends with the kernel, and the stop button leaves it.
+
+        What is only out of date stays: another clone on this machine may have made it so.
+        """
+        absent = self._absent(self._names)
+        if not absent:
+            return
         # A kernel ignores interrupts while no cell runs, and what it starts would inherit that.
         before = signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             self._command = subprocess.Popen(
-                [Path(sys.executable).with_name("course"), "images", "make", *self._names],
+                [Path(sys.executable).with_name("course"), "images", "make", *absent],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -68,7 +74,7 @@ class ImageMaking:
         Args:
             info: of the cell, as IPython hands it to what is called before each.
         """
-        absent = self._absent(str(info.raw_cell or ""))
+        absent = self._absent(wanted_images(str(info.raw_cell or ""), self._names))
         if not absent:
             return
         from IPython.display import HTML, display  # noqa: PLC0415 - only where one is absent
@@ -96,7 +102,7 @@ class ImageMaking:
         """
         if result.error_in_exec is None:
             return
-        for name in self._absent(str(result.info.raw_cell or "")):
+        for name in self._absent(wanted_images(str(result.info.raw_cell or ""), self._names)):
             if self._makes(name):
                 told = f"it's being made now ({self._step}). Run the cell again: it waits."
             else:
@@ -124,9 +130,8 @@ class ImageMaking:
             for line in lines:
                 self._step = line.strip().removeprefix("· ")
 
-    def _absent(self, cell: str) -> list[str]:
-        """Return the images that a cell uses and the engine lacks; none without an engine."""
-        names = wanted_images(cell, self._names)
+    def _absent(self, names: Sequence[str]) -> list[str]:
+        """Return which of these images the engine lacks; none without an engine."""
         if not names:
             return []
         from docker.errors import DockerException  # noqa: PLC0415 - a tenth of a second
