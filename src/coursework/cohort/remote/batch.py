@@ -211,7 +211,7 @@ class Batch:
         return self._gone or self._client.status != "running"
 
     def _again(self, task: Task, why: str) -> None:
-        """Give a submission to the workers once more; Dask knows it as another task."""
+        """Submit it to the workers again, as a new Dask task."""
         if self._lose(task, why):
             del self._under_way[task.number]
             self._submit(task.submission, task.lost)
