@@ -112,6 +112,23 @@ def test_an_open_lesson_makes_its_images(kernel, engine):
 
 
 @pytest.mark.engine
+def test_an_image_that_is_out_of_date_is_left_as_it_is(clone, engine, monkeypatch):
+    """Another clone may have made it by a recipe of its own."""
+    _, name = clone
+    monkeypatch.setenv("DOCKER_HOST", engine.docker_host)
+    engine.client.images.get("busybox:1.37").tag(name)
+    before = processes.children(os.getpid())
+    try:
+        images = images_of_open_notebook()
+        assert images is not None
+        images.begin()
+        assert processes.children(os.getpid()) == before
+        images.end()
+    finally:
+        engine.client.images.remove(name)
+
+
+@pytest.mark.engine
 def test_a_cell_waits_for_its_image_and_then_succeeds(clone, request):
     """Somebody else makes it when the lesson is opened; the reader sees that it's waited for."""
     name = clone[1]

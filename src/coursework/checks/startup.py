@@ -12,7 +12,8 @@ from coursework.containers.container import Container, Settings
 from coursework.engine import Engine
 
 HELPER_IMAGE = "busybox:1.37"
-ENDED_WELL = "it ended with exit code 0"
+_ENDED = "it ended with exit code {}"
+ENDED_WELL = _ENDED.format(0)
 _POLL_S = 0.01
 _MOMENT_S = 0.5
 _KILLED = 128 + 9
@@ -150,4 +151,4 @@ def ending(container: Container, code: int) -> str:
     # The engine may note an end by lack of memory late, or not at all: the number tells as well.
     if code == _KILLED or container.was_out_of_memory():
         return "it was killed, most likely since it used more memory than it may"
-    return f"it ended with exit code {code}"
+    return _ENDED.format(code)

@@ -13,8 +13,8 @@ def command(folder: Path) -> None:
     """Write certificates into FOLDER for `course grade --scheduler tls://…`.
 
     Copy FOLDER to the same place on each machine, and name it in DASK_CONFIG there: for the
-    scheduler, for each worker, and where you type `course grade`. Who has its key takes part, so
-    keep it as you keep a password.
+    scheduler, for each worker, and where you type `course grade`. Whoever has the key in it can
+    take part, so guard it like a password.
 
     \b
     Example:
