@@ -166,8 +166,8 @@ def test_a_run_that_is_killed_is_resumed_where_it_stood(cohort, term, tmp_path):
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     after = {r.learner: r for r in results.all()}
-    # Whose a result is gets noted at the end of a run, which the first one didn't reach.
-    assert {n: after[n].report for n in before} == {n: r.report for n, r in before.items()}
+    assert {n: after[n] for n in before} == before
+    assert {n: r.origin.name for n, r in after.items()} == {n: n for n in after}
     wanted = {"ada": "ada", "dee": "ada", "bob": "bob", "eve": "bob"}
     assert {n: points(r) for n, r in after.items()} == {
         n: points(undisturbed[same]) for n, same in wanted.items()

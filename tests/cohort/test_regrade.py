@@ -41,10 +41,10 @@ def test_who_gains_and_who_loses_is_told_before_anything_is_written(tmp_path):
 def test_what_is_agreed_to_counts_and_nothing_stays_beside_it(tmp_path):
     origin = Origin("Canvas", "ada", "4711")
     before = [replace(result("ada", 1), origin=origin), result("eve", 2)]
-    regrade, changes = regraded(tmp_path, before, [result("ada", 3)])
+    again = replace(result("ada", 3), origin=replace(origin, is_late=True))
+    regrade, changes = regraded(tmp_path, before, [again])
     regrade.take(changes)
-    ada, eve = regrade.results.all()
-    assert (ada.report.points, ada.origin, eve) == (3, origin, before[1])
+    assert regrade.results.all() == [again, before[1]]
     assert [p.name for p in tmp_path.iterdir()] == ["results"]
 
 

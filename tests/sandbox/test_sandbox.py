@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -17,14 +18,21 @@ BASE = "FROM python:3.13-slim\n"
 PIP = "RUN pip download -q --no-deps --no-cache-dir --dest /tmp "
 
 
-@pytest.fixture(scope="module")
-def taken(cohort):
-    """Return a sandbox and its engine."""
+@contextmanager
+def one_sandbox(cohort):
+    """Return a sandbox and its engine, that nobody else uses."""
     answers = warming_answers(cohort.layout, cohort.module)
     with open_fleet(
         cohort.engine, cohort.module, answers, lambda _: None, ahead=1, wanted=1, limits=SMALL
     ) as fleet:
         yield fleet.take()
+
+
+@pytest.fixture(scope="module")
+def taken(cohort):
+    """Return a sandbox and its engine."""
+    with one_sandbox(cohort) as sandbox_and_engine:
+        yield sandbox_and_engine
     assert left_behind(cohort.engine) == []
 
 
@@ -76,7 +84,14 @@ def test_a_build_ends_at_its_limits(taken):
         build_image(
             engine, {"Dockerfile": f"{BASE}RUN sleep 99\n".encode()}, module=SLUG, limits=Limits(3)
         )
-    with pytest.raises(BuildFailed, match="more than its engine's disk holds"):
+
+
+def test_a_build_that_fills_the_disk_ends_and_is_told_so(cohort):
+    # The engine gives the room back some time later: what others do meanwhile would fail.
+    with (
+        one_sandbox(cohort) as (_, engine),
+        pytest.raises(BuildFailed, match="more than its engine's disk holds"),
+    ):
         build_image(
             engine, {"Dockerfile": f"{BASE}RUN head -c 600M /dev/zero > /x\n".encode()},
             module=SLUG,
@@ -115,11 +130,7 @@ def is_below(pid, ancestor):
 
 
 def test_an_engine_that_is_not_the_one_that_started_is_noticed(cohort):
-    answers = warming_answers(cohort.layout, cohort.module)
-    with open_fleet(
-        cohort.engine, cohort.module, answers, lambda _: None, ahead=1, wanted=1, limits=SMALL
-    ) as fleet:
-        sandbox, engine = fleet.take()
+    with one_sandbox(cohort) as (sandbox, engine):
         assert sandbox.is_intact()
         os.kill(engine.process, signal.SIGKILL)
         time.sleep(1)

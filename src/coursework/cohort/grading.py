@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coursework.cohort.judge import Judge
 from coursework.cohort.results import Result, Results, key_of
@@ -140,11 +140,12 @@ class _Queue:
             except IndexError:
                 return
             try:
-                self._finish(self._grade(submission, worker))
+                self._finish(submission, self._grade(submission, worker))
             except BaseException as error:  # noqa: BLE001 - raised again where all is ended
                 self._trouble = error
 
-    def _finish(self, result: Result) -> None:
+    def _finish(self, submission: HandedIn, judged: Result) -> None:
+        result = replace(judged, origin=submission.origin)
         with self._progress.lock:
             self._results.write(result)
             self._progress.on_result(result)

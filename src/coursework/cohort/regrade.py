@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from coursework.cohort.results import Result, Results
 from coursework.cohort.source import HandedIn
@@ -65,8 +65,7 @@ class Regrade:
         """
         for change in changes:
             if change.is_taken:
-                origin = change.before.origin if change.before else change.after.origin
-                self.results.write(replace(change.after, origin=origin))
+                self.results.write(change.after)
         shutil.rmtree(self.fresh.folder, ignore_errors=True)
         with suppress(OSError):
             self.fresh.folder.parent.rmdir()

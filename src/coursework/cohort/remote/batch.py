@@ -169,7 +169,7 @@ class Batch:
         except SubmissionError as error:
             key = key_of(str(error).encode(), self._graded_by)
             name, module = submission.learner, self._order.module
-            self._write(refused_result(self._checks, name, module, key, error))
+            self._write(submission, refused_result(self._checks, name, module, key, error))
             return
         number = f"{self._order.resource}-{next(self._numbers)}"
         key = key_of(notebook, self._graded_by)
@@ -203,7 +203,7 @@ class Batch:
             self._again(task, error.what)
         else:
             del self._under_way[number]
-            self._write(replace(result, learner=task.submission.learner))
+            self._write(task.submission, result)
 
     def _is_gone(self, data: object) -> bool:
         # Also where another scheduler answers at the same address by now.
@@ -226,9 +226,11 @@ class Batch:
         task.future.cancel()
         reason = f"It was given to {_ATTEMPTS} workers: {'; '.join(task.lost)}."
         name, module = task.submission.learner, self._order.module
-        self._write(unjudged_result(self._checks, name, module, task.key, reason))
+        unjudged = unjudged_result(self._checks, name, module, task.key, reason)
+        self._write(task.submission, unjudged)
         return False
 
-    def _write(self, result: Result) -> None:
+    def _write(self, submission: HandedIn, judged: Result) -> None:
+        result = replace(judged, learner=submission.learner, origin=submission.origin)
         self._results.write(result)
         self._progress.on_result(result)
