@@ -17,7 +17,7 @@ from coursework.engine import Engine
 from coursework.files import lay_files
 from coursework.layout import Layout
 from coursework.modules.module_files import module_files
-from coursework.sandbox.inside import entering
+from coursework.sandbox.inside import answer_folder, entering
 
 _WITHIN_S = 12.0
 _ENDS_WITHIN_S = 2.0
@@ -114,7 +114,9 @@ def type_command(command: str, engine: Engine, outer: Engine, folder: Path) -> T
         return None
     words = ["bash", "-c", command]
     if command.startswith(" ".join(_IN_SANDBOX)):
-        inside = ["sh", "-c", shlex.split(command)[-1]]
+        _, _, slug, *_, typed = shlex.split(command)
+        # The folder is there as soon as a check, or what keeps the engine, has laid it.
+        inside = ["sh", "-c", f"cd {answer_folder(slug)} 2>/dev/null; {typed}"]
         words = entering(engine.container, "/tmp", inside, terminal=False)  # noqa: S108 - inside
     return _run(words, outer.environment(), folder)
 
