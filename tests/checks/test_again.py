@@ -71,10 +71,11 @@ def test_what_does_not_come_again_is_checked_again(run, comes):
     assert again(run, "books", failed, is_last=True) == failed.command
 
 
-def test_what_no_single_command_shows_is_checked_again(run):
+@pytest.mark.parametrize("command", [CHECK_AGAIN, f"{CHECK_AGAIN}\ndocker logs database"])
+def test_what_no_single_command_shows_is_checked_again(run, command):
     run.services.engine.is_sandbox = False
     run.evidence.note_command("curl -i http://localhost:1/")
-    failed = Failure("1 time 201", "2 times 201", command=CHECK_AGAIN)
+    failed = Failure("1 time 201", "2 times 201", command=command)
     assert again(run, "books", failed, is_last=True) == "course check 07-docker-basics --only books"
 
 

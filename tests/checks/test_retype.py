@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from coursework.checks.failure import CHECK_AGAIN
 from coursework.checks.retype import build_command, curl_command, quoted, wire_command
 from tests.checks.raw_server import serving
 
@@ -39,6 +40,11 @@ def test_curl_sends_the_body(body):
     assert sent.startswith(b"POST /notes?a=b HTTP/1.1\r\n")
     assert sent.partition(b"\r\n\r\n")[2] == body
     assert b"200 OK" in printed
+
+
+def test_a_request_that_nobody_would_paste_is_checked_again():
+    assert curl_command("POST", "/", {}, b"x" * 2000, 3000) == CHECK_AGAIN
+    assert wire_command(b"x" * 2000, 3000) == CHECK_AGAIN
 
 
 def test_curl_sends_method_and_fields():

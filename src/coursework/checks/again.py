@@ -24,7 +24,8 @@ def again(run: CheckRun, name: str, failure: Failure | None, *, is_last: bool) -
         # Outside, where the learner changes the files.
         return failure.command or home.check_only(name)
     is_inside = run.services.engine.is_sandbox
-    if not command or command == CHECK_AGAIN:
+    # It may be a part of a longer command.
+    if not command or CHECK_AGAIN in command:
         return home.check_only(name)
     # Inside, later checks look at the same things: nothing is asked there once more.
     if is_inside and evidence.is_fleeting and not is_last:

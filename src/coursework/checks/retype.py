@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-_LIMIT_CHARACTERS = 1500
+from coursework.checks.failure import CHECK_AGAIN
+
+# Nobody pastes more than that, and half a request shows nothing.
+_LIMIT_BYTES = 1500
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -29,7 +32,7 @@ def build_command(
 
 
 def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes, port: int) -> str:
-    """Return the curl command of one request.
+    """Return the curl command of one request; `CHECK_AGAIN` for one with a long body.
 
     Args:
         method: such as GET.
@@ -38,6 +41,8 @@ def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes
         body: the bytes sent; empty for none.
         port: the published port on this machine.
     """
+    if len(body) > _LIMIT_BYTES:
+        return CHECK_AGAIN
     words = ["curl", "-i"]
     if method == "HEAD":
         words = ["curl", "-I"]
@@ -52,13 +57,18 @@ def curl_command(method: str, path: str, headers: Mapping[str, str], body: bytes
     url = f"http://localhost:{port}{path}"
     if not body:
         return shlex.join([*words, url])
-    if len(body) <= _LIMIT_CHARACTERS and _is_plain(body):
+    if _is_plain(body):
         return shlex.join([*words, "--data-raw", body.decode(), url])
     return f"{_printf(body)} | {shlex.join([*words, '--data-binary', '@-', url])}"
 
 
 def wire_command(sent: bytes, port: int) -> str:
-    """Return the command that sends the same bytes to the published port and prints what comes."""
+    """Return the command that sends the same bytes to the published port and prints what comes.
+
+    Of many bytes it is `CHECK_AGAIN`.
+    """
+    if len(sent) > _LIMIT_BYTES:
+        return CHECK_AGAIN
     listen = f"curl -sS -m 2 telnet://localhost:{port}"
     return f"{_printf(sent)} | {listen}" if sent else f"{listen} </dev/null"
 
@@ -128,8 +138,7 @@ def _is_plain(body: bytes) -> bool:
 
 
 def _printf(data: bytes) -> str:
-    shown = data[:_LIMIT_CHARACTERS]
-    text = "".join(_PRINTF.get(b, chr(b) if chr(b) in _PLAIN else f"\\{b:03o}") for b in shown)
+    text = "".join(_PRINTF.get(b, chr(b) if chr(b) in _PLAIN else f"\\{b:03o}") for b in data)
     return f"printf '{text}'"
 
 
