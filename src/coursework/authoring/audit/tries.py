@@ -33,6 +33,8 @@ _USELESS = (
 _REPLY = re.compile(r"([1-5]\d\d)\b(?! statements)")
 # What looks into a store names there what it looks at, and prints its value only.
 _LOOKS = "docker exec "
+# What is missing: whatever is printed instead shows that.
+_MISSING = re.compile(r"(no such|none)\b")
 # What the instruments call the end of a connection, and how curl does.
 _CURL_SAYS = {
     "refused": ("failed to connect", "couldn't connect", "refused"),
@@ -167,6 +169,8 @@ def _is_told_otherwise(saw: str, output: str, typed: Typed) -> bool:
     if any(sign in saw for sign in _WAITS) and (typed.was_ended or _TIMED_OUT in output):
         return True
     if "still runs" in saw and _RUNS.search(output):
+        return True
+    if _MISSING.match(saw) and output.strip():
         return True
     told = [*_ENDED.findall(saw), *_LISTENS.findall(saw)]
     told += [word for sign, words in _CURL_SAYS.items() if sign in saw for word in words]
