@@ -29,8 +29,8 @@ _USELESS = (
     "No such container", "No such object", "command not found", "syntax error",
     "unexpected EOF", "unable to prepare context", "the connection to the server",
 )  # fmt: skip
-# A reply as a report words it begins with its status; a count of statements does not.
-_REPLY = re.compile(r"([1-5]\d\d)\b(?! statements)")
+# A reply as a report words it begins with its status; what a database counts is none.
+_REPLY = re.compile(r"([1-5]\d\d)\b(?! statements| blocks)")
 # What looks into a store names there what it looks at, and prints its value only.
 _LOOKS = "docker exec "
 # What is missing: whatever is printed instead shows that.
