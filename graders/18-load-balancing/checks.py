@@ -43,7 +43,7 @@ FAILURES = (502, 503, 504)
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 POLL_S = 0.05
 AS_SENT = ("X-Ticket", "X-User", "Cookie", "Authorization")
-# What a client waits at most, where the machine is too busy to tell.
+# How long a client waits at most if the machine is too busy to tell.
 PATIENCE_S = 10.0
 
 
@@ -171,7 +171,7 @@ def share(house: House, random: Random) -> None:
     user, path = f"{random.word()}-{random.hex(8)}", f"/api/{random.hex(12)}/checkout"
     first = house.get(path, user)
     backend_in(first)
-    # What a door wants to know them by again.
+    # Whatever a door uses to recognise them.
     cookie = first.headers.get("Set-Cookie", f"seen={random.word()}").partition(";")[0]
     headers = {"X-User": user, "Cookie": cookie}
 
@@ -179,7 +179,7 @@ def share(house: House, random: Random) -> None:
         return [one(number) for number in numbers]
 
     def one(number: int) -> Reply:
-        # Each fifth one is no GET: those have their turns as well.
+        # Every fifth one isn't a GET: those have to be spread as well.
         method = "GET" if number % 5 else WRITES[number // 5 % len(WRITES)]
         body = b"" if number % 5 else b"{}"
         return house.door.request(method, path, headers=headers, body=body, timeout_s=PATIENCE_S)
@@ -308,8 +308,9 @@ def outlives(house: House, random: Random) -> None:
             " does it do then?"
         ),
         (
-            "HAProxy: timeout server 800ms, and response-timeout in retry-on; httpchk with timeout"
-            " check. nginx: proxy_read_timeout 800ms, and timeout in proxy_next_upstream."
+            "HAProxy: timeout server 800ms, and response-timeout in retry-on; option httpchk with"
+            " timeout check 1s. nginx: proxy_read_timeout 800ms, and timeout in"
+            " proxy_next_upstream."
         ),
     ),
     link="A backend that hangs",
@@ -368,7 +369,8 @@ def deliveries(house: House, path: str) -> "Counter[str]":
         (
             "HAProxy: http-request disable-l7-retry unless METH_GET. nginx without non_idempotent"
             " still repeats PUT and DELETE: send all but GET and HEAD to a separate location with"
-            " proxy_next_upstream off (error_page 418 = @writes; if (…) { return 418; })."
+            " proxy_next_upstream off (error_page 418 = @writes; if ($request_method !~"
+            " ^(GET|HEAD)$) { return 418; })."
         ),
     ),
     link="A ticket bought twice",
@@ -431,7 +433,7 @@ def spoiled(house: House, how: Literal["die", "hang"], random: Random, purchase:
             reply.fail(f"502, 503 or 504 within {GIVES_UP_WITHIN_S} s for a {whose}", saw)
         if read.total() == 1:
             return
-        # It met nobody: the balancer takes them all for dead, for a moment.
+        # It reached nobody: for a moment the balancer thinks they are all dead.
         if deadline.has_passed():
             reply.fail(f"one delivery of a {whose}", f"{reply.status}, and none")
         time.sleep(POLL_S)

@@ -62,7 +62,7 @@ class Show:
         return f"/api/shows/{self.id}"
 
     def told(self) -> dict[str, Any]:
-        """Return what a PUT of it says."""
+        """Return the body of a PUT of it."""
         return {
             "title": self.title, "starts_at": self.starts_at, "price_cents": self.price_cents
         }  # fmt: skip
@@ -209,7 +209,7 @@ class House:
 
 
 def moments(random: Random, many: int) -> list[str]:
-    """Return times of shows, each another, in no order."""
+    """Return times of shows, all different, in no order."""
     days = [10 * n + random.integer(1, 9) for n in range(many)]
     start = datetime(2027, 1, 1, tzinfo=UTC)
     minutes = 60 * random.integer(17, 20) + random.integer(1, 59)
@@ -223,7 +223,7 @@ def moments(random: Random, many: int) -> list[str]:
 def shows(random: Random) -> list[Show]:
     """Return five shows; ids, times and prices are in different orders.
 
-    Nobody has booked the last one, nor does: a check that changes it disturbs no other one.
+    Nobody has booked the last one, and nobody will: changing it disturbs no other check.
     """
     ids = [random.integer(low, low + 80) for low in (700, 100, 400, 200, 300)]
     prices = [random.integer(low, low + 800) for low in (2000, 5000, 3000, 4000, 1000)]
@@ -300,8 +300,8 @@ def quoted(value: object) -> str:
             " each field, each status. Which request does the gateway pass to which service?"
         ),
         (
-            "POST /api/shows/:id/bookings begins like a route of the catalog, so its location must"
-            " win: location ~ ^/api/shows/[^/]+/bookings$. Bookings carry the show's title."
+            "POST /api/shows/:id/bookings begins like a route of the catalog, so it must win. In"
+            " nginx: location ~ ^/api/shows/[^/]+/bookings$. Bookings carry the show's title."
         ),
     ),
     link="One route at a time",
@@ -404,8 +404,9 @@ def expect_refusals(house: House, show: Show, taken: str, user: str) -> None:
             " service log in, and which tables do its statements touch?"
         ),
         (
-            "ALTER TABLE … SET SCHEMA; GRANT USAGE ON SCHEMA and GRANT SELECT … to its own role;"
-            " drop the foreign key from bookings to shows; give each service only its own secret."
+            "In split.sql: ALTER TABLE … SET SCHEMA; GRANT USAGE ON SCHEMA and GRANT SELECT … to"
+            " the schema's own role; drop the foreign key from bookings to shows. In compose.yaml:"
+            " give each service only its own secret."
         ),
     ),
     link="Each service its own data",
@@ -529,7 +530,8 @@ def expect_own_role(roles: set[str], schema: str, write: Request) -> None:
         ),
         (
             "A table booking.shows with id, title and price_cents: filled in split.sql, refreshed"
-            " in the background, read at each sale. A catalog that doesn't answer is logged."
+            " in the background, read at each sale. If the catalog doesn't answer, log that and"
+            " carry on."
         ),
     ),
     link="A copy of your own",
@@ -673,7 +675,8 @@ def expect_following(house: House, show: Show, users: list[str]) -> None:
         ),
         (
             "In nginx: resolver 127.0.0.11 valid=1s; set $catalog http://catalog:3000; proxy_pass"
-            " $catalog; and no service that is restarted together with the catalog."
+            " $catalog. And don't let compose.yaml restart another service together with the"
+            " catalog."
         ),
     ),
     link="nginx remembers an address",

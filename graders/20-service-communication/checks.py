@@ -367,7 +367,7 @@ def shared(open_desk: Callable[..., Desk]) -> Desk:
     link="Trying again, without making it worse",
 )
 def check_retries_wisely(steady: Office) -> None:
-    """A failed call is tried up to three times, after growing random pauses; a 4xx is not"""
+    """A failed call is tried up to three times, with growing random pauses; a 4xx isn't retried"""
     # First of all: a client may keep a connection that it has.
     steady.pricing.refuse()
     try:
@@ -539,8 +539,8 @@ def expect_late(office: Office, order: Body, budget_ms: int | None) -> None:
         (
             "Share one object between all requests: closed, open until some moment, or with one"
             " probe under way. Ask it before each try, even the second and third, and tell it how"
-            " each try ended, also one that was refused or never answered. When the moment has"
-            " come, only the first that asks may call, once."
+            " each try ended, even if it was refused or never answered. When the moment has come,"
+            " only the first request may call, and only once."
         ),
     ),
     link="A circuit breaker",
@@ -672,7 +672,7 @@ def expect_one_probe(office: Office) -> None:
 
     def others_are_answered() -> None:
         calls = len(held.wait())
-        # More than one probe is wrong already; which is said below.
+        # More than one probe is wrong already; the report says so below.
         if calls == 1 and len(replies) < len(orders) - 1:
             saw = f"{calls} call under way, {len(replies)} requests answered"
             fail("one probe on its way, and 19 other requests answered meanwhile", saw, **AGAIN)
@@ -827,8 +827,8 @@ def expect_mails(notices: Sequence[Body], mails: Sequence[Received]) -> None:
         "What happens to a message whose mail is refused for the third time?",
         (
             "Count the tries of each message. After the third one publish its body unchanged to"
-            " notices.dead, wait for the confirm, then acknowledge. What you can't read goes"
-            " there at once; parse within a try."
+            " notices.dead, wait for the confirm, then acknowledge. A message that isn't JSON goes"
+            " there at once, so catch the error that parsing it raises."
         ),
     ),
     link="A message that poisons",

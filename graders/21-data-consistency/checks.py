@@ -355,9 +355,9 @@ def check_finishes(theatre: Theatre) -> None:
     hints=(
         "Which of the company's replies are a yes, which are a no, and what is everything else?",
         (
-            "201 confirms and 402 cancels; anything else, and no reply within "
-            "PAYMENTS_TIMEOUT_MS, means ask again with the same key. A unique index on (show_id, "
-            "seat) WHERE status <> 'cancelled' holds a seat once, and frees it."
+            "201 confirms and 402 cancels; anything else, and no reply within PAYMENTS_TIMEOUT_MS,"
+            " means ask again with the same key. A unique index on (show_id, seat) WHERE status <>"
+            " 'cancelled' holds a seat once, and frees it when the booking is cancelled."
         ),
     ),
     link="No answer is not a no",
@@ -587,7 +587,10 @@ def expect_patience(theatre: Theatre, booking: Booking, until: float) -> None:
 @points(
     2,
     hints=(
-        "When is an event exactly as certain as the booking it's about?",
+        (
+            "Where does an event wait while the broker is away? Is it still there after your server"
+            " was killed, and gone if PostgreSQL rolled its booking back?"
+        ),
         (
             "Insert the event into a table in the same transaction as the new status. A loop "
             "publishes what is in the table, and marks a row only when the broker has confirmed "
@@ -651,9 +654,9 @@ def expect_nothing_told(theatre: Theatre, booking: Booking) -> None:
     hints=(
         "What does your handler do when the same message comes again, an hour and a restart later?",
         (
-            "In one transaction: insert the event_id into a table with ON CONFLICT DO NOTHING, "
-            "stop if no row was inserted, else cancel the show's bookings and note what is to be "
-            "refunded. Acknowledge after the commit, from a durable consumer."
+            "In one transaction: insert the event_id into a table with ON CONFLICT DO NOTHING, stop"
+            " if no row was inserted; otherwise cancel the show's bookings and note what is to be"
+            " refunded. Acknowledge after the commit, from a durable consumer."
         ),
     ),
     link="The inbox: twice is as good as once",

@@ -409,8 +409,9 @@ def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
             " for, and for how long? What is left behind when it gives up?"
         ),
         (
-            'timeout "$READY_WITHIN_S" sh -c \'until docker exec "$0" ready; do sleep 0.1; done\''
-            ' "$name" || { docker rm --force "$name"; exit 2; }, before anything else changes.'
+            'timeout "${READY_WITHIN_S:-3}" sh -c \'until docker exec "$0" ready; do sleep 0.1;'
+            ' done\' "$name" || { docker rm --force "$name"; exit 2; }. Do that before anything'
+            " else changes."
         ),
     ),
     link="Ready, or not released",
@@ -694,9 +695,10 @@ def expect_the_new_one_lives(database: Database, known: dict[str, str], email: s
             " waits for whom?"
         ),
         (
-            "SET lock_timeout = '500ms' first. Then ADD COLUMN IF NOT EXISTS full_name, a trigger"
-            " BEFORE INSERT OR UPDATE that copies whichever name is new into the other column, and"
-            " after its COMMIT an UPDATE that fills the old rows."
+            "In both files SET lock_timeout = '500ms' first. Then expand.sql: ADD COLUMN IF NOT"
+            " EXISTS full_name, a trigger BEFORE INSERT OR UPDATE that copies whichever name is new"
+            " into the other column, and after its COMMIT an UPDATE that fills the old rows."
+            " contract.sql: drop the trigger and the column name, and SET NOT NULL on full_name."
         ),
     ),
     link="Expand, backfill, contract",

@@ -942,8 +942,8 @@ def expect_fresh_ids(desk: Desk, show_id: int) -> None:
     hints=(
         "What is the level of an access line, and who decides whether a line is printed?",
         (
-            "The level follows from the status: error from 500, warn from 400, else info. Give "
-            "each level a number, and print only lines that are not below that of LOG_LEVEL."
+            "The level follows from the status: error from 500, warn from 400, else info. Give each"
+            " level a number, and print a line only if its number is at least that of LOG_LEVEL."
         ),
     ),
     link="How loud: levels",

@@ -302,7 +302,7 @@ def release_once_noticed(held: HeldBack, noticed: Callable[[], object]) -> None:
     needs=("counts_truthfully",),
     hints=(
         "How many series do your metrics have after a day on which somebody tries all paths?",
-        "Label with the route's template, and with one word for everything that has no route.",
+        "Label with the route's template, and with `other` for everything that has no route.",
     ),
     link="Labels that stay few",
 )
@@ -403,14 +403,14 @@ def histogram_quantile(quantile: float, cumulative: list[tuple[float, float]]) -
 
 @dataclass
 class Caller:
-    """Somebody who calls with a trace of his own."""
+    """Somebody who calls with a trace."""
 
     trace_id: str
     span_id: str
 
     @property
     def headers(self) -> dict[str, str]:
-        """What he sends."""
+        """The fields that a request of theirs carries."""
         return {"traceparent": f"00-{self.trace_id}-{self.span_id}-01"}
 
 
@@ -908,7 +908,7 @@ def live(
         with at_once(lambda order: server.post(BOOK, json=order), slow):
             labels = paged(prometheus, pager, HIGH)
         too_slow = paged(prometheus, pager, SLOW)
-    # So many succeed now that the share of errors falls at once.
+    # So many requests succeed now that the share of errors falls at once.
     with at_rate(lambda: server.get(well).status, per_s=150):
         prometheus.wait_for(f"absent({firing(HIGH)})", within_s=RAISED_WITHIN_S)
         pager.wait_for(HIGH, "resolved")
@@ -972,5 +972,5 @@ def expect_silent(alertmanager: Alertmanager, names: tuple[str, ...]) -> None:
     link="From the rule to the pager",
 )
 def check_pages_on_errors(evening: Story[None]) -> None:
-    """The webhook hears of a fifth of errors and of their end; TargetDown mutes the other two"""
+    """The webhook hears when requests fail and when it's over; TargetDown mutes the other two"""
     evening.result()

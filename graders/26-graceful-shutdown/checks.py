@@ -39,7 +39,7 @@ SILENT, KEPT, HALF = 7, 7, 6
 JOBS, MORE_JOBS = 30, 10
 # The clock of a timer may be coarser than ours.
 EARLY_S = 0.02
-# Whoever ends or hangs up at a signal, or at the end of the drain, has done so by then.
+# A server that ends or hangs up at a signal, or when the drain is over, has done so by then.
 SURELY_OVER_S = 0.3
 REPLY_WITHIN_S, PUSHED_WITHIN_S = 8.0, 1.0
 # After five seconds the answer may close a connection that is idle.
@@ -272,7 +272,7 @@ def check_hears_the_signal(first_office: Office) -> None:
     try:
         ended = server.wait_for_exit(within_s=HEARS_WITHIN_S)
     except Failure as failure:
-        # What it heard and cannot finish is another check's affair.
+        # Whether it finishes what it has heard is for another check.
         if says_ready(server):
             failure.looked_for = what
             raise
@@ -319,7 +319,7 @@ def goodbye(house: House, meanwhile: Meanwhile) -> Story[None]:
     needs=("hears_the_signal",),
 )
 def check_says_goodbye_first(goodbye: Story[None]) -> None:
-    """From SIGTERM on it is not ready, serves for DRAIN_MS, and closes each connection behind it"""
+    """From SIGTERM on it isn't ready, serves for DRAIN_MS, and closes connections after replying"""
     with shown_by_checking_again():
         goodbye.result()
 
@@ -442,7 +442,7 @@ def check_finishes_what_it_started(busy_office: Office) -> None:
     with shown_by_checking_again(), ExitStack() as hold:
         paying = [Paying(busy_office, order, hold) for order in orders[:3]]
         told = busy_office.server.signal("SIGTERM")
-        # That it is let in is another check's affair.
+        # Whether it is let in is for another check.
         with suppress(Failure):
             paying.append(Paying(busy_office, orders[3], hold))
         with suppress(Failure):
@@ -619,7 +619,7 @@ def stuck_office(house: House, drain_s: float, limit_s: float) -> Iterator[tuple
 def gives_up_after_the_drain(house: House) -> None:
     """Look that the limit ends a server that waits for the last request."""
     limit_s = house.random.integer(1300, 1700) / 1000
-    # Who does not wait for it, and ends before, is another check's affair.
+    # A server that doesn't wait for it, and ends earlier, fails another check.
     expect_limit(house, 0.4, limit_s, may_be_early=True)
 
 

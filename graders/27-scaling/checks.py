@@ -418,12 +418,15 @@ def expect_poster(server: Server, show: int, poster: bytes, kind: str) -> None:
 @points(
     2,
     hints=(
-        "Count the rows of one second by `by`. What decides that only one replica writes them?",
         (
-            "One connection to the database just for ticks. On it pg_try_advisory_lock(n), again"
-            " twice a second until it says true; then a row every TICK_MS, on the same connection."
-            " When a replica dies, its connection ends, and with that the lock. Or a key in Valkey,"
-            " SET … NX PX 1500, renewed while you live."
+            "Look at the latest rows of ticks: how many are there for each value of `by`? What"
+            " decides that only one replica writes them?"
+        ),
+        (
+            "One connection to the database just for ticks. On it, call pg_try_advisory_lock(n)"
+            " twice a second until it returns true; then write a row every TICK_MS, on the same"
+            " connection. When a replica dies, its connection ends, and with that the lock. Or a"
+            " key in Valkey, SET … NX PX 1500, renewed while the replica lives."
         ),
     ),
     link="Once among many",
@@ -470,8 +473,8 @@ def expect_ticks(fleet: Fleet, tick_ms: int) -> None:
         "One replica charges a booking. How do the streams that other replicas serve hear of it?",
         (
             "Send the head of the stream at once. Publish each confirmed booking where every"
-            " replica listens: XADD to a stream in Valkey, and in each replica one connection"
-            " just for reading, which waits with XREAD BLOCK and passes what comes to followers."
+            " replica listens: XADD to a stream in Valkey, and in each replica one connection just"
+            " for reading, which waits with XREAD BLOCK and passes what comes to its followers."
         ),
     ),
     link="Telling everyone",
@@ -638,9 +641,9 @@ def check_absorbs_a_rush(fleet: Fleet) -> None:
     hints=(
         "How many bookings wait, in all replicas together, and what happens to the next one?",
         (
-            "In one transaction: a lock, so that two replicas don't count the same queue; count"
-            " what waits, without what is being charged; at QUEUE_MAX roll back and answer 503"
-            " with Retry-After; else insert. With Valkey: LLEN and LPUSH in one Lua script."
+            "In one transaction: take a lock, so two replicas never count at the same time; count"
+            " what waits, without what is being charged; at QUEUE_MAX roll back and answer 503 with"
+            " Retry-After; otherwise insert. With Valkey: LLEN and LPUSH in one Lua script."
         ),
     ),
     link="A queue has an end",

@@ -351,8 +351,8 @@ def check_removes_only_one(theatre: Theatre) -> None:
             " does terraform state list show for today's state, and which does your plan create?"
         ),
         (
-            "A moved block for each resource of today/main.tf, such as: moved { from ="
-            " dockerlite_container.db, to = module.prod.dockerlite_container.db }, one line each."
+            "For each resource of today/main.tf, write a moved block with two lines, such as from ="
+            " dockerlite_container.db and to = module.prod.dockerlite_container.db."
         ),
     ),
     link="Another address for the same thing",
@@ -443,8 +443,8 @@ def expect_refusal(terraform: Terraform, sandbox: Sandbox) -> None:
         ),
         (
             "sensitive = true on db_password, in the root and in the module, no default, no output"
-            " with it, and no nonsensitive(). In .gitignore, with no slash in front, so that it's"
-            " true of today/ too: .terraform/, *.tfstate, *.tfstate.*, *.tfvars, *.tfplan."
+            " with it, and no nonsensitive(). In .gitignore, with no slash in front, so they match"
+            " in today/ too: .terraform/, *.tfstate, *.tfstate.*, *.tfvars, *.tfplan."
         ),
     ),
     link="Secrets: hidden, not gone",

@@ -47,7 +47,7 @@ def objects(shop: Namespace, meanwhile: Meanwhile) -> Story[list[Json]]:
     """Return the answer's objects, as its manifests describe them."""
 
     def render() -> list[Json]:
-        # What is measured there shall not share the processors with this.
+        # What is measured there must not share the processors with this.
         shop.wait_for_rollout("deployments", "web", within_s=2 * UP_WITHIN_S)
         return shop.rendered()
 
@@ -151,8 +151,8 @@ def wait_for_both(namespace: Namespace) -> None:
             "pods and at the RESTARTS column."
         ),
         (
-            "Give web an init container that waits until the tables exist, and the Job "
-            "one that waits for the database."
+            "Give web an init container that waits until the tables exist. lantern/migrate:1 will"
+            " do: it waits for the database, creates what is missing, and exits."
         ),
     ),
     link="Work that ends: Job",
@@ -387,8 +387,8 @@ def check_rolls_and_undoes(shop: Namespace) -> None:
     hints=(
         "Look through everything you apply: where else does the password appear?",
         (
-            "valueFrom.secretKeyRef gives PASSWORD to a container, and a later variable "
-            "may use it: postgres://user:$(PASSWORD)@db/lantern."
+            "valueFrom.secretKeyRef gives PASSWORD to a container, and a later variable may use it:"
+            " postgres://postgres:$(PASSWORD)@db:5432/postgres."
         ),
     ),
     link="Keeping settings private: Secret",

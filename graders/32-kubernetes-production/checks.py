@@ -342,7 +342,11 @@ def marked(files: Mapping[str, bytes], mark: str) -> dict[str, bytes]:
     1,
     needs=("is_admitted",),
     hints=(
-        "kubectl auth can-i --list --as=system:serviceaccount:<namespace>:reporter",
+        (
+            "What may reporter do? Try kubectl auth can-i --list --namespace=<namespace>"
+            " --as=system:serviceaccount:<namespace>:reporter, then the same with web. Is a token"
+            " mounted into the web pods?"
+        ),
         (
             "One rule: resources [configmaps], resourceNames [web-config], verbs [get], bound to "
             "reporter alone; and automountServiceAccountToken: false for web."
@@ -351,7 +355,7 @@ def marked(files: Mapping[str, bytes], mark: str) -> dict[str, bytes]:
     link="Who may do what",
 )
 def check_gives_least_rights(production: Namespace, random: Random) -> None:
-    """reporter may get the ConfigMap web-config and nothing else, web nothing, without a token"""
+    """reporter may get web-config and nothing else; web may do nothing and has no token"""
     banner = random.word()
     production.change("configmaps", "web-config", {"data": {"banner": banner}})
     production.delete("jobs", "report-now")
@@ -432,8 +436,8 @@ def expect_no_token(namespace: Namespace) -> None:
             "one after its server has stopped listening."
         ),
         (
-            "A readinessProbe on /readyz; a preStop hook that sleeps for five seconds, so that the "
-            "Service forgets the pod before SIGTERM arrives; and maxUnavailable: 0."
+            "A readinessProbe on /readyz; a preStop hook that sleeps for five seconds, so the"
+            " Service forgets the pod before SIGTERM arrives; and maxUnavailable: 0."
         ),
     ),
     link="A rollout that loses requests",
@@ -527,7 +531,7 @@ def has_failed(namespace: Namespace) -> bool:
     link="A node is drained",
 )
 def check_bounds_disruption(evening: Evening) -> None:
-    """Of the web pods, evicted one right after another, the first goes, but not all of them do"""
+    """When the web pods are evicted one right after another, the first goes, but not all of them"""
     evening.begun.result()
     evening.drained.result()
 

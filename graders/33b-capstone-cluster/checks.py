@@ -337,7 +337,7 @@ class Seen:
 
 
 def is_listening_time(pod: Json) -> bool:
-    """Tell whether a pod's deletion began so short ago that it must still accept connections."""
+    """Tell whether a pod's deletion began so recently that it must still accept connections."""
     metadata = pod["metadata"]
     if not (ends := metadata.get("deletionTimestamp")):
         return False

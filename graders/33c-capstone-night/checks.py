@@ -178,9 +178,10 @@ def breaking(files: Mapping[str, bytes], random: Random) -> dict[str, dict[str, 
             " does docker inspect show for lantern-edge-1 and lantern-edge-2?"
         ),
         (
-            "Jobs test, build (needs: test) and rollout (needs: build), the last two only on a push"
-            " to main. Before sh tools/rollout.sh, keep the output of docker inspect --format"
-            " '{{.Image}}' lantern-edge-1, and in a step with if: failure() roll that image out."
+            "Jobs test, build (needs: test; it also tries the image with tools/smoke.sh) and"
+            " rollout (needs: build), the last two only on a push to main. Before sh"
+            " tools/rollout.sh, keep the output of docker inspect --format '{{.Image}}'"
+            " lantern-edge-1, and in a step with if: failure() roll that image out."
         ),
     ),
     link="The commit that should have stopped",
