@@ -177,13 +177,14 @@ def migrations(
     1,
     hints=(
         (
-            "Prices, balances and bookings live in the database, which others may change "
-            "at any time: don't keep copies."
+            "Compare the reply in the report with the contract. Does your server keep copies of"
+            " prices, balances or bookings, which others may change in the database at any time?"
+            " And how long does it wait for a database that says nothing?"
         ),
         (
-            "Ask the database in each request, give every query and every connection a "
-            "time limit, and handle the pool's error event so a lost connection doesn't "
-            "end the server."
+            "Ask the database in each request, and give every query and every connection a time"
+            " limit. In Node, handle the pool's error event, or a lost connection ends the"
+            " server."
         ),
     ),
     link="When the database is away",
@@ -290,7 +291,10 @@ def wait_until_back(office: BoxOffice, user: str) -> None:
 @points(
     2,
     hints=(
-        "Between your look and your insert, somebody else inserts.",
+        (
+            "What happens if somebody else inserts after you looked whether the seat is free,"
+            " but before you insert?"
+        ),
         (
             "UNIQUE (show_id, seat) on bookings; insert without looking first, and answer "
             "409 when PostgreSQL reports error 23505."
@@ -550,7 +554,7 @@ def check_treats_input_as_data(office: BoxOffice) -> None:
     link="Migrations: change tables that are in use",
 )
 def check_migrates_safely(migrations: Story[None]) -> None:
-    """./migrate applies each file once, even two at a time, and a bad one leaves nothing"""
+    """./migrate applies each file once, even two at a time, and a bad one leaves nothing behind"""
     migrations.result()
 
 
