@@ -221,8 +221,8 @@ def moved(image: Image, random: Random, port: int) -> Programme:
     1,
     hints=(
         (
-            "Send that request yourself. What does your server do with the id, and with values of a"
-            " wrong type?"
+            "Send the request from the report yourself. What does your server do with the id,"
+            " and with values of the wrong type?"
         ),
         (
             "Count ids up and never back; take only the four fields from the body; look at the"
@@ -233,7 +233,7 @@ def moved(image: Image, random: Random, port: int) -> Programme:
     link="A name for every thing",
 )
 def check_creates_and_finds(programme: Programme, moved: Programme) -> None:
-    """Shows are created where Location says, found, refused if they aren't valid, and deleted"""
+    """Shows are created, found at their Location, refused if they aren't valid, and deleted"""
     seen = [creates_one(programme, note=note) for note in (False, True)]
     chosen = max(seen) + programme.random.integer(1000, 9999)
     for _ in range(2):
@@ -322,15 +322,16 @@ def deletes(programme: Programme, seen: list[int]) -> None:
     hints=(
         "Which version of the show does this client know, and how could your server tell?",
         (
-            "Compute the ETag from all fields of the show (a hash, or a counter in the show); for"
-            " PUT and PATCH split If-Match at its commas, answer 428 if it is absent, 412 if the"
-            " current ETag isn't in it, and store without a pause in between."
+            "Compute the ETag from all fields of the show (a hash, or a counter in the show);"
+            " for PUT and PATCH split If-Match at its commas, answer 428 if it is absent, 412 if"
+            " the current ETag isn't in it, and let no other request in between this comparison"
+            " and storing the change."
         ),
     ),
     link="Name the version you saw",
 )
 def check_prevents_lost_updates(programme: Programme) -> None:
-    """A write must name the current ETag, and a read that names it is spared the body"""
+    """A write must name the current ETag, and a read that names it gets 304 without a body"""
     show = programme.create(programme.fields(note=True))
     with advising(
         "Set the field ETag yourself, with its quotes: one that a framework makes is often weak,"
@@ -484,9 +485,9 @@ def lets_one_of_two_slow_ones_win(programme: Programme) -> None:
             " field is wrong?"
         ),
         (
-            "Copy the show; for each field of the patch delete it from the copy if it is null, else"
-            " set it; look at the whole copy as at a new show (422), and only then store it, under"
-            " the id it had."
+            "Copy the show. For each field of the patch, delete it from the copy if it is null,"
+            " otherwise set it. Check the whole copy as you check a new show (422), and only"
+            " then store it, under the id it had."
         ),
     ),
     link="Change a part: merge patches",
@@ -781,7 +782,7 @@ def change_around(season: Programme, last: Show, number: int) -> bool:
     link="A click that arrives twice",
 )
 def check_repeats_safely(programme: Programme) -> None:
-    """A booking sent again with its key is one booking with one reply, and no key serves twice"""
+    """A booking sent again with its key is one booking with one reply; no key fits two requests"""
     random = programme.random
     show, other = programme.create(), programme.create()
     seats = random.shuffled([f"{row}{n}" for row in "ABCDEF" for n in range(1, 11)])
