@@ -401,8 +401,8 @@ def told(row: tuple[Any, ...]) -> str:
     3,
     hints=(
         (
-            "Look at the plan: which step touches most blocks, and is there an index that has what "
-            "its condition asks for, in the order in which it asks?"
+            "Look at the plan with explain: which step touches the most blocks, and is there an"
+            " index with the columns in its condition, in the order it needs?"
         ),
         (
             "Leave columns bare: show_id = $1, and a range of created_at instead of a function of "
