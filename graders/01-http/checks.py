@@ -14,7 +14,7 @@ from coursework.checks import (
     points,
 )
 
-# Beside them one has sent half a request.
+# One more connection has sent half a request.
 SILENT_CONNECTIONS = 40
 ANSWER_WITHIN_S = 0.5
 PLAIN = "text/plain"
@@ -130,7 +130,7 @@ def check_keeps_connections(server: Server, random: Random) -> None:
     note = random.bytes(40)
     with server.connect() as line:
         asked = [request("GET", f"/echo/{word}") for word in words[:3]]
-        # A body and a reply that is no 200 are no reason to hang up, or to lose what follows.
+        # A body, or a reply that isn't 200, is no reason to hang up or to lose what follows.
         asked[1:1] = [request("POST", "/notes", note), chunked_request([note[:9]])]
         asked[1:1] = [request("GET", f"/{words[4]}"), request("GET", "/visitor")]
         line.send(b"".join(asked))
@@ -345,7 +345,7 @@ def chunked_request(
 
 
 def unclear_requests() -> list[bytes]:
-    """Return requests about which a server must not guess."""
+    """Return requests that a server must not guess about."""
     both = {"Transfer-Encoding": "chunked"}
     note = request("POST", "/notes", b"hello hello")
     return [

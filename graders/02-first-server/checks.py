@@ -177,7 +177,7 @@ def check_stays_responsive(server: Server, random: Random) -> None:
 
 def quick_rush(server: Server, random: Random) -> tuple[list[str], list[str], list[Reply]]:
     """Ask for codes, expect quick greetings meanwhile; return names, those asked, and answers."""
-    # Blanks belong to a name, and an accent may be a character of its own.
+    # Blanks belong to a name, and an accent may be a separate character.
     names = [
         f"{random.text(3)} & {random.word()}+%41",
         f" {random.word().title()} ",
@@ -250,7 +250,7 @@ def ask_for_users(server: Server) -> Reply:
 )
 def check_fails_loudly(image: Image, file: str, shows: list[Show], meanwhile: Meanwhile) -> None:
     """Without good data the server does not start, and says why in one line"""
-    # One by itself: a server that starts in spite of all is told by it, and not tried again.
+    # One case alone: if the server starts anyway, this case reports it, and no other is tried.
     alone = meanwhile(lambda: expect_refusal(image, "no SHOWS_FILE", Start()))
     starts = bad_starts(file, shows)
     ends = image.run_each(list(starts.values()), within_s=END_WITHIN_S)

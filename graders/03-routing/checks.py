@@ -322,7 +322,7 @@ def check_reads_queries(server: Server, house: House, random: Random) -> None:
         server.get(f"/api/shows{query}").expect(200, json={"shows": wanted})
     for query in bad_queries(house, random):
         expect_bad_query(server.get(f"/api/shows?{query}"))
-    # An answer without this route yet learns that from another check.
+    # An answer that has no such route yet learns that from another check.
     time = house.starts(7)
     if server.get(f"/api/shows/next?at={time}").status == OK:
         for query in (f"at={time}&at={time}", *(f"at={no_time}" for no_time in NO_TIMES)):
@@ -490,7 +490,7 @@ def ways_up(gallery: Gallery, folder: str) -> Iterator[str]:
 
 
 def links_out(gallery: Gallery, link: str) -> Iterator[str]:
-    """Return paths that are spelled innocently, and lead out over a symbolic link."""
+    """Return paths that are spelled innocently, and lead out through a symbolic link."""
     yield from (f"{link}.png", f"{link}-up.png", link, f"{link}/{gallery.secret}")
 
 

@@ -288,7 +288,7 @@ def request_line(server: Server, own: str, status: int) -> Record:
 
 
 def expect_once(server: Server, ids: list[str]) -> None:
-    """Look that each request has one line, after a later request has been logged."""
+    """Check that each request has one line, after a later request has been logged."""
     last = server.get("/healthz")
     server.log_records({"id": last.headers["X-Request-Id"]}, at_least=1)
     for own in ids:
@@ -366,14 +366,14 @@ def hang_up(server: Server, random: Random) -> str:
 
 
 def expect_wait(wait_ms: int, reply: Reply) -> None:
-    """Look that a slow reply did not come too soon."""
+    """Check that a slow reply did not come too soon."""
     reply.expect(200)
     if reply.elapsed_s * 1000 < wait_ms - EARLY_MS:
         fail_wait(reply, wait_ms)
 
 
 def expect_short_wait(server: Server, wait_ms: int, limit_ms: int) -> None:
-    """Look that a slow reply comes when it should, and not much later."""
+    """Check that a slow reply comes when it should, and not much later."""
     for _ in range(ATTEMPTS):
         reply = SLOW.to(server)
         if reply.elapsed_s * 1000 < limit_ms:
@@ -447,7 +447,7 @@ def expect_staff_only(server: Server, method: str, path: str, headers: Fields) -
 
 
 def expect_no_sales(reply: Reply) -> None:
-    """Look that a strange spelling was refused, or led elsewhere."""
+    """Check that a strange spelling was refused, or led elsewhere."""
     try:
         body = json.loads(reply.body)
     except (ValueError, RecursionError):
@@ -593,7 +593,7 @@ def check_contains_failures(server: Server, canary: str, random: Random) -> None
 
 
 def expect_contained(reply: Reply, canary: str) -> None:
-    """Look that a reply tells of a failure, and nothing of its cause."""
+    """Check that a reply tells of a failure, and nothing of its cause."""
     told = " ".join([reply.reason, *reply.headers.values(), reply.text])
     if canary in told:
         reply.fail("a reply without the message of the error")

@@ -80,7 +80,7 @@ class BoxOffice:
         self.random = random
 
     def new_password(self) -> str:
-        """Return a password that nothing but itself is equal to."""
+        """Return a password that equals no other one."""
         first, *more = self.random.words(6)
         return f"{first.title()} {' '.join(more)} {self.random.integer(100, 999)}ž"
 
@@ -207,7 +207,7 @@ def start_elsewhere(image: Image, settings: dict[str, str], random: Random) -> B
 def brief_session(
     image: Image, settings: dict[str, str], random: Random, meanwhile: Meanwhile
 ) -> Story[None]:
-    """A session of few seconds, on a server of its own, watched until it has ended."""
+    """A session of a few seconds, on its own server, watched until it has ended."""
     server = image.start(env={**settings, "SESSION_TTL_SECONDS": str(BRIEF_TTL_S)})
     return meanwhile(lambda: watch_a_session(BoxOffice(server, random)))
 
@@ -304,7 +304,7 @@ def expect_unguessable(values: list[str]) -> None:
 def refuses_wrong_passwords(office: BoxOffice, person: Person, other: Person) -> None:
     """Try passwords that resemble the right one, and one of somebody else at both doors."""
     right = person.password
-    # The last one looks the same: an accent of its own behind the letter is other bytes.
+    # The last one looks the same: with the accent as a separate character, the bytes differ.
     likely = (
         right.lower(), f"{right} ", f" {right}", right[:-1], right.replace("ž", "z"),
         right.replace("ž", "z\u030c"),
@@ -587,7 +587,7 @@ def check_survives_a_restart(
 
 
 def expect_forgotten_in_time(store: Store, before: set[str], ttl: int) -> None:
-    """Expect that what a login has added goes by itself."""
+    """Expect the keys that a login has added to expire by themselves."""
     for key in store.keys("*"):
         if key in before or key.startswith("user:"):
             continue
@@ -598,7 +598,7 @@ def expect_forgotten_in_time(store: Store, before: set[str], ttl: int) -> None:
 
 
 def watch_a_session(office: BoxOffice) -> None:
-    """Use a session of few seconds until it has ended: not too early and not too late."""
+    """Use a session of a few seconds until it has ended: not too early and not too late."""
     person = office.new_person()
     asked = time.monotonic()
     sid = office.log_in(person)

@@ -46,7 +46,7 @@ class Machine:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        # By its id: a script may give the name to an image of its own.
+        # By its id: a script may give that name to another image.
         self._helper = sandbox.docker("inspect", "--format={{.Id}}", HELPER).strip()
         self.tag = sandbox.tag
         self.empty = sandbox.empty
@@ -238,7 +238,7 @@ def check_stops_when_asked(leaving: Story[int]) -> None:
 )
 def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -> None:
     """Notes are in a volume at /data: the next container has them, a new volume is empty"""
-    # This server has a volume of its own, which is new.
+    # This server has its own, new volume.
     server.get("/api/notes").expect(200, json={"notes": []})
     note = random.text()
     old = machine.start(8081)
@@ -277,7 +277,7 @@ def check_runs_by_script(
     kept = random.word()
     following = second.result()
     machine.tag(following, NEXT_NAME)
-    # They end in a line end, which $(…) would cut off; the last one is empty, for the same image.
+    # They end with a newline, which $(…) would cut off; the last one is empty, for the same image.
     words = [
         f"""{random.word()}:  "{random.text()}" isn't $HOME * C:\\new\n!\n""" for _ in range(2)
     ]

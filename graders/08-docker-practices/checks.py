@@ -125,7 +125,7 @@ def port(random: Random) -> int:
 
 @pytest.fixture(scope="module")
 def hung(image: Image, server: Server, port: int, meanwhile: Meanwhile) -> Story[None]:
-    """A server that becomes healthy on a port of its own, and is called unhealthy once it hangs."""
+    """A server that becomes healthy on its own port, and is called unhealthy once it hangs."""
 
     def story() -> None:
         for _ in range(ATTEMPTS):

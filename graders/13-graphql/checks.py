@@ -30,7 +30,7 @@ CALLERS_OF_EACH = 5
 LIMIT_STATEMENTS = 4
 LIMIT_FIELDS = 200
 REFUSED_WITHIN_S = 2.0
-# So that a reply that is late is seen as late, and not as no reply.
+# Long enough to see that a late reply is late, rather than missing.
 SEEN_WITHIN_S = 6.0
 # A counter that walks into each spread would take some 2^40 steps.
 DOUBLINGS = 40
@@ -293,7 +293,7 @@ def knows_the_caller(theatre: Theatre) -> None:
 
 
 def turns_pages(theatre: Theatre, size: int) -> None:
-    """Follow `next` from the first page to the last; a show that is new lies on none of them."""
+    """Follow `next` from the first page to the last; a show that is new is on none of them."""
     query = "query($n: Int!, $after: String) { shows(first: $n, after: $after)"
     query += " { next nodes { id priceCents } } }"
     shows = [only(show, "id", "priceCents") for show in theatre.shows()]
@@ -645,7 +645,7 @@ def check_bounds_cost(theatre: Theatre) -> None:
 
 
 def expect_free_refusal(theatre: Theatre, document: str, *, operation: str = "") -> None:
-    """Look that a request is refused soon, and that the database hears nothing of it."""
+    """Check that a request is refused soon, and that the database hears nothing of it."""
     with theatre.database.recording() as recording:
         reply = theatre.ask(document, operation=operation)
     expect_refused(reply)

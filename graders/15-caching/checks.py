@@ -33,7 +33,7 @@ GETS, CROWD, MOST_READS, FEW = 20, 40, 2, 6
 # A lifetime that a check can wait for, and how much later it may end.
 BRIEF_S, MORE_S = 2, 1
 KEY_MORE_S = 60
-# The contract has a read take that long; who forgets a second time has done so by then.
+# A read may take that long; a server that forgets a second time has done so by then.
 SLOW_READ_S = 3
 # With them a show has some 90 KB.
 MANY_LETTERS = 36_000
@@ -191,7 +191,7 @@ class Theatre:
                 reply.fail(f"problem details with a string {member}")
 
     def expect_lifetimes(self, longest_s: int) -> None:
-        """Look that no key is kept for ever, or for much longer than what is remembered."""
+        """Check that no key is kept for ever, or for much longer than what is remembered."""
         most = longest_s + KEY_MORE_S
         for key in self.store.keys():  # noqa: SIM118 - it is no dict
             left = self.store.ttl(key)
@@ -211,7 +211,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(random: Random) -> Told:
-    """The lifetimes of the replicas: nothing ends by itself while a check looks on."""
+    """The lifetimes of the replicas: nothing expires while a check is watching."""
     return Told(random.integer(300, 400), random.integer(100, 200))
 
 
@@ -903,7 +903,7 @@ def keeps_tickets_apart(theatre: Theatre, random: Random) -> None:
 
 
 def expect_asked(theatre: Theatre, before: int, users: list[str]) -> None:
-    """Look that the catalogue was asked once for each of these users since then."""
+    """Check that the catalogue was asked once for each of these users since then."""
     asked = [r.headers.get("X-User", "") for r in theatre.stub.requests(TICKETS)[before:]]
     if asked != users:
         fail(

@@ -337,7 +337,7 @@ def booking(
     status: str = "confirmed",
     created_at: datetime = datetime(2029, 1, 5, tzinfo=UTC),
 ) -> dict[str, Any]:
-    """Return a row of bookings with an id of its own, larger or smaller than the others'."""
+    """Return a row of bookings with its own id, larger or smaller than the others'."""
     return {
         "id": new_id(lantern), "show_id": show_id, "seat": seat, "user_name": user,
         "status": status, "price_cents": lantern.random.integer(1001, 9999),

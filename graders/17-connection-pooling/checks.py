@@ -36,10 +36,10 @@ GRACE_S, TOO_LATE_S = 0.3, 3.0
 TOO_EARLY_S = 0.02
 WELL_WITHIN_S = 2.0
 ATTEMPTS = 3
-# Longer than any wait of a server whose patience is not what is judged.
+# Longer than any wait of a server whose patience isn't judged.
 REPLY_WITHIN_S = 18.0
 ARRIVES_WITHIN_S = 4.0
-# So long a further connection would have had to come: PgBouncer takes one of its reserve after 5 s.
+# A further connection would have come by then: PgBouncer takes one of its reserve after 5 s.
 NO_MORE_WITHIN_S = 5.6
 # More than twice that: nobody who waits meanwhile is late, nor is half their patience over.
 LONG_PATIENCES_MS = (14_000, 16_000)
