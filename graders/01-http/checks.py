@@ -14,7 +14,7 @@ from coursework.checks import (
     points,
 )
 
-# Beside them one has sent half a request.
+# One more connection has sent half a request.
 SILENT_CONNECTIONS = 40
 ANSWER_WITHIN_S = 0.5
 PLAIN = "text/plain"
@@ -46,9 +46,10 @@ def moved_server(image: Image, port: int) -> Server:
     1,
     hints=(
         (
-            "Did your server end? Somebody may connect, send nothing and hang up; recv() then "
-            "returns b''. If it runs, pipe the reply into od -c, as in curl -si localhost:3000 | "
-            "od -c: how does each line end, and how many bytes does the body have?"
+            "Did your server exit? Somebody may connect, send nothing and hang up; recv() then"
+            " returns b''. If it's still running, pipe the reply into od -c, as in curl -si"
+            " localhost:3000 | od -c: how does each line end, and how many bytes does the body"
+            " have?"
         ),
         (
             "Encode the body first and take len() of the bytes; end every line of the "
@@ -79,14 +80,15 @@ def check_counts_bytes(server: Server, moved_server: Server, random: Random) -> 
     hints=(
         ("One recv() is not one request: bytes arrive in whatever pieces the network likes."),
         (
-            "Keep a buffer. Call recv() until it contains \\r\\n\\r\\n, then until the body "
-            "is as long as the head promised."
+            "Keep a buffer. Call recv() until it contains \\r\\n\\r\\n, then until the body is"
+            " as long as the head promised, or, if it comes in chunks, until the last chunk is"
+            " there."
         ),
     ),
     link="A packet is not a request",
 )
 def check_reads_whole_requests(server: Server, random: Random) -> None:
-    """A request is answered once it is complete, in however many packets it arrives"""
+    """A request is answered once it is complete, however many packets it arrives in"""
     word = random.word()
     with server.connect() as line:
         line.send_in_pieces([bytes([byte]) for byte in request("GET", f"/echo/{word}")])
@@ -115,8 +117,9 @@ def check_reads_whole_requests(server: Server, random: Random) -> None:
             "them at once."
         ),
         (
-            "Loop over requests on the same connection, and keep any bytes left over "
-            "after one request as the start of the next."
+            "Loop over requests on the same connection, and keep any bytes left over after one"
+            " request as the start of the next. Read a request's body even when you answer 404"
+            " or 405, or it will look like the next request."
         ),
     ),
     link="One connection, many requests",
@@ -127,7 +130,7 @@ def check_keeps_connections(server: Server, random: Random) -> None:
     note = random.bytes(40)
     with server.connect() as line:
         asked = [request("GET", f"/echo/{word}") for word in words[:3]]
-        # A body and a reply that is no 200 are no reason to hang up, or to lose what follows.
+        # A body, or a reply that isn't 200, is no reason to hang up or to lose what follows.
         asked[1:1] = [request("POST", "/notes", note), chunked_request([note[:9]])]
         asked[1:1] = [request("GET", f"/{words[4]}"), request("GET", "/visitor")]
         line.send(b"".join(asked))
@@ -154,8 +157,9 @@ def check_keeps_connections(server: Server, random: Random) -> None:
     hints=(
         "A body is bytes, and only its framing says where it ends.",
         (
-            "Never decode the body or search it for an end; read each chunk's size with "
-            "int(line, 16), then exactly that many bytes and one \\r\\n."
+            "Never decode the body or search it for an end. Cut each chunk's size line at the"
+            " semicolon and read it with int(size, 16), then read exactly that many bytes and"
+            " one \\r\\n; after the last chunk, skip the lines up to the empty one."
         ),
     ),
     link="Two ways to say where a body ends",
@@ -194,8 +198,9 @@ def check_reads_both_framings(server: Server, random: Random) -> None:
             "gets the wrong status, or a body it shouldn't have?"
         ),
         (
-            "Check for a missing Host and for both framings before you look at the path, "
-            "answer 400 and close; for HEAD send the same head as for GET and no body."
+            "Check for a missing Host, for both framings, and for a Content-Length with"
+            " anything but digits before you look at the path, answer 400 and close; for HEAD"
+            " send the same head as for GET and no body."
         ),
     ),
     link="When two servers read one request differently",
@@ -253,7 +258,7 @@ def check_refuses_ambiguity(server: Server, random: Random) -> None:
     link="What it costs in production",
 )
 def check_serves_while_others_wait(server: Server, random: Random) -> None:
-    """With 40 silent connections and one half a request, another is answered within 500 ms"""
+    """With 40 silent connections and one half-sent request, another is answered within 500 ms"""
     word = random.word()
     server.get("/").expect(200)
     with at_once(lambda _: server.connect(), range(SILENT_CONNECTIONS + 1)) as crowd:
@@ -340,7 +345,7 @@ def chunked_request(
 
 
 def unclear_requests() -> list[bytes]:
-    """Return requests about which a server must not guess."""
+    """Return requests that a server must not guess about."""
     both = {"Transfer-Encoding": "chunked"}
     note = request("POST", "/notes", b"hello hello")
     return [

@@ -104,10 +104,14 @@ def check_quick_start(server: Server) -> None:
 @points(
     2,
     hints=(
-        "Both the port you listen on and the port in the log line come from PORT.",
         (
-            "Read it once (process.env.PORT ?? 3000, or os.environ.get('PORT', '3000')) "
-            "and use that one value for listening and for the log line."
+            "Start your server with PORT set to something else: which port does it listen on,"
+            " and what does the line in the log say, character by character?"
+        ),
+        (
+            "Read PORT once (process.env.PORT ?? 3000 in Node, os.environ.get('PORT', '3000')"
+            " in Python), use that one value for listening and for the log line, and print"
+            " nothing else on that line."
         ),
     ),
     link="Settings come from the environment",
@@ -125,12 +129,13 @@ def check_reads_environment(moved_server: Server, port: int) -> None:
     2,
     hints=(
         (
-            "The shows come from the file named by SHOWS_FILE, whatever it contains this time and"
-            " in whatever order. In your reply the earliest comes first."
+            "Compare your reply with the file named by SHOWS_FILE, which contains other shows"
+            " each time: are all of them there, with their fields unchanged, and does the"
+            " earliest come first?"
         ),
         (
-            "Parse the file when the server starts, and sort by starts_at: shows.sort((a, "
-            "b) => a.starts_at < b.starts_at ? -1 : 1), or sorted(shows, key=…)."
+            "Parse the file when the server starts, and sort by starts_at: shows.sort((a, b) =>"
+            " a.starts_at < b.starts_at ? -1 : 1) in JavaScript, sorted(shows, key=…) in Python."
         ),
     ),
     link="Data from a file",
@@ -144,8 +149,9 @@ def check_serves_the_file(server: Server, shows: list[Show]) -> None:
     3,
     hints=(
         (
-            "A request without a name, or with an empty one, gets 400 and name_required. If that"
-            " works: one slow computation on the event loop holds up everybody else."
+            "Does a request without a name, or with an empty one, get 400 and name_required? If"
+            " so, look at what your server does during a computation: does it hold up everybody"
+            " else, because it runs on the event loop?"
         ),
         (
             "Node: await promisify(crypto.scrypt)(…) instead of scryptSync. Python: a "
@@ -171,7 +177,7 @@ def check_stays_responsive(server: Server, random: Random) -> None:
 
 def quick_rush(server: Server, random: Random) -> tuple[list[str], list[str], list[Reply]]:
     """Ask for codes, expect quick greetings meanwhile; return names, those asked, and answers."""
-    # Blanks belong to a name, and an accent may be a character of its own.
+    # Blanks belong to a name, and an accent may be a separate character.
     names = [
         f"{random.text(3)} & {random.word()}+%41",
         f" {random.word().title()} ",
@@ -231,19 +237,20 @@ def ask_for_users(server: Server) -> Reply:
     1,
     hints=(
         (
-            "Start your image without SHOWS_FILE, and with a broken file: what does it "
-            "print, and with which exit code does it end?"
+            "Start your image without SHOWS_FILE, and with a broken file: what does it print,"
+            " and which exit code does it end with?"
         ),
         (
-            "Read and test the file before you listen; if that fails, print one line "
-            "naming SHOWS_FILE to stderr and exit with code 1."
+            "Before you listen, read the file and check the type of all four fields of every"
+            " show; if anything is wrong, print one line naming SHOWS_FILE to stderr and exit"
+            " with code 1."
         ),
     ),
     link="Fail at the start, and say why",
 )
 def check_fails_loudly(image: Image, file: str, shows: list[Show], meanwhile: Meanwhile) -> None:
     """Without good data the server does not start, and says why in one line"""
-    # One by itself: a server that starts in spite of all is told by it, and not tried again.
+    # One case alone: if the server starts anyway, this case reports it, and no other is tried.
     alone = meanwhile(lambda: expect_refusal(image, "no SHOWS_FILE", Start()))
     starts = bad_starts(file, shows)
     ends = image.run_each(list(starts.values()), within_s=END_WITHIN_S)

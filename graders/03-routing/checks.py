@@ -203,13 +203,13 @@ def moved_server(image: Image, house: House, gallery: Gallery, link: str, port: 
     2,
     hints=(
         (
-            "Look at what you remember of a seat that was taken, and at how you compare an id and"
-            " a seat with what is in the path."
+            "Look at what you remember about a taken seat, and at how you compare the id and"
+            " the seat in the path with the ones you know."
         ),
         (
-            "Remember the seat under the id of its show together with its own name; an id is"
-            " digits from its first character to its last, a seat matches ^[A-F]([1-9]|10)$ as a"
-            " whole."
+            "Remember a taken seat under its show's id and its own name together. From its"
+            " first character to its last, an id has only the digits 0 to 9, and a seat matches"
+            " ^[A-F]([1-9]|10)$."
         ),
     ),
     link="A part of the path is a value",
@@ -303,14 +303,15 @@ def check_specific_route_wins(server: Server, house: House, random: Random) -> N
     2,
     hints=(
         (
-            "Look at the query of that request. A 200 instead of a 400: you convert a value"
-            " without testing its whole text. A wrong list: a filter, a border, the order or the"
-            " cut."
+            "Look at the query of that request. If you answered 200 instead of 400, you convert"
+            " a value without testing its whole text. If the list is wrong, look at the filters,"
+            " at both ends of the time range, at the order and at the limit."
         ),
         (
-            "Test the whole text before you convert it: limit is ^[0-9]+$ and from 1 to 50; a"
-            " time is one if it can be read and, written again, gives the same text; a parameter"
-            " given twice is a list. Filter first, then sort, then cut."
+            "Test the whole text before you convert it: limit is ^[0-9]+$ and from 1 to 50, and"
+            " a time is valid if you can parse it and writing it out again gives the same text."
+            " Look for parameters given twice: Express makes an array of them, FastAPI takes the"
+            " last. Filter first, then sort, then apply the limit."
         ),
     ),
     link="The query is text, and anybody may write it",
@@ -321,7 +322,7 @@ def check_reads_queries(server: Server, house: House, random: Random) -> None:
         server.get(f"/api/shows{query}").expect(200, json={"shows": wanted})
     for query in bad_queries(house, random):
         expect_bad_query(server.get(f"/api/shows?{query}"))
-    # An answer without this route yet learns that from another check.
+    # An answer that has no such route yet learns that from another check.
     time = house.starts(7)
     if server.get(f"/api/shows/next?at={time}").status == OK:
         for query in (f"at={time}&at={time}", *(f"at={no_time}" for no_time in NO_TIMES)):
@@ -447,7 +448,7 @@ def escaped(text: str) -> str:
     link="Nobody leaves the folder",
 )
 def check_never_leaves_the_folder(server: Server, gallery: Gallery, link: str) -> None:
-    """Posters come from every depth of the folder, and nothing comes from outside of it"""
+    """Posters come from every depth of the folder, and nothing comes from outside it"""
     for path, data in gallery.posters.items():
         server.get(f"/posters/{path}").expect(200, body=data)
     folder, deepest = list(gallery.posters)[-1].rsplit("/", 1)
@@ -489,7 +490,7 @@ def ways_up(gallery: Gallery, folder: str) -> Iterator[str]:
 
 
 def links_out(gallery: Gallery, link: str) -> Iterator[str]:
-    """Return paths that are spelled innocently, and lead out over a symbolic link."""
+    """Return paths that are spelled innocently, and lead out through a symbolic link."""
     yield from (f"{link}.png", f"{link}-up.png", link, f"{link}/{gallery.secret}")
 
 
@@ -512,12 +513,13 @@ def expect_no_poster(server: Server, path: str, gallery: Gallery) -> None:
     hints=(
         (
             "Look at the three answers your framework gives by itself: no such path, no such"
-            " method, a path that cannot be decoded."
+            " method, a path that can't be decoded."
         ),
         (
-            "After all routes comes one that answers 404; each path has a last handler for all"
-            " other methods that sets Allow and answers 405; one error handler turns a failed"
-            " decoding into 400."
+            "Put a handler that answers 404 after all routes. Give each path a last handler for"
+            " all other methods, which sets Allow and answers 405. For broken encoding, answer"
+            " 400 in an error handler, or, if your framework reports no error (FastAPI doesn't),"
+            " test the raw path yourself."
         ),
     ),
     link="404, 405 and 400",

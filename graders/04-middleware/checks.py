@@ -153,8 +153,8 @@ def requests(random: Random, staff_key: str) -> list[Sent]:
         "Which of your functions can answer before the one that sets X-Request-Id has run?",
         (
             "Set it on the reply in the very first function of the chain, before anything can"
-            " answer: the caller's, if the whole value matches, else randomUUID() or "
-            "uuid.uuid4()."
+            " answer: the caller's own id if its whole value matches, otherwise a new one,"
+            " randomUUID() in Node or uuid.uuid4() in Python."
         ),
     ),
     link="The order is the program",
@@ -229,13 +229,13 @@ def most_frequent(values: list[str]) -> str:
     2,
     hints=(
         (
-            "Print the line when the reply is over. How does your server learn that nobody "
-            "waits for it any more?"
+            "Print the line when the reply is over. How does your server learn that nobody is"
+            " waiting for it any more?"
         ),
         (
-            "Express: res.on('close', …) comes once for every reply, and res.writableFinished"
-            " is false where the caller hung up; req.originalUrl keeps the whole path. ASGI: "
-            "wrap send, and ask receive for http.disconnect."
+            "Express: res.on('close', …) runs once for every reply, and res.writableFinished is"
+            " false if the caller hung up; req.originalUrl keeps the whole path. Python (ASGI):"
+            " wrap send, and ask receive for http.disconnect."
         ),
     ),
     link="One line for each request",
@@ -288,7 +288,7 @@ def request_line(server: Server, own: str, status: int) -> Record:
 
 
 def expect_once(server: Server, ids: list[str]) -> None:
-    """Look that each request has one line, after a later request has been logged."""
+    """Check that each request has one line, after a later request has been logged."""
     last = server.get("/healthz")
     server.log_records({"id": last.headers["X-Request-Id"]}, at_least=1)
     for own in ids:
@@ -366,14 +366,14 @@ def hang_up(server: Server, random: Random) -> str:
 
 
 def expect_wait(wait_ms: int, reply: Reply) -> None:
-    """Look that a slow reply did not come too soon."""
+    """Check that a slow reply did not come too soon."""
     reply.expect(200)
     if reply.elapsed_s * 1000 < wait_ms - EARLY_MS:
         fail_wait(reply, wait_ms)
 
 
 def expect_short_wait(server: Server, wait_ms: int, limit_ms: int) -> None:
-    """Look that a slow reply comes when it should, and not much later."""
+    """Check that a slow reply comes when it should, and not much later."""
     for _ in range(ATTEMPTS):
         reply = SLOW.to(server)
         if reply.elapsed_s * 1000 < limit_ms:
@@ -390,10 +390,11 @@ def fail_wait(reply: Reply, wait_ms: int) -> NoReturn:
 @points(
     2,
     hints=(
-        "Does your guard see every path that your routes see, and the same text of it?",
+        "Does your guard see every path that your routes see, spelled exactly as they see it?",
         (
-            "Guard in the router, so that both match alike: app.use('/api/staff', guard) in "
-            "Express. Guard unknown paths too, and let nobody in where STAFF_KEY is not set."
+            "Let the router that matches your routes match the guard too: app.use('/api/staff',"
+            " guard) in Express. Guard unknown paths below it as well, and if STAFF_KEY isn't"
+            " set, let nobody in."
         ),
     ),
     link="A guard that reads paths as the routes do",
@@ -446,7 +447,7 @@ def expect_staff_only(server: Server, method: str, path: str, headers: Fields) -
 
 
 def expect_no_sales(reply: Reply) -> None:
-    """Look that a strange spelling was refused, or led elsewhere."""
+    """Check that a strange spelling was refused, or led elsewhere."""
     try:
         body = json.loads(reply.body)
     except (ValueError, RecursionError):
@@ -459,11 +460,15 @@ def expect_no_sales(reply: Reply) -> None:
 @points(
     2,
     hints=(
-        "What reads bodies, and does it come before or after the guard in your chain?",
         (
-            "Put the guard in front of what reads bodies. Express: express.json({ limit: 1024"
-            " }) after it; elsewhere read piece by piece, and stop when more than 1024 bytes "
-            "have come."
+            "What reads bodies, and does it come before or after the guard in your chain? If"
+            ' the report is about a body that was sent, which line of the table under "Bodies"'
+            " applies to it?"
+        ),
+        (
+            "Put the guard in front of whatever reads bodies. Express: express.json({ limit:"
+            " 1024 }) after it; elsewhere read piece by piece, and stop when more than 1024"
+            " bytes have come. Then check that the JSON is an object."
         ),
     ),
     link="Refuse before you read",
@@ -568,9 +573,9 @@ def in_chunks(server: Server, body: bytes) -> Reply:
     hints=(
         "One function takes every error. What may the caller know, and what belongs in the log?",
         (
-            "Print the error's message with the request's id, and answer 500 with error and "
-            "request_id alone. Express: app.use((error, req, res, next) => …) as the last of "
-            "the chain, with all four parameters."
+            "Print the error's message with the request's id, and answer 500 with error and"
+            " request_id alone. Express: app.use((error, req, res, next) => …) at the end of the"
+            " chain, with all four parameters."
         ),
     ),
     link="One clean reply for every failure",
@@ -588,7 +593,7 @@ def check_contains_failures(server: Server, canary: str, random: Random) -> None
 
 
 def expect_contained(reply: Reply, canary: str) -> None:
-    """Look that a reply tells of a failure, and nothing of its cause."""
+    """Check that a reply tells of a failure, and nothing of its cause."""
     told = " ".join([reply.reason, *reply.headers.values(), reply.text])
     if canary in told:
         reply.fail("a reply without the message of the error")
@@ -599,10 +604,15 @@ def expect_contained(reply: Reply, canary: str) -> None:
 @points(
     1,
     hints=(
-        "GET /healthz is answered before the function that closes, everything else after it.",
         (
-            "Compare MAINTENANCE with the text '1': any other text is true as well. Set Retry-"
-            "After before you answer 503."
+            "Is GET /healthz answered before the function that closes the box office, and"
+            " everything else after it? And what does that function do when MAINTENANCE is 0 or"
+            " true?"
+        ),
+        (
+            "Compare MAINTENANCE with the text '1', because any text that isn't empty, even"
+            " '0', counts as true in JavaScript and Python. Set Retry-After before you answer"
+            " 503."
         ),
     ),
     link="Closed, but alive",

@@ -80,7 +80,7 @@ class BoxOffice:
         self.random = random
 
     def new_password(self) -> str:
-        """Return a password that nothing but itself is equal to."""
+        """Return a password that equals no other one."""
         first, *more = self.random.words(6)
         return f"{first.title()} {' '.join(more)} {self.random.integer(100, 999)}ž"
 
@@ -207,7 +207,7 @@ def start_elsewhere(image: Image, settings: dict[str, str], random: Random) -> B
 def brief_session(
     image: Image, settings: dict[str, str], random: Random, meanwhile: Meanwhile
 ) -> Story[None]:
-    """A session of few seconds, on a server of its own, watched until it has ended."""
+    """A session of a few seconds, on its own server, watched until it has ended."""
     server = image.start(env={**settings, "SESSION_TTL_SECONDS": str(BRIEF_TTL_S)})
     return meanwhile(lambda: watch_a_session(BoxOffice(server, random)))
 
@@ -219,13 +219,13 @@ def brief_session(
     1,
     hints=(
         (
-            "Retype the command of the report and compare status, body and Set-Cookie with the"
-            " contract's tables. After a logout it is the server that must not know the session"
-            " any more, whatever the browser still has."
+            "Type the command from the report, and compare status, body and Set-Cookie with the"
+            " contract's tables. After a logout the server must have forgotten the session,"
+            " whatever the browser still sends."
         ),
         (
-            "Log in: draw at least 16 random bytes, store `session:<their text>` → name in"
-            " Redis with the time to live, and set the text as cookie sid; HttpOnly;"
+            "Log in: draw at least 16 random bytes, write them as text, store `session:<text>`"
+            " → name in Redis with a time to live, and set the cookie sid=<text>; HttpOnly;"
             " SameSite=Lax; Path=/. Log out: delete that key. Register: one atomic step, such as"
             " HSETNX or SET … NX, says whether the name was free."
         ),
@@ -233,7 +233,7 @@ def brief_session(
     link="A session: something only the browser has",
 )
 def check_signs_in_and_out(office: BoxOffice) -> None:
-    """Register, log in, be known, log out: after that a copied cookie is dead"""
+    """Register, log in, be recognised, log out: after that a copied cookie is dead"""
     person, other = Person(office.random.word(), office.new_password()), office.new_person()
     registered = office.register(person).expect(201)
     if (cookie := cookie_of(registered)) and cookie.value:
@@ -304,7 +304,7 @@ def expect_unguessable(values: list[str]) -> None:
 def refuses_wrong_passwords(office: BoxOffice, person: Person, other: Person) -> None:
     """Try passwords that resemble the right one, and one of somebody else at both doors."""
     right = person.password
-    # The last one looks the same: an accent of its own behind the letter is other bytes.
+    # The last one looks the same: with the accent as a separate character, the bytes differ.
     likely = (
         right.lower(), f"{right} ", f" {right}", right[:-1], right.replace("ž", "z"),
         right.replace("ž", "z\u030c"),
@@ -365,7 +365,7 @@ def gives_a_name_once(office: BoxOffice) -> None:
             "Draw 16 random bytes as salt for each hash, call argon2id (19456 KiB, 2 passes, 1"
             " lane) or scrypt (N=16384, r=8, p=1) with the bytes of the salt, and store"
             " $argon2id$v=19$m=19456,t=2,p=1$<salt in Base64>$<hash in Base64>, or"
-            " $scrypt$ln=14,r=8,p=1$<salt>$<hash>. Print no bodies."
+            " $scrypt$ln=14,r=8,p=1$<salt>$<hash>. Don't print request bodies."
         ),
     ),
     link="Slow, salted, and in a text form",
@@ -545,13 +545,13 @@ def forms_of(password: str) -> dict[str, str]:
     2,
     hints=(
         (
-            "Ask a second server with the cookie of the first. Where does it look the session"
-            " up, and where does it get the key of the tokens from? Who forgets a session that"
-            " nobody ends?"
+            "Send the first server's cookie to a second one. Where does it look up the session,"
+            " and where does it get the key for the tokens? What removes a session that nobody"
+            " ends?"
         ),
         (
             "Sessions live in Redis only: SET session:<sid> <user> EX $SESSION_TTL_SECONDS, and"
-            " never extend or cache it. The key of the tokens is JWT_SECRET, as it is."
+            " never extend or cache it. The key for the tokens is JWT_SECRET, as it is."
         ),
     ),
     link="Servers come and go",
@@ -587,7 +587,7 @@ def check_survives_a_restart(
 
 
 def expect_forgotten_in_time(store: Store, before: set[str], ttl: int) -> None:
-    """Expect that what a login has added goes by itself."""
+    """Expect the keys that a login has added to expire by themselves."""
     for key in store.keys("*"):
         if key in before or key.startswith("user:"):
             continue
@@ -598,7 +598,7 @@ def expect_forgotten_in_time(store: Store, before: set[str], ttl: int) -> None:
 
 
 def watch_a_session(office: BoxOffice) -> None:
-    """Use a session of few seconds until it has ended: not too early and not too late."""
+    """Use a session of a few seconds until it has ended: not too early and not too late."""
     person = office.new_person()
     asked = time.monotonic()
     sid = office.log_in(person)
@@ -646,7 +646,7 @@ def watch_a_session(office: BoxOffice) -> None:
 def check_refuses_forged_tokens(
     office: BoxOffice, settings: dict[str, str], random: Random
 ) -> None:
-    """Tokens that JWT_SECRET has signed are believed until their end, and no others"""
+    """Tokens signed with JWT_SECRET are believed until they expire, and no others are"""
     person, victim = office.new_person(), office.new_person()
     # Names that a missing one may turn into.
     for name in ("undefined", "null"):
@@ -754,12 +754,12 @@ def signed(claims: dict[str, Any], key: bytes, alg: str = "HS256", digest: str =
     hints=(
         (
             "Time both with curl -w '%{time_total}': for which of the two does your server not"
-            " compute a hash? And compare the two replies byte by byte."
+            " compute a hash? Then compare the two replies byte by byte."
         ),
         (
-            "Make the hash of a random password once at the start. Where there is no such user,"
-            " verify the given password against that one, and answer with the same code as for a"
-            " wrong password."
+            "Hash a random password once, when the server starts. If there's no such user,"
+            " verify the given password against that hash, and answer with the same code as for"
+            " a wrong password."
         ),
     ),
     link="What a stranger learns",
@@ -817,8 +817,9 @@ def expect_like(unknown: Reply, wrong: Reply) -> None:
         (
             "Take user and password from the body, by name, and write role: 'customer'"
             " yourself. Draw a new sid at every login. Read the role from user:<name> at each"
-            " request. At a new password raise a number in the user's hash; a session remembers"
-            " the number of its login, and is dead when it is not the current one."
+            " request. Keep a number in the user's hash and raise it with each new password: a"
+            " session remembers the number it began with, and is dead once the two differ. Only"
+            " the session that asked gets the new number."
         ),
     ),
     link="Rights nobody gives themselves",

@@ -33,7 +33,7 @@ BUYERS = 40
 ATTEMPTS = 3
 AFFORDABLE = 5
 AWAY_WITHIN_S = 2.0
-# So that an answer that is late is seen as late, and not as no answer.
+# Long enough to see that a late answer is late, rather than missing.
 AWAY_SEEN_WITHIN_S = 4.0
 MIGRATE_WITHIN_S = 10.0
 # Until two that run at once are both waiting; one that asks again and again never is.
@@ -46,7 +46,7 @@ CUT_WITHIN_S = 3.0
 TABLES = ("shows", "wallets", "bookings")
 NEW_SHOW = "INSERT INTO shows (id, title, starts_at, price_cents) VALUES (%s, %s, now(), %s)"
 NEW_WALLET = "INSERT INTO wallets (user_name, balance_cents) VALUES (%s, %s)"
-# It lets a foreign key look at the row, and holds up whoever wants to change it.
+# It lets a foreign key look at the row, and holds up anybody who wants to change it.
 HOLD_WALLET = "SELECT 1 FROM wallets WHERE user_name = %s FOR NO KEY UPDATE"
 # Nobody can write a booking, and everybody can look.
 HOLD_BOOKINGS = "LOCK TABLE bookings IN SHARE MODE"
@@ -168,7 +168,7 @@ def neighbour(image: Image, database: Database, random: Random) -> BoxOffice:
 def migrations(
     image: Image, postgres: Postgres, random: Random, meanwhile: Meanwhile
 ) -> Story[None]:
-    """The whole of check_migrates_safely: it has a database of its own, and takes long."""
+    """The whole of check_migrates_safely: it has its own database, and takes long."""
     own = postgres.another()
     return meanwhile(lambda: migrate_again_and_again(own, image, random))
 
@@ -177,13 +177,14 @@ def migrations(
     1,
     hints=(
         (
-            "Prices, balances and bookings live in the database, which others may change "
-            "at any time: don't keep copies."
+            "Compare the reply in the report with the contract. Does your server keep copies of"
+            " prices, balances or bookings, which others may change in the database at any time?"
+            " And how long does it wait for a database that says nothing?"
         ),
         (
-            "Ask the database in each request, give every query and every connection a "
-            "time limit, and handle the pool's error event so a lost connection doesn't "
-            "end the server."
+            "Ask the database in each request, and give every query and every connection a time"
+            " limit. In Node, handle the pool's error event, or a lost connection ends the"
+            " server."
         ),
     ),
     link="When the database is away",
@@ -290,7 +291,10 @@ def wait_until_back(office: BoxOffice, user: str) -> None:
 @points(
     2,
     hints=(
-        "Between your look and your insert, somebody else inserts.",
+        (
+            "What happens if somebody else inserts after you looked whether the seat is free,"
+            " but before you insert?"
+        ),
         (
             "UNIQUE (show_id, seat) on bookings; insert without looking first, and answer "
             "409 when PostgreSQL reports error 23505."
@@ -513,7 +517,7 @@ def check_treats_input_as_data(office: BoxOffice) -> None:
     names = [f"o'{word}", f'{word}"; DROP TABLE bookings; --', f"{word}'); DROP TABLE bookings; --",
              f"{word}\\' OR 1=1 --", f"{word} $1 %s :user {office.random.text(3)}",
              f"{word}/{word} 100%25 ?#&+",
-             # Capitals, and an accent that is a character of its own: nothing is tidied up.
+             # Capitals, and an accent that is a separate character: nothing is tidied up.
              f"{word.title()} e\u0301"]  # fmt: skip
     for seat, name in zip(("C1", "C2", "C3", "C4", "C5", "C6", "C7"), names, strict=True):
         user = office.new_wallet(2 * price, name)
@@ -550,12 +554,12 @@ def check_treats_input_as_data(office: BoxOffice) -> None:
     link="Migrations: change tables that are in use",
 )
 def check_migrates_safely(migrations: Story[None]) -> None:
-    """./migrate applies each file once, even two at a time, and a bad one leaves nothing"""
+    """./migrate applies each file once, even two at a time, and a bad one leaves nothing behind"""
     migrations.result()
 
 
 def migrate_again_and_again(postgres: Postgres, image: Image, random: Random) -> None:
-    """Bring a database of its own up to date, in all the ways that go wrong."""
+    """Bring its own database up to date, in all the ways that go wrong."""
     database = postgres.create_database()
     first, second, half, after, early = random.words(5)
     further = {"0003_first.sql": f"CREATE TABLE {first} (n integer);"}

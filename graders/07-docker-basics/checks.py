@@ -46,7 +46,7 @@ class Machine:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        # By its id: a script may give the name to an image of its own.
+        # By its id: a script may give that name to another image.
         self._helper = sandbox.docker("inspect", "--format={{.Id}}", HELPER).strip()
         self.tag = sandbox.tag
         self.empty = sandbox.empty
@@ -183,8 +183,8 @@ def check_bakes_the_version(
     hints=(
         "Arguments after the image's name replace CMD, and are added to ENTRYPOINT.",
         (
-            'ENTRYPOINT ["node", "server.js"] (or ["python", "server.py"]), so that '
-            "--version becomes its argument."
+            'ENTRYPOINT ["node", "server.js"] (or ["python", "server.py"]): then --version'
+            " becomes its argument."
         ),
     ),
     link="Arguments",
@@ -206,8 +206,8 @@ def check_takes_arguments(image: Image, server: Server) -> None:
     2,
     hints=(
         (
-            "Docker signals process 1. Look at which program that is while a container of "
-            "yours runs: docker exec NAME cat /proc/1/cmdline."
+            "Docker signals process 1. Which program is that in your container? Look while it's"
+            " running: docker exec NAME cat /proc/1/cmdline."
         ),
         (
             'Write the entrypoint in exec form, ENTRYPOINT ["node", "server.js"], with no '
@@ -238,7 +238,7 @@ def check_stops_when_asked(leaving: Story[int]) -> None:
 )
 def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -> None:
     """Notes are in a volume at /data: the next container has them, a new volume is empty"""
-    # This server has a volume of its own, which is new.
+    # This server has its own, new volume.
     server.get("/api/notes").expect(200, json={"notes": []})
     note = random.text()
     old = machine.start(8081)
@@ -260,8 +260,9 @@ def check_keeps_data_outside(server: Server, machine: Machine, random: Random) -
             "everything match the contract?"
         ),
         (
-            "docker rm --force lantern before docker run, --publish 127.0.0.1:8080:3000, "
-            "--restart unless-stopped, and --env BANNER to pass the variable on."
+            "Create the network unless it exists. docker rm --force lantern before docker run,"
+            " --network lantern-net, --volume lantern-data:/data, --publish 127.0.0.1:8080:3000,"
+            " --restart unless-stopped, and --env BANNER to pass the variable on."
         ),
     ),
     link="Starting and replacing a container with a script",
@@ -276,7 +277,7 @@ def check_runs_by_script(
     kept = random.word()
     following = second.result()
     machine.tag(following, NEXT_NAME)
-    # They end in a line end, which $(…) would cut off; the last one is empty, for the same image.
+    # They end with a newline, which $(…) would cut off; the last one is empty, for the same image.
     words = [
         f"""{random.word()}:  "{random.text()}" isn't $HOME * C:\\new\n!\n""" for _ in range(2)
     ]
@@ -325,18 +326,21 @@ def expect_as_agreed(container: Mapping[str, Any]) -> None:
 @points(
     1,
     hints=(
-        "docker export and docker commit leave volumes out.",
         (
-            'docker run --rm --volume lantern-data:/data "$IMAGE or a helper" tar -C '
-            "/data -cf - . writes the archive to stdout; tar -C /data -xf - reads it "
-            "back."
+            "docker export and docker commit leave volumes out. Which container can read"
+            " lantern-data while the board keeps running?"
+        ),
+        (
+            "Mount the volume in a helper: docker run --rm --volume lantern-data:/data"
+            " busybox:1.37 tar -C /data -cf - . writes the archive to stdout. For restore add"
+            " --interactive, which passes stdin on, and use tar -C /data -xf -."
         ),
     ),
     link="Back up and restore",
     needs=("keeps_data_outside",),
 )
 def check_backs_up(machine: Machine, random: Random) -> None:
-    """ops.sh restore brings back in an empty engine what ops.sh backup saved"""
+    """In an empty engine, ops.sh restore brings back what ops.sh backup saved"""
     machine.empty()
     machine.ops("up", NAME)
     notes = [f"{random.text()}\n{word}" for word in random.words(3)]

@@ -125,7 +125,7 @@ def port(random: Random) -> int:
 
 @pytest.fixture(scope="module")
 def hung(image: Image, server: Server, port: int, meanwhile: Meanwhile) -> Story[None]:
-    """A server that becomes healthy on a port of its own, and is called unhealthy once it hangs."""
+    """A server that becomes healthy on its own port, and is called unhealthy once it hangs."""
 
     def story() -> None:
         for _ in range(ATTEMPTS):
@@ -149,16 +149,19 @@ def confined(image: Image) -> Server:
 @points(
     2,
     hints=(
-        "A file deleted in a later step is still in the earlier layer.",
         (
-            "Build in one stage, and COPY --from=… only what runs into a last stage; list "
-            "everything private in .dockerignore."
+            "Which files does each COPY take from the folder? A file deleted in a later step is"
+            " still in the earlier layer."
+        ),
+        (
+            "Build in one stage, start a last stage from the base image, and COPY --from=… only"
+            " what the server needs into it; list everything private in .dockerignore."
         ),
     ),
     link="What ships and what stays behind",
 )
 def check_leaks_nothing(server: Server, saved: SavedImage, salt: Salt, release: str) -> None:
-    """It answers, and no layer holds anything of .env, .git, tests, a laptop, or a compiler"""
+    """The server answers, and no layer has .env, .git, tests, a laptop's packages or a compiler"""
     # An image that holds nothing leaks nothing.
     server.get("/api/build").expect(200, json={"release": release})
     for path, word in salt.canaries.items():
@@ -213,7 +216,10 @@ def looking_at(image: Image, setting: str) -> str:
     2,
     hints=(
         "Which user runs the program, and which folders does the program write to?",
-        ("USER 1000 (a number), and ENV CACHE_DIR=/tmp/lantern so that it writes below /tmp."),
+        (
+            "USER 1000 (a number), and ENV CACHE_DIR=/tmp/lantern, which makes the program"
+            " write below /tmp."
+        ),
     ),
     link="Without root, and with little else",
 )
@@ -234,7 +240,10 @@ def check_drops_privileges(image: Image, confined: Server, saved: SavedImage) ->
 @points(
     2,
     hints=(
-        "A step is run again when anything it copied has changed.",
+        (
+            "A step runs again when anything copied before it has changed. What have you copied"
+            " before npm ci?"
+        ),
         (
             "COPY package.json package-lock.json ./ first, RUN npm ci next, and COPY the "
             "sources after that."
@@ -308,8 +317,9 @@ def told(step: Step) -> str:
     hints=(
         "A server that hangs still accepts connections, and its process still exists.",
         (
-            "HEALTHCHECK --interval=1s --timeout=1s with a command that asks GET "
-            "/api/health on $PORT and waits for the answer."
+            "HEALTHCHECK --interval=1s --timeout=1s with a command that asks GET /api/health on"
+            " $PORT (3000 by default) and waits for the answer. The image has no curl, but node"
+            " -e has fetch."
         ),
     ),
     link="Alive is not well",
@@ -332,13 +342,13 @@ def check_reports_health(image: Image, hung: Story[None], saved: SavedImage) -> 
     1,
     hints=(
         (
-            "Look at docker inspect for the labels, at each FROM for its version, and at "
-            "what hadolint says."
+            "Look at the labels with docker inspect, at the version in each FROM, and at what"
+            " hadolint says."
         ),
         (
-            "ARG REVISION in the last stage and LABEL "
-            "org.opencontainers.image.revision=$REVISION from it; a version after each "
-            "FROM."
+            "In the last stage, ARG REVISION, then LABEL"
+            " org.opencontainers.image.revision=$REVISION, and a second label with the source's"
+            " address; a version in each FROM."
         ),
     ),
     link="An image that says what it is",

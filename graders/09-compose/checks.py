@@ -96,18 +96,19 @@ def wait_for_database(stack: Stack) -> None:
     2,
     hints=(
         (
-            "docker compose ps --all shows how each service is, docker compose logs SERVICE says"
-            " why. --wait waits until a service is healthy, so web needs a healthcheck too."
+            "docker compose ps --all shows the state of each service, docker compose logs"
+            " SERVICE says why. --wait waits until a service is healthy, so web needs a"
+            " healthcheck too."
         ),
         (
-            "profiles: [tools] at seed; at web a healthcheck that asks /healthz, with interval: 1s."
-            " The image has node -e and python -c, but no curl."
+            "Give seed profiles: [tools], and web a healthcheck that asks /healthz, with"
+            " interval: 1s. The image has node -e or python -c, but no curl."
         ),
     ),
     link="Ready, not just started",
 )
 def check_comes_up_whole(house: House, sandbox: Sandbox, random: Random) -> None:
-    """After docker compose up --wait the first booking is sold, and seed runs only when asked"""
+    """After docker compose up --wait the first seat is sold, and seed runs only when asked"""
     house.first.expect(201, json=house.booked)
     stack = house.stack
     # On a slow machine a service that never asks may be lucky: --wait could not know.
@@ -155,8 +156,8 @@ def says_yes_alone(sandbox: Sandbox, container: Composed) -> bool:
             " Which networks do proxy, web and db have in docker compose config?"
         ),
         (
-            "networks: [front] at proxy, [front, back] at web, [back] at db and migrate;"
-            " ports: only at proxy, as 127.0.0.1:8080:80."
+            "networks: [front] for proxy, [front, back] for web, [back] for db, migrate and"
+            " seed; ports: only for proxy, as 127.0.0.1:8080:80."
         ),
     ),
     link="Networks: who reaches whom",
@@ -204,12 +205,12 @@ def asking(service: str, host: str) -> str:
     hints=(
         (
             "docker inspect and docker compose config show every variable, but not what is in a"
-            " file. Which variable of the image, and of web, names a file?"
+            " file. Which variable of the postgres image names a file, and which one of web?"
         ),
         (
             "secrets: {db_password: {file: db_password.txt}} at the top level, secrets:"
-            " [db_password] at each service that asks the database, and POSTGRES_PASSWORD_FILE or"
-            " DB_PASSWORD_FILE: /run/secrets/db_password."
+            " [db_password] for db and for each service that asks it, and POSTGRES_PASSWORD_FILE"
+            " (db) or DB_PASSWORD_FILE (the others): /run/secrets/db_password."
         ),
     ),
     link="Passwords: a file, not a variable",
@@ -260,13 +261,13 @@ def opens(house: House, sandbox: Sandbox, password: str) -> bool:
     1,
     hints=(
         "Three containers can't share one name, one address or one published port.",
-        "Leave container_name out: Compose calls them by project, service and number.",
+        "Leave container_name out: Compose names them by project, service and number.",
     ),
     link="One service, several containers",
     needs=("comes_up_whole",),
 )
 def check_scales_out(house: House) -> None:
-    """With docker compose up --wait --scale web=3, three of them answer behind the proxy"""
+    """After docker compose up --wait --scale web=3, three containers answer behind the proxy"""
     house.stack.scale("web", 3)
     seen, deadline = set[str](), Deadline(ANSWERS_WITHIN_S)
     while len(seen) < 3:
@@ -310,19 +311,20 @@ def keep_away(stack: Stack, coming_up: "Crowd[None, None]") -> None:
     2,
     hints=(
         (
-            "depends_on: [db] waits until the container is started, and the database in it takes"
-            " longer. In this check it takes 2 s longer."
+            "depends_on: [db] waits until the container is started, but the database in it"
+            " takes longer to be ready. In this check it takes 2 s longer than usual."
         ),
         (
-            "A healthcheck at db that asks over TCP, such as pg_isready -h 127.0.0.1; condition:"
-            " service_healthy at migrate; condition: service_completed_successfully at web."
+            "For db, a healthcheck that asks over TCP, such as pg_isready -h 127.0.0.1; for"
+            " migrate, condition: service_healthy; for web, condition:"
+            " service_completed_successfully."
         ),
     ),
     link="Starting by health",
     needs=("comes_up_whole",),
 )
 def check_waits_for_readiness(next_evening: House) -> None:
-    """When the database comes 2 s late, migrate runs once, then web starts, and nothing restarts"""
+    """When the database is 2 s late, migrate runs once, then web starts, and nothing restarts"""
     stack = next_evening.stack
     migrate, web = stack.container("migrate"), stack.container("web")
     for container in (migrate, web):
@@ -340,12 +342,13 @@ def check_waits_for_readiness(next_evening: House) -> None:
     1,
     hints=(
         (
-            "docker compose down removes the containers with all they wrote beside their volumes,"
-            " and forgets a volume without a name. Which volume is at which folder of db?"
+            "docker compose down removes the containers and everything they wrote outside their"
+            " volumes, and the next up doesn't find a volume without a name. Which volume does"
+            " db have, and at which folder?"
         ),
         (
-            "volumes: [db-data:/var/lib/postgresql/data] at db, and db-data: below volumes: at the"
-            " top level."
+            "volumes: [db-data:/var/lib/postgresql/data] for db, and db-data: under volumes: at"
+            " the top level."
         ),
     ),
     link="Data that survives down",

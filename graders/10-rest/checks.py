@@ -115,7 +115,7 @@ class Programme:
         return self.server.request("PATCH", path_of(show_id), body=body, headers=headers)
 
     def edit(self, show_id: int, patch: Show) -> None:
-        """Change a show as well as the answer can; what it cannot do, others look at."""
+        """Change a show as well as the answer can; other checks look at what it can't do."""
         with suppress(Failure):
             _, tag = self.tagged(show_id)
             self.patch(show_id, patch, tag)
@@ -164,7 +164,7 @@ def id_of(reply: Reply) -> int:
 
 
 def expect_no_note_but(reply: Reply, show: Show) -> None:
-    """Look that a show without a note has no such field."""
+    """Check that a show without a note has no such field."""
     if "note" not in show and "note" in reply.json():
         reply.fail("a show without the field note")
 
@@ -221,8 +221,8 @@ def moved(image: Image, random: Random, port: int) -> Programme:
     1,
     hints=(
         (
-            "Send that request yourself. What does your server do with the id, and with values of a"
-            " wrong type?"
+            "Send the request from the report yourself. What does your server do with the id,"
+            " and with values of the wrong type?"
         ),
         (
             "Count ids up and never back; take only the four fields from the body; look at the"
@@ -233,7 +233,7 @@ def moved(image: Image, random: Random, port: int) -> Programme:
     link="A name for every thing",
 )
 def check_creates_and_finds(programme: Programme, moved: Programme) -> None:
-    """Shows are created where Location says, found, refused if they aren't valid, and deleted"""
+    """Shows are created, found at their Location, refused if they aren't valid, and deleted"""
     seen = [creates_one(programme, note=note) for note in (False, True)]
     chosen = max(seen) + programme.random.integer(1000, 9999)
     for _ in range(2):
@@ -260,7 +260,7 @@ def creates_one(programme: Programme, *, note: bool) -> int:
     there = urlsplit(urljoin(SHOWS, reply.headers["Location"])).path
     found = programme.server.get(there).expect(200, json=show)
     expect_no_note_but(found, show)
-    # An answer without ETags yet learns that from another check.
+    # An answer that has no ETags yet learns that from another check.
     if "ETag" in found.headers:
         reply.expect(headers={"ETag": found.headers["ETag"]})
     programme.expect_show(show)
@@ -322,15 +322,16 @@ def deletes(programme: Programme, seen: list[int]) -> None:
     hints=(
         "Which version of the show does this client know, and how could your server tell?",
         (
-            "Compute the ETag from all fields of the show (a hash, or a counter in the show); for"
-            " PUT and PATCH split If-Match at its commas, answer 428 if it is absent, 412 if the"
-            " current ETag isn't in it, and store without a pause in between."
+            "Compute the ETag from all fields of the show (a hash, or a counter in the show);"
+            " for PUT and PATCH split If-Match at its commas, answer 428 if it is absent, 412 if"
+            " the current ETag isn't in it, and let no other request in between this comparison"
+            " and storing the change."
         ),
     ),
     link="Name the version you saw",
 )
 def check_prevents_lost_updates(programme: Programme) -> None:
-    """A write must name the current ETag, and a read that names it is spared the body"""
+    """A write must name the current ETag, and a read that names it gets 304 without a body"""
     show = programme.create(programme.fields(note=True))
     with advising(
         "Set the field ETag yourself, with its quotes: one that a framework makes is often weak,"
@@ -404,7 +405,7 @@ def changes_with_the_content_only(programme: Programme, show_id: int) -> None:
 
 
 def touch_something_else(programme: Programme, show_id: int, other_id: int) -> None:
-    """Sell a seat, and create and change other shows; how, others look at."""
+    """Sell a seat, and create and change other shows; other checks look at how."""
     random = programme.random
     programme.book(show_id, f"C{random.integer(1, 9)}", random.word())
     programme.create()
@@ -484,9 +485,9 @@ def lets_one_of_two_slow_ones_win(programme: Programme) -> None:
             " field is wrong?"
         ),
         (
-            "Copy the show; for each field of the patch delete it from the copy if it is null, else"
-            " set it; look at the whole copy as at a new show (422), and only then store it, under"
-            " the id it had."
+            "Copy the show. For each field of the patch, delete it from the copy if it is null,"
+            " otherwise set it. Check the whole copy as you check a new show (422), and only"
+            " then store it, under the id it had."
         ),
     ),
     link="Change a part: merge patches",
@@ -781,7 +782,7 @@ def change_around(season: Programme, last: Show, number: int) -> bool:
     link="A click that arrives twice",
 )
 def check_repeats_safely(programme: Programme) -> None:
-    """A booking sent again with its key is one booking with one reply, and no key serves twice"""
+    """A booking sent again with its key is one booking with one reply; no key fits two requests"""
     random = programme.random
     show, other = programme.create(), programme.create()
     seats = random.shuffled([f"{row}{n}" for row in "ABCDEF" for n in range(1, 11)])
@@ -846,7 +847,7 @@ def keeps_keys_apart(
 def sells_seats(
     programme: Programme, shows: tuple[Show, Show], seats: list[str], first: Show
 ) -> None:
-    """Buy without a key, and with other keys: each of these is a purchase of its own."""
+    """Buy without a key, and with other keys: each of these is a separate purchase."""
     (show, other), random = shows, programme.random
     taken = {"error": "seat_taken"}
     user, seat = first["user"], first["seat"]
@@ -864,7 +865,7 @@ def sells_seats(
 
 
 def refuses_bookings(programme: Programme, show: Show) -> None:
-    """Send bookings with a bad value, and one for a show that there is not."""
+    """Send bookings with a bad value, and one for a show that doesn't exist."""
     invalid = {"error": "invalid_booking"}
     path = f"{path_of(show['id'])}/bookings"
     for seat in NO_SEATS:
@@ -901,7 +902,7 @@ def buys_at_once(programme: Programme, seats: list[str]) -> None:
 
 
 def takes_any_key(programme: Programme, seats: list[str]) -> None:
-    """Buy with keys that are short, that differ in little, or that a language knows itself."""
+    """Buy with keys that are short, that hardly differ, or that a language already knows."""
     random, fresh = programme.random, programme.create()
     long = new_key(random)
     keys = (long, long.swapcase(), long[:-1] + "x", random.word()[0], "constructor", "7")
@@ -997,7 +998,7 @@ def odd_shows(brochure: Programme) -> list[Show]:
         f"{word[7]};{text}", f"={word[0]}+1", f"{word[1]}'s", text,
         f'{word[2]},"{word[3]}",{word[4]}', f"{word[6]}\\n\t|", f"{word[8]}\r{word[0]}",
     ]  # fmt: skip
-    # In the order of their creation: whether the list is sorted, another check looks at.
+    # In the order of their creation: another check looks at whether the list is sorted.
     return [
         {**brochure.fields(note=n % 2 == 0, starts_at=f"2027-05-{n + 1:02}T19:30:00Z"), "title": t}
         for n, t in enumerate(titles)
@@ -1005,7 +1006,7 @@ def odd_shows(brochure: Programme) -> list[Show]:
 
 
 def expect_vary(reply: Reply) -> None:
-    """Look that caches are told that Accept has chosen."""
+    """Check that caches are told that Accept has chosen."""
     told = [name.strip().lower() for name in reply.headers.get("Vary", "").split(",")]
     if "accept" not in told and "*" not in told:
         reply.fail("Vary: Accept", f"Vary: {reply.headers.get('Vary', '(absent)')}")
@@ -1045,7 +1046,7 @@ def turns_a_page_in_csv(brochure: Programme, shows: list[Show]) -> None:
     """Ask for a part of the list in CSV, and follow its link."""
     limit = brochure.random.integer(3, 5)
     path = f"{SHOWS}?limit={limit}"
-    # What a link must be like, another check looks at; here CSV must have what JSON has.
+    # Another check looks at what a link must be like; here CSV must have what JSON has.
     link = find_next_link(brochure.server.get(path).expect(200))
     there = [] if link is None else items_of(brochure.server.get(link).expect(200))
     reply = listed(brochure, "text/csv", path).expect(200, type="text/csv")

@@ -326,7 +326,10 @@ def first_of_two(office: Office, sold: Order) -> Iterator[No]:
 @points(
     2,
     hints=(
-        "Does your server look at the other fields once it has found a bad one? At null?",
+        (
+            "Does your server look at the other fields once it has found a bad one? And what"
+            " does it do with a body that is null?"
+        ),
         (
             "Ask first whether the body is an object at all. Then go through all four fields, "
             "collect one entry for each bad one, and refuse at the end, if the list isn't empty."
@@ -479,9 +482,9 @@ def monsters(office: Office) -> list[bytes]:
     hints=(
         "What does your server do when the payment company says nothing at all?",
         (
-            "Put the call into one function with a time limit for the whole reply, head and "
-            "body. Catch what it throws, and look at status and body of what comes: each way to "
-            "fail is another problem. Free the seat in every one of them."
+            "Put the call into one function with a time limit for the whole reply, head and"
+            " body. Catch what it throws, and look at the status and body of the reply: each way"
+            " to fail gets its own problem. Free the seat in all of them."
         ),
     ),
     link="When a partner fails",
@@ -867,8 +870,9 @@ def breaks_off(office: Office, payments: Stub, ledger: Ledger, *, chunked: bool)
     hints=(
         "Who hears of an error in a function that nobody awaits?",
         (
-            "Give the promise a catch, or the task a try, that prints the line; and look at the "
-            "status of the mail server's reply, since most clients take a 500 for a success."
+            "Give the promise a catch, or the task a try, that prints the line. Don't follow"
+            " redirects, and look at the status of the mail server's reply, since most clients"
+            " take a 500 for a success."
         ),
     ),
     link="Work that nobody waits for",

@@ -321,7 +321,7 @@ def without(show: Show, name: str) -> Show:
 @points(
     2,
     hints=(
-        "What does one version know of a show that the other doesn't, and what happens to it?",
+        "What does one version know about a show that the other doesn't, and what happens to it?",
         (
             "Store each show once, in one shape, and translate at the edge. A PUT in version 1"
             " begins with the stored show and sets only title, time and price. Times are UTC in"
@@ -475,9 +475,9 @@ def check_converts_money_exactly(box_office: Server, random: Random) -> None:
     hints=(
         "Which field of a request made you choose this reply, and does the reply say so?",
         (
-            "Read Lantern-Version, and take 1 if it is absent; answer 400 to anything but exactly"
-            " 1 and 2; set Vary: Lantern-Version before anything can fail, so that every reply at"
-            " these paths has it."
+            "Read Lantern-Version, and take 1 if it is absent; answer 400 to anything but"
+            " exactly 1 and 2. Set Vary: Lantern-Version before anything can fail: every reply"
+            " at these paths needs it."
         ),
     ),
     link="Three places for a version",
@@ -569,9 +569,10 @@ def refuses_versions(server: Server, random: Random, show_id: int) -> None:
     hints=(
         "Look at all header fields of a reply of version 1, and of one of version 2.",
         (
-            "Set the fields before anything else happens, on version 1 only: Deprecation is @ and"
-            " the seconds, Sunset an HTTP date (toUTCString(), formatdate(usegmt=True)), Link the"
-            " same path below /v2. Then compare the clock with SUNSET_AT in each request."
+            "Set the fields before anything else happens, on version 1 only: Deprecation is @"
+            " and the seconds, Sunset an HTTP date (toUTCString() in JavaScript, formatdate(…,"
+            " usegmt=True) in Python), Link the same path below /v2. Then compare the clock with"
+            " SUNSET_AT in each request."
         ),
     ),
     link="Say it in the reply",

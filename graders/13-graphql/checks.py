@@ -30,7 +30,7 @@ CALLERS_OF_EACH = 5
 LIMIT_STATEMENTS = 4
 LIMIT_FIELDS = 200
 REFUSED_WITHIN_S = 2.0
-# So that a reply that is late is seen as late, and not as no reply.
+# Long enough to see that a late reply is late, rather than missing.
 SEEN_WITHIN_S = 6.0
 # A counter that walks into each spread would take some 2^40 steps.
 DOUBLINGS = 40
@@ -214,7 +214,10 @@ def neighbour(image: Image, database: Database, random: Random, port: int) -> Th
 @points(
     2,
     hints=(
-        "Let a library parse, validate and execute the document; your part is the resolvers.",
+        (
+            "Which parts of a document does your own code read? A library can parse, validate"
+            " and execute all of it; your part is the resolvers."
+        ),
         (
             "Hand query, variables and operationName to the library's execute, and return its "
             "result as it is. A page asks for one row more than `first`: if it comes, `next` is "
@@ -290,7 +293,7 @@ def knows_the_caller(theatre: Theatre) -> None:
 
 
 def turns_pages(theatre: Theatre, size: int) -> None:
-    """Follow `next` from the first page to the last; a show that is new lies on none of them."""
+    """Follow `next` from the first page to the last; a show that is new is on none of them."""
     query = "query($n: Int!, $after: String) { shows(first: $n, after: $after)"
     query += " { next nodes { id priceCents } } }"
     shows = [only(show, "id", "priceCents") for show in theatre.shows()]
@@ -326,19 +329,20 @@ def invalid_documents(random: Random) -> list[str]:
     3,
     hints=(
         (
-            "Print each statement that your server sends. Which of them comes once for every row,"
-            " and who could wait until all the keys are known?"
+            "Print each statement that your server sends. Which of them comes once for every"
+            " row, and could wait until all the keys are known?"
         ),
         (
-            "A DataLoader for each kind of thing (shows, users, bookings by show, counts by show),"
-            " made anew for each request: one SELECT … WHERE key = ANY($1), and then the rows in"
-            " the order of the keys, with an empty place where there is none."
+            "A DataLoader for each kind of thing (shows, users, bookings by show, counts by"
+            " show), made anew for each request: one SELECT … WHERE key = ANY($1), and then the"
+            " rows in the order of the keys, with null, 0 or an empty list for a key without"
+            " rows."
         ),
     ),
     link="The N+1 storm, and how a loader ends it",
 )
 def check_batches_loading(theatre: Theatre) -> None:
-    """50 shows with bookings and users take at most 4 statements, and each row is its own"""
+    """50 shows with bookings and users take at most 4 statements, and each gets its own rows"""
     page = f"{{ shows(first: {PAGE}) {{ nodes"
     twice = "seatsFree left: seatsFree bookings { id seat user { name } } again: bookings { seat }"
     documents = (
@@ -610,9 +614,9 @@ def sells_once(offices: list[Theatre], show_id: str, seat: str, users: list[str]
             " you know about it by then?"
         ),
         (
-            "Walk over the parsed document before anything is validated or executed: a field adds"
-            " 1 and a level, a fragment adds what it contains. Measure each fragment once and"
-            " remember the result."
+            "Walk over the parsed document before anything is validated or executed: each field"
+            " counts 1 and is one level deeper than the field around it, a fragment adds what it"
+            " contains. Measure each fragment once and remember the result."
         ),
     ),
     link="A small query with a huge reply",
@@ -641,7 +645,7 @@ def check_bounds_cost(theatre: Theatre) -> None:
 
 
 def expect_free_refusal(theatre: Theatre, document: str, *, operation: str = "") -> None:
-    """Look that a request is refused soon, and that the database hears nothing of it."""
+    """Check that a request is refused soon, and that the database hears nothing of it."""
     with theatre.database.recording() as recording:
         reply = theatre.ask(document, operation=operation)
     expect_refused(reply)

@@ -318,8 +318,8 @@ def shaky(start: Callable[[Limits, Relay], Server], limits: Limits, fragile: Rel
         ),
         (
             "Keep tokens and time under one Redis key for each caller, such as bucket:<caller>."
-            " tokens = min(RATE, tokens + seconds since then * RATE / WINDOW_SECONDS); with at"
-            " least 1: take 1, r is what is left, rounded down. Otherwise 429,"
+            " tokens = min(RATE, tokens + seconds since then * RATE / WINDOW_SECONDS). If there"
+            " is at least 1, take 1; r is what is left, rounded down. Otherwise 429,"
             " application/problem+json, with type, title and status, and RateLimit as well."
         ),
     ),
@@ -590,7 +590,8 @@ def come_back(server: Server, limits: Limits, random: Random) -> None:
     hints=(
         (
             "The report says who got whose bucket. Which part of X-Forwarded-For did the caller"
-            " write, and which the proxy? And which of your keys does Redis keep forever?"
+            " write, and which did the proxy write? And which of your keys does Redis keep"
+            " forever?"
         ),
         (
             "With X-Api-Key the caller is key:<its value>; otherwise it is address:<the last"
@@ -712,10 +713,10 @@ def expect_forgotten(server: Server, limits: Limits, store: Store, random: Rando
             " put right again however a report ends?"
         ),
         (
-            "Wait at most some 100 ms for Redis, then let the request pass; have your client"
+            "Wait at most about 100 ms for Redis, then let the request pass; have your client"
             " refuse commands at once while it has no connection, and connect again by itself,"
             " several times a second. Reports: if inFlight >= MAX_IN_FLIGHT answer 503 with"
-            " Retry-After; else inFlight += 1, and inFlight -= 1 in a finally."
+            " Retry-After; else inFlight += 1, and inFlight -= 1 in a finally block."
         ),
     ),
     link="When the counter is away",
@@ -730,7 +731,7 @@ def check_degrades(
     most_reports: int,
     random: Random,
 ) -> None:
-    """Without Redis all pass in 300 ms; reports beyond MAX_IN_FLIGHT get 503 in 200 ms"""
+    """Without Redis all pass within 300 ms; reports beyond MAX_IN_FLIGHT get 503 within 200 ms"""
     house = House(shaky, limits)
     counted(lambda: expect_new(with_key(random).ask(shaky), limits, "a new key"))
     content = {"sold": random.integer(100, 900), "note": random.text()}

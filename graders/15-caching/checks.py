@@ -33,7 +33,7 @@ GETS, CROWD, MOST_READS, FEW = 20, 40, 2, 6
 # A lifetime that a check can wait for, and how much later it may end.
 BRIEF_S, MORE_S = 2, 1
 KEY_MORE_S = 60
-# The contract has a read take that long; who forgets a second time has done so by then.
+# A read may take that long; a server that forgets a second time has done so by then.
 SLOW_READ_S = 3
 # With them a show has some 90 KB.
 MANY_LETTERS = 36_000
@@ -191,7 +191,7 @@ class Theatre:
                 reply.fail(f"problem details with a string {member}")
 
     def expect_lifetimes(self, longest_s: int) -> None:
-        """Look that no key is kept for ever, or for much longer than what is remembered."""
+        """Check that no key is kept for ever, or for much longer than what is remembered."""
         most = longest_s + KEY_MORE_S
         for key in self.store.keys():  # noqa: SIM118 - it is no dict
             left = self.store.ttl(key)
@@ -211,7 +211,7 @@ class Told:
 
 @pytest.fixture(scope="module")
 def told(random: Random) -> Told:
-    """The lifetimes of the replicas: nothing ends by itself while a check looks on."""
+    """The lifetimes of the replicas: nothing expires while a check is watching."""
     return Told(random.integer(300, 400), random.integer(100, 200))
 
 
@@ -332,9 +332,10 @@ def slow_read(
             " cache meanwhile? Look at both caches, and at the time each key has left."
         ),
         (
-            "Look in the cache under show:<id>; if nothing is there, ask the catalogue and store"
-            " what it said with a lifetime: SET key value EX 60 in Redis, set key 0 60 <bytes> in"
-            " Memcached. The bytes are those of UTF-8. The ETag is a hash of the body."
+            "Look in the cache under show:<id>; if nothing is there, ask the catalogue and"
+            " store what it said with a lifetime: SET key value EX <seconds> in Redis, set key 0"
+            " <seconds> <bytes> in Memcached, with the seconds from CACHE_TTL_SECONDS. Count the"
+            " bytes of the text in UTF-8, not its letters. The ETag is a hash of the body."
         ),
     ),
     link="Cache aside: look, ask, remember",
@@ -342,7 +343,7 @@ def slow_read(
 def check_saves_the_origin(
     theatres: tuple[Theatre, Theatre], told: Told, brief_shows: Story[None]
 ) -> None:
-    """20 GETs on two replicas are one read of the catalogue, and each key has its lifetime"""
+    """20 GETs on two replicas cause one read of the catalogue, and each key has a lifetime"""
     shows = for_each(theatres, reads_once)
     for_each(theatres, carries_a_long_show)
     for_each(theatres, speaks_http)
@@ -475,8 +476,8 @@ def forgets_a_show(server: Server, catalogue: Catalogue) -> None:
             " catalogue answered an error, or hung up? And is there a copy outside the cache?"
         ),
         (
-            "Pass the PUT on, then forget in a finally, and only then answer. Keep nothing in the"
-            " memory of a replica: the other one cannot reach it."
+            "Pass the PUT on, then forget in a finally block, and only then answer. Keep"
+            " nothing in the memory of a replica: the other one cannot reach it."
         ),
     ),
     link="Forgetting on writes",
@@ -670,9 +671,9 @@ def comes_within(seconds: float, condition: Callable[[], object]) -> None:
     2,
     hints=(
         (
-            "The report says how many asked the catalogue at the same time. Where do the requests"
-            " of one replica learn that one of them is asking already, and where do those of the"
-            " other one?"
+            "The report says how many asked the catalogue at the same time. How do the requests"
+            " on one replica learn that one of them is asking already, and how do those on the"
+            " other replica?"
         ),
         (
             "A lock in the cache that only one can get, with a lifetime: SET lock:<key> 1 NX EX 15"
@@ -749,7 +750,7 @@ def rush(theatre: Theatre, show: Show, which: str) -> None:
             " each command wait again?"
         ),
         (
-            "Wait at most some 100 ms for the cache. After the first command that fails or is"
+            "Wait at most about 100 ms for the cache. After the first command that fails or is"
             " late, ask the catalogue and don't try the cache again in this request. Have your"
             " client fail at once while it has no connection, and connect again by itself."
         ),
@@ -758,7 +759,7 @@ def rush(theatre: Theatre, show: Show, which: str) -> None:
     needs=("saves_the_origin",),
 )
 def check_outlives_the_cache(theatres: tuple[Theatre, Theatre], ways: tuple[Relay, Relay]) -> None:
-    """With the cache down or hung, all answers are right and come within 500 ms"""
+    """With the cache down or hung, all answers are right, and at most 500 ms late"""
     way_of = dict(zip((theatre.cache for theatre in theatres), ways, strict=True))
     for_each(theatres, lambda theatre: outlives(theatre, way_of[theatre.cache]))
 
@@ -842,7 +843,7 @@ def remembers_again(theatre: Theatre, when: str) -> None:
         (
             "Tickets: pass X-User on, ask the catalogue each time, and keep the cache and any"
             " shared promise out of it. Store nothing but a 200 and a 404, the 404 for"
-            " NEGATIVE_TTL_SECONDS; and release the lock also when the catalogue fails."
+            " NEGATIVE_TTL_SECONDS; and release the lock when the catalogue fails, too."
         ),
     ),
     link="What must not be shared",
@@ -902,7 +903,7 @@ def keeps_tickets_apart(theatre: Theatre, random: Random) -> None:
 
 
 def expect_asked(theatre: Theatre, before: int, users: list[str]) -> None:
-    """Look that the catalogue was asked once for each of these users since then."""
+    """Check that the catalogue was asked once for each of these users since then."""
     asked = [r.headers.get("X-User", "") for r in theatre.stub.requests(TICKETS)[before:]]
     if asked != users:
         fail(

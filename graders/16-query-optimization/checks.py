@@ -337,7 +337,7 @@ def booking(
     status: str = "confirmed",
     created_at: datetime = datetime(2029, 1, 5, tzinfo=UTC),
 ) -> dict[str, Any]:
-    """Return a row of bookings with an id of its own, larger or smaller than the others'."""
+    """Return a row of bookings with its own id, larger or smaller than the others'."""
     return {
         "id": new_id(lantern), "show_id": show_id, "seat": seat, "user_name": user,
         "status": status, "price_cents": lantern.random.integer(1001, 9999),
@@ -401,8 +401,8 @@ def told(row: tuple[Any, ...]) -> str:
     3,
     hints=(
         (
-            "Look at the plan: which step touches most blocks, and is there an index that has what "
-            "its condition asks for, in the order in which it asks?"
+            "Look at the plan with explain: which step touches the most blocks, and is there an"
+            " index with the columns in its condition, in the order it needs?"
         ),
         (
             "Leave columns bare: show_id = $1, and a range of created_at instead of a function of "

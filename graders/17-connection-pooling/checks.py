@@ -36,10 +36,10 @@ GRACE_S, TOO_LATE_S = 0.3, 3.0
 TOO_EARLY_S = 0.02
 WELL_WITHIN_S = 2.0
 ATTEMPTS = 3
-# Longer than any wait of a server whose patience is not what is judged.
+# Longer than any wait of a server whose patience isn't judged.
 REPLY_WITHIN_S = 18.0
 ARRIVES_WITHIN_S = 4.0
-# So long a further connection would have had to come: PgBouncer takes one of its reserve after 5 s.
+# A further connection would have come by then: PgBouncer takes one of its reserve after 5 s.
 NO_MORE_WITHIN_S = 5.6
 # More than twice that: nobody who waits meanwhile is late, nor is half their patience over.
 LONG_PATIENCES_MS = (14_000, 16_000)
@@ -271,9 +271,9 @@ def expect_shows(reply: Reply, theatre: Theatre) -> None:
             " how many it may open? Does PgBouncer let that many through at once?"
         ),
         (
-            "One pool for the whole process, made once, of the size Number(process.env.POOL_MAX)"
-            " or int(os.environ['POOL_MAX']); each request borrows from it. In pgbouncer.ini,"
-            " default_pool_size = 8."
+            "One pool for the whole process, made once, of the size"
+            " Number(process.env.POOL_MAX) in Node or int(os.environ['POOL_MAX']) in Python;"
+            " each request borrows from it. In pgbouncer.ini, default_pool_size = 8."
         ),
     ),
     link="A pool: connect once, lend often",
@@ -329,9 +329,10 @@ class Late(Failure):
             " happens to a connection whose answer is late?"
         ),
         (
-            "pg: connectionTimeoutMillis and query_timeout, both POOL_TIMEOUT_MS; in Python,"
-            " ConnectionPool(timeout=…) and a limit around the query. Throw the connection away"
-            " when its answer is late (release(true), or close it), and answer 503."
+            "In Node's pg: connectionTimeoutMillis and query_timeout, both POOL_TIMEOUT_MS; in"
+            " Python, ConnectionPool(timeout=…) and a limit around the query. Throw the"
+            " connection away when its answer is late (release(true), or close it), and answer"
+            " 503."
         ),
     ),
     link="Bounded waits",
@@ -339,7 +340,7 @@ class Late(Failure):
 def check_gives_up_in_time(
     hasty: House, behind: Relay, database: Database, theatres: tuple[Theatre, Theatre]
 ) -> None:
-    """While the database hangs, 503 comes within POOL_TIMEOUT_MS + 300 ms; then all is well"""
+    """While the database hangs, 503 comes within POOL_TIMEOUT_MS + 300 ms; then all works again"""
     theatre, before = theatres[0], open_transactions(database)
     # More places than all tries together can take.
     places = itertools.product([theatre.new_show() for _ in range(3)], SEATS)
@@ -568,8 +569,9 @@ def expect_nothing_open(database: Database, before: dict[int, str]) -> None:
             " your program do with it, and what happens to the connection?"
         ),
         (
-            "pg: pool.on('error', …) with anything that doesn't end the process. A connection"
-            " that broke is closed, never put back: release(true), or a pool that checks it."
+            "In Node's pg: pool.on('error', …) with anything that doesn't end the process. A"
+            " connection that broke is closed, never put back: release(true), or a pool that"
+            " checks it."
         ),
     ),
     link="Connections break",
@@ -577,7 +579,7 @@ def expect_nothing_open(database: Database, before: dict[int, str]) -> None:
 def check_heals(
     phoenix: House, behind: Relay, database: Database, theatres: tuple[Theatre, Theatre]
 ) -> None:
-    """With every connection cut, on either side of PgBouncer, it serves again within 2 s"""
+    """With every connection cut, on either side of PgBouncer, the server works again within 2 s"""
     for relay, where in ((phoenix.relay, "in front of PgBouncer"), (behind, "behind PgBouncer")):
         cut_all(phoenix, relay, where, database, theatres[0])
 
@@ -644,7 +646,7 @@ def serve_all(house: House, theatre: Theatre, where: str) -> None:
 def check_keeps_theatres_apart(
     house: House, way: Way, database: Database, theatres: tuple[Theatre, Theatre], random: Random
 ) -> None:
-    """Of 200 mixed requests for two theatres, each sees its own rows only and leaves none set"""
+    """Of 200 mixed requests for two theatres, each sees its own rows only; no theatre stays set"""
     name, more = f"{random.word().title()}'s 100% House", len(theatres[0].prices) + 2
     pair = (theatres[0], Theatre(database, random, name, more, 3))
     for theatre in pair:
