@@ -397,7 +397,8 @@ def replaces_in_v2(server: Server, random: Random, show_id: int) -> None:
 def lists_in_both(server: Server, random: Random) -> None:
     """Create shows in both versions: each version's list has all of them, in one order."""
     made = []
-    for base in (V1, V2, V1):
+    # Enough for an id of two digits, which a text would put before 2.
+    for base in (V1, V2, *random.shuffled([V1, V2] * 4)):
         offer = Offer(random)
         made.append((create(server, base, offer.v1() if base == V1 else offer.v2()), offer, base))
     made.sort(key=lambda one: one[0])
