@@ -104,3 +104,14 @@ def test_an_older_result_says_nothing_of_its_origin(tmp_path):
     results.write(RESULT)
     assert "origin" not in json.loads((tmp_path / "ada.json").read_bytes())
     assert results.read("ada") == RESULT
+
+
+def test_no_learner_gets_what_is_another_learners(tmp_path):
+    """Some disks take Ada.json for ada.json; a copy of a file is no second learner."""
+    results = Results(tmp_path)
+    results.write(RESULT)
+    whole = (tmp_path / "ada.json").read_bytes()
+    for name in ("Ada", "ada copy"):
+        (tmp_path / f"{name}.json").write_bytes(whole)
+    assert results.read("Ada") is None
+    assert results.all() == [RESULT]

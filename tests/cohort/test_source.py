@@ -405,3 +405,18 @@ def test_nobody_hands_in_for_another_learner_or_for_another_day(tmp_path, member
     assert submission.origin.when in (
         "", "2026-03-02T10:11:12", "2026-03-02T22:11:00"
     )  # fmt: skip
+
+
+def test_a_term_of_a_large_class_is_not_too_much(tmp_path):
+    """A module's submissions to nbgrader lie among those to all others."""
+    source = tmp_path / "all.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr(f"ada/{SLUG}/exercise.ipynb", "{}")
+        for number in range(20_001):
+            archive.writestr(f"l{number}/01-http/exercise.ipynb", "")
+    assert names(find_submissions(source, SLUG).submissions) == ["ada"]
+
+
+def test_names_without_latin_letters_stay_apart():
+    marks = {identifier(f"{chr(0x4E00 + n // 200)}{chr(0x4E00 + n % 200)}") for n in range(40_000)}
+    assert len(marks) == 40_000

@@ -61,8 +61,13 @@ class Results:
 
     def read(self, learner: str) -> Result | None:
         """Return a learner's result; None where there is none, or none that can be read."""
-        found = _read(self._path(learner))
-        return found and replace(found, learner=learner)
+        path = self._path(learner)
+        found = _read(path)
+        # Before names were kept whole, the file's stood in their place. Any other name is another
+        # learner's: some disks take "Ada" for "ada".
+        if found is None or found.learner not in (learner, path.stem):
+            return None
+        return replace(found, learner=learner)
 
     def noted(self, submission: HandedIn) -> Result | None:
         """Return a submission's result, in which is written whose it is and when it came.
@@ -79,8 +84,9 @@ class Results:
         return found
 
     def all(self) -> list[Result]:
-        """Return every result, by learner."""
-        return [found for p in sorted(self.folder.glob("*.json")) if (found := _read(p))]
+        """Return every result, by learner; a copy under another name is none."""
+        found = ((path, _read(path)) for path in sorted(self.folder.glob("*.json")))
+        return [r for path, r in found if r and self._path(r.learner) == path]
 
     def write(self, result: Result) -> None:
         """Put a result in its place; an earlier one stays until the new one is whole.
