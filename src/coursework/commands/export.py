@@ -12,7 +12,15 @@ from coursework.cohort.class_report import write_final_pages
 from coursework.cohort.dates import how_long, shown
 from coursework.cohort.export import PLATFORMS, export
 from coursework.cohort.gradebook import Tell, default_address, whole_address, write_gradebook
-from coursework.cohort.late import Deadline, Final, finals, read_due, read_rule, read_times
+from coursework.cohort.late import (
+    Deadline,
+    Final,
+    finals,
+    read_due,
+    read_extensions,
+    read_rule,
+    read_times,
+)
 from coursework.cohort.results import Result, Results, write_whole
 from coursework.layout import find_layout
 from coursework.modules.catalogue import load_catalogue
@@ -119,7 +127,7 @@ def _deadline(
         at,
         zone,
         read_rule(late),
-        read_times(extensions, "due", learners, zone, on_unknown) if extensions else {},
+        read_extensions(extensions, at, learners, zone, on_unknown) if extensions else {},
         read_times(times, "handed_in", learners, zone, on_unknown) if times else {},
     )
 
