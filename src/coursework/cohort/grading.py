@@ -119,6 +119,7 @@ class _Queue:
         self._waiting = deque(submissions)
         self._graded_by = graded_by(judge.layout, judge.module)
         self._trouble: BaseException | None = None
+        self._stopped = False
 
     def work(self, workers: Sequence[Worker]) -> None:
         threads = [threading.Thread(target=self._take, args=(w,), daemon=True) for w in workers]
@@ -129,6 +130,9 @@ class _Queue:
                 # A wait that Ctrl-C interrupts.
                 time.sleep(0.05)
         finally:
+            # Sandboxes and processes end under gradings now: what these come to is no verdict.
+            with self._progress.lock:
+                self._stopped = True
             self._waiting.clear()
         if self._trouble:
             raise self._trouble
@@ -147,6 +151,8 @@ class _Queue:
     def _finish(self, submission: HandedIn, judged: Result) -> None:
         result = replace(judged, origin=submission.origin)
         with self._progress.lock:
+            if self._stopped:
+                return
             self._results.write(result)
             self._progress.on_result(result)
 
