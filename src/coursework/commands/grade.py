@@ -203,7 +203,7 @@ class _Run:
     def _agreed(self, console: Any, regrade: Regrade) -> bool:
         changes = regrade.changes(self.found.submissions)
         _print(console, [line for change in changes if (line := told_change(change))])
-        _print(console, [told_all(changes)])
+        _print(console, [told_all(changes) + ("" if self.yes else "; nothing is written yet")])
         if self.yes or click.confirm("Write these points?", err=True):
             regrade.take(changes)
             return True
