@@ -14,6 +14,7 @@ from coursework.report.lines import printable
 from coursework.trouble import CourseError
 
 _LONGEST_TEXT = 4000
+_MOST_WARNINGS = 50
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def write_whole(path: Path, text: str) -> None:
 def bounded(report: Report) -> Report:
     """Return a report whose texts are short and steer no terminal: much of them is a learner's."""
     checks = tuple(_bounded(check) for check in report.checks)
-    return replace(report, checks=checks)
+    warnings = tuple(printable(w)[:_LONGEST_TEXT] for w in report.warnings[:_MOST_WARNINGS])
+    return replace(report, checks=checks, warnings=warnings)
 
 
 def _bounded(check: CheckResult) -> CheckResult:
