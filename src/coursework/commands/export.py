@@ -32,14 +32,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(name="export")
 @click.argument("module")
-@click.option("--due", metavar="TIME", help="The deadline; with a zone, or in this machine's.")
+@click.option("--due", metavar="TIME", help="The deadline. Default zone: this machine's.")
 @click.option("--late", metavar="RULE", help="What being late costs.")
 @click.option("--extensions", type=_FILE, help="CSV of learner,due: later deadlines.")
-@click.option("--times", type=_FILE, help="CSV of learner,handed_in: where names don't say it.")
+@click.option("--times", type=_FILE, help="CSV of learner,handed_in: for names without a time.")
 @click.option("--for", "platform", type=click.Choice(sorted(PLATFORMS)), help="The LMS.")
-@click.option("--column", metavar="NAME", help="The assignment's name there; MODULE's by default.")
+@click.option("--column", metavar="NAME", help="The assignment's name there. Default: MODULE.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
-@click.option("--gradebook", metavar="URL", help="nbgrader's; default: classroom/gradebook.db.")
+@click.option("--gradebook", metavar="URL", help="nbgrader's. Default: classroom/gradebook.db.")
 def command(
     module: str,
     due: str | None,
@@ -51,15 +51,16 @@ def command(
     out: Path | None,
     gradebook: str | None,
 ) -> int:
-    """Work out the final points of a class in MODULE from its results; nothing is graded again.
+    """Work out a class's final points in MODULE from its results; nothing is graded again.
 
     With --due and --late, points are lowered in the table, the pages and nbgrader's gradebook.
-    Where nothing says when a learner handed in, their points are undecided, and they are named.
-    A day is 24 hours, one that has begun counts as a whole one, and percents are of all points.
+    If nothing says when a learner handed in, their points stay undecided, and you are told.
+    A day is 24 hours, a day that has begun counts in full, and percentages are of all points.
 
-    With --for, a CSV is written that the LMS imports.
+    With --for, a CSV is written that the LMS can import.
 
-    Exit code 0: all are decided and in the file; 2: some are not, or a CSV names others.
+    Exit code 0: every learner's points are decided and in the file; 2: some are not, or a CSV
+    names learners without a result.
 
     \b
     Example:
