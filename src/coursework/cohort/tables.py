@@ -15,7 +15,7 @@ _WIDE = ("\uff1d", "\uff0b", "\uff0d", "\uff20")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *_WIDE)
 
 
-# Where people write 2,5, spreadsheets part cells at semicolons, whatever else is in quotation marks.
+# Where people write 2,5, spreadsheets part cells at semicolons, also inside our quotation marks.
 _NEXT_CELL = re.compile(rf"""([;\t\r\n]"*)(?=[{re.escape("".join(_FORMULA))}])""")
 
 

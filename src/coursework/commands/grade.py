@@ -34,7 +34,7 @@ _MOST_SHOWN = 5
 @click.command(name="grade")
 @click.argument("source", required=False, type=click.Path(path_type=Path))
 @click.option("--module", metavar="MODULE", help="Default: the one that SOURCE answers.")
-@click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time. Default: one per CPU.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time; default: CPUs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
 @click.option("--force", is_flag=True, help="Also grade what has not changed.")
 @click.option("--changed-since", "since", metavar="COMMIT", help="Grade again if checks differ.")
@@ -44,7 +44,9 @@ _MOST_SHOWN = 5
 @click.option(
     "--name-pattern", default="", metavar="REGEX", help="Finds the group `learner` in each path."
 )
-@click.option("--scheduler", default="", metavar="ADDRESS", help="Grade on a Dask scheduler's workers.")
+@click.option(
+    "--scheduler", default="", metavar="ADDRESS", help="Dask scheduler, whose workers grade."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON for programs.")
 def command(
     source: Path | None,

@@ -26,7 +26,9 @@ def test_the_key_is_for_its_owner_alone_and_is_not_overwritten(folder):
     assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
     before = (folder / "key.pem").read_bytes()
-    with pytest.raises(CourseError, match=r"holds ca\.pem, cert\.pem, key\.pem, dask\.yaml already"):
+    with pytest.raises(
+        CourseError, match=r"holds ca\.pem, cert\.pem, key\.pem, dask\.yaml already"
+    ):
         write_certificates(folder)
     assert (folder / "key.pem").read_bytes() == before
 

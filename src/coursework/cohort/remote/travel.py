@@ -100,9 +100,7 @@ def _parsed(data: object) -> dict[str, Any]:
     if not isinstance(data, bytes) or len(data) > _LIMIT_BYTES:
         raise NotAResultError(f"it is no text of at most {_LIMIT_BYTES:,} bytes")
     try:
-        values = json.loads(
-            data, parse_constant=_refuse, parse_float=_finite, parse_int=_whole
-        )
+        values = json.loads(data, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise NotAResultError(f"it is no JSON: {error}"[:300]) from error
     if not isinstance(values, dict):
