@@ -136,6 +136,6 @@ def test_names_of_a_download_come_back_in_the_platforms_file(tmp_path, member, p
     results = Results(tmp_path / "results")
     report = replace(REPORT, checks=(PASSED,))
     results.write(replace(RESULT, learner=submission.learner, report=report))
-    results.noted(submission)
+    results.noted(submission, RESULT.key)
     made = export(platform, SLUG, finals(results.all(), None))
     assert list(csv.reader(made.text.splitlines()))[-1] == row

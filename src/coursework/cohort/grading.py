@@ -66,12 +66,15 @@ def left_to_grade(
 
     def is_done(submission: HandedIn) -> bool:
         result = results.read(submission.learner)
-        return result is not None and result.is_final and result.key == _key(submission, by)
+        return (
+            result is not None and result.is_final and result.key == submission_key(submission, by)
+        )
 
     return [s for s in submissions if not is_done(s)]
 
 
-def _key(submission: HandedIn, by: str) -> str:
+def submission_key(submission: HandedIn, by: str) -> str:
+    """Return the key of a submission's result, also where it cannot be read."""
     try:
         return key_of(submission.read(), by)
     except SubmissionError as error:
@@ -157,5 +160,5 @@ class _Queue:
             self._progress.on_result(result)
 
     def _grade(self, submission: HandedIn, worker: Worker) -> Result:
-        key = _key(submission, self._graded_by)
+        key = submission_key(submission, self._graded_by)
         return self._judge.judge(submission, worker, self._progress.on_trouble, key)

@@ -70,16 +70,21 @@ class Results:
             return None
         return replace(found, learner=learner)
 
-    def noted(self, submission: HandedIn) -> Result | None:
-        """Return a submission's result, in which is written whose it is and when it came.
+    def noted(self, submission: HandedIn, key: str) -> Result | None:
+        """Return a learner's result, in which is written whose it is and when it came.
 
-        What was handed in once more, unchanged, is not graded again, but its time is another.
+        What was handed in once more, unchanged, is not graded again, but its time is another. A
+        result of something else, which nobody could judge anew, keeps its own time.
+
+        Args:
+            submission: the learner's.
+            key: of what was handed in.
 
         Raises:
             CourseError: the disk is full, or the folder cannot be written.
         """
         found = self.read(submission.learner)
-        if found and found.origin != submission.origin:
+        if found and found.key == key and found.origin != submission.origin:
             found = replace(found, origin=submission.origin)
             self.write(found)
         return found

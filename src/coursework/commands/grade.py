@@ -13,7 +13,13 @@ from rich.console import Console
 
 from coursework.cohort.class_report import summarise, write_pages
 from coursework.cohort.gradebook import default_address, whole_address, write_gradebook
-from coursework.cohort.grading import Progress, grade_cohort, graded_by, left_to_grade
+from coursework.cohort.grading import (
+    Progress,
+    grade_cohort,
+    graded_by,
+    left_to_grade,
+    submission_key,
+)
 from coursework.cohort.judge import Judge, open_sandboxes
 from coursework.cohort.regrade import Regrade, told_all, told_change
 from coursework.cohort.remote.connection import require_dask
@@ -34,7 +40,9 @@ _MOST_SHOWN = 5
 @click.command(name="grade")
 @click.argument("source", required=False, type=click.Path(path_type=Path))
 @click.option("--module", metavar="MODULE", help="Default: the one that SOURCE answers.")
-@click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time; default: CPUs.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), help="Gradings at a time. Default: one per CPU."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
 @click.option("--force", is_flag=True, help="Also grade what has not changed.")
 @click.option("--changed-since", "since", metavar="COMMIT", help="Grade again if checks differ.")
@@ -160,7 +168,8 @@ class _Run:
             self._grade_left(console, judge, left, jobs, trusted=trusted)
         if self.regrade and not self._agreed(console, self.regrade):
             return 0
-        found = [r for s in self.found.submissions if (r := self.results.noted(s))]
+        keys = ((s, submission_key(s, by)) for s in self.found.submissions)
+        found = [r for s, key in keys if (r := self.results.noted(s, key))]
         write_pages(self.out, slug, found)
         with console.status("writing the gradebook …") as status:
             write_gradebook(self.gradebook, found, status.update)
