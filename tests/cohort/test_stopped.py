@@ -2,6 +2,9 @@
 
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -24,7 +27,7 @@ class Judge:
         """Give a result when the test says so."""
         self.begun.set()
         self.go.wait(30)
-        return grading.replace(RESULT, learner=submission.learner, trouble="the sandbox is gone")
+        return replace(RESULT, learner=submission.learner, trouble="the sandbox is gone")
 
 
 class Process:
@@ -44,10 +47,10 @@ def test_what_a_stop_breaks_off_replaces_no_result(tmp_path, monkeypatch):
         judge.begun.wait(30)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(grading.time, "sleep", press_ctrl_c)
+    monkeypatch.setattr(grading, "time", SimpleNamespace(sleep=press_ctrl_c))
     with pytest.raises(KeyboardInterrupt):
         grade_cohort(
-            judge, results, [HandedIn("ada", lambda: b"{}")], nullcontext(), jobs=1,
+            cast("Any", judge), results, [HandedIn("ada", lambda: b"{}")], nullcontext(), jobs=1,
             progress=Progress(),
         )  # fmt: skip
     monkeypatch.undo()

@@ -125,7 +125,7 @@ def test_a_worker_that_is_told_to_leave_before_it_has_joined_prepares_nothing(mo
 
     monkeypatch.setattr(bench, "find_layout", lambda: None)
     monkeypatch.setattr(bench, "load_catalogue", lambda _: SimpleNamespace(find=str))
-    monkeypatch.setattr(bench.Identity, "of", identity)
+    monkeypatch.setattr(Identity, "of", identity)
     monkeypatch.setattr(bench, "_OVER", set())
     said = asyncio.run(bench.join(ORDER.to_json(), worker))
     assert json.loads(said) == {"unfit": "the run is over"}
