@@ -76,6 +76,17 @@ def test_who_a_platform_would_not_know_is_left_out_and_told(platform, origin, wh
     assert "l0" not in str(rows)
 
 
+def test_two_results_of_one_learner_are_left_out_and_told():
+    """Canvas gives Jane's number again after she has married, and takes the last row of two."""
+    married = Origin("Canvas", "smithjane", "4711")
+    rows, made = exported(
+        "canvas", Origin("Canvas", "doejane", "4711"), Origin("Canvas", "ada", "12"), married
+    )  # fmt: skip
+    assert [row[0] for row in rows[2:]] == ["ada"]
+    assert set(made.left_out) == {"l0", "l2"}
+    assert "two results as one learner's" in made.left_out["l0"]
+
+
 def test_points_that_are_undecided_are_in_no_file():
     rows, made = exported(
         "moodle", Origin("Moodle", "Jane", "7301"), check=replace(CHECK, verdict="error")
@@ -125,6 +136,6 @@ def test_names_of_a_download_come_back_in_the_platforms_file(tmp_path, member, p
     results = Results(tmp_path / "results")
     report = replace(REPORT, checks=(PASSED,))
     results.write(replace(RESULT, learner=submission.learner, report=report))
-    results.noted(submission)
+    results.noted(submission, RESULT.key)
     made = export(platform, SLUG, finals(results.all(), None))
     assert list(csv.reader(made.text.splitlines()))[-1] == row

@@ -8,7 +8,15 @@ import pytest
 from coursework.checks.verdict import CheckResult
 from coursework.cohort.dates import end_of, time_of
 from coursework.cohort.forms import Origin
-from coursework.cohort.late import Deadline, Rule, finals, read_due, read_rule, read_times
+from coursework.cohort.late import (
+    Deadline,
+    Rule,
+    finals,
+    read_due,
+    read_extensions,
+    read_rule,
+    read_times,
+)
 from coursework.trouble import CourseError
 from tests.cohort.test_results import REPORT, RESULT
 
@@ -153,3 +161,12 @@ def test_a_bad_time_in_a_csv_is_told_with_whose_it_is(tmp_path):
     path.write_text("learner,due\nada,5 March\n")
     with pytest.raises(CourseError, match="the time of ada is not understood: '5 March'"):
         read_times(path, "due", ["ada"], BERLIN, pytest.fail)
+
+
+def test_an_extension_that_ends_before_the_deadline_is_refused(tmp_path):
+    """A slip of the year would cost the learner all points."""
+    path = tmp_path / "extensions.csv"
+    path.write_text("learner,due\nada,2025-03-05 12:00\n")
+    with pytest.raises(CourseError, match="the extension of ada ends before") as refused:
+        read_extensions(path, deadline().at, ["ada"], BERLIN, pytest.fail)
+    assert "2025-03-05 12:00 Europe/Berlin is before 2026-03-02 23:59" in refused.value.why

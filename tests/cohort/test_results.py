@@ -93,10 +93,20 @@ def test_whose_it_is_and_when_it_came_is_noted_without_grading(tmp_path):
     results = Results(tmp_path)
     results.write(RESULT)
     origin = Origin("Canvas", "ada", "4711", is_late=True)
-    noted = results.noted(HandedIn("ada", bytes, origin))
+    noted = results.noted(HandedIn("ada", bytes, origin), "key")
     assert noted == replace(RESULT, origin=origin)
     assert results.read("ada") == noted
-    assert results.noted(HandedIn("bob", bytes)) is None
+    assert results.noted(HandedIn("bob", bytes), "key") is None
+
+
+def test_a_result_of_an_earlier_notebook_keeps_its_time(tmp_path):
+    """--changed-since could not judge the later one, which must not make the earlier one late."""
+    results = Results(tmp_path)
+    in_time = replace(RESULT, origin=Origin("Blackboard", "ada", when="2026-03-02T10:00:00"))
+    results.write(in_time)
+    late = Origin("Blackboard", "ada", when="2026-03-09T10:00:00")
+    assert results.noted(HandedIn("ada", bytes, late), "the later one's") == in_time
+    assert results.read("ada") == in_time
 
 
 def test_an_older_result_says_nothing_of_its_origin(tmp_path):
@@ -104,3 +114,14 @@ def test_an_older_result_says_nothing_of_its_origin(tmp_path):
     results.write(RESULT)
     assert "origin" not in json.loads((tmp_path / "ada.json").read_bytes())
     assert results.read("ada") == RESULT
+
+
+def test_no_learner_gets_what_is_another_learners(tmp_path):
+    """Some disks take Ada.json for ada.json; a copy of a file is no second learner."""
+    results = Results(tmp_path)
+    results.write(RESULT)
+    whole = (tmp_path / "ada.json").read_bytes()
+    for name in ("Ada", "ada copy"):
+        (tmp_path / f"{name}.json").write_bytes(whole)
+    assert results.read("Ada") is None
+    assert results.all() == [RESULT]

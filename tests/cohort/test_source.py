@@ -383,3 +383,40 @@ def test_nbgraders_timestamp_says_when_and_is_no_file_of_an_answer(tmp_path):
         "ada": "2026-03-02 22:59:00.123456 UTC", "bob": "", "cy": "2026-03-02 22:59:00 UTC"
     }  # fmt: skip
     assert found.told == ("no notebook was handed in by cy",)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        f"ada/{SLUG}/submitted/bob/{SLUG}/exercise.ipynb",
+        f"submitted/ada/{SLUG}/submitted/bob/{SLUG}/exercise.ipynb",
+        f"ada_1_{FILE}_/bob_2_{FILE}_/exercise.ipynb",
+        f"2027/ada_1_{FILE}_/bob_2_{FILE}_/exercise.ipynb",
+        "Task_ada_attempt_2026-03-02-10-11-12_x_bob_attempt_2026-01-01-00-00-00_exercise.ipynb",
+        "1-9 - ada - 2 March, 2026 1011 PM/2-9 - bob - 1 March, 2026 1011 PM/exercise.ipynb",
+    ],
+)
+def test_nobody_hands_in_for_another_learner_or_for_another_day(tmp_path, member):
+    """Learners name what is in their folder, and Blackboard appends what they named it."""
+    (submission,) = find_submissions(
+        laid_out(tmp_path, {member: GOOD}, packed=True), SLUG
+    ).submissions
+    assert submission.origin.name == "ada"
+    assert submission.origin.when in (
+        "", "2026-03-02T10:11:12", "2026-03-02T22:11:00"
+    )  # fmt: skip
+
+
+def test_a_term_of_a_large_class_is_not_too_much(tmp_path):
+    """A module's submissions to nbgrader lie among those to all others."""
+    source = tmp_path / "all.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr(f"ada/{SLUG}/exercise.ipynb", "{}")
+        for number in range(20_001):
+            archive.writestr(f"l{number}/01-http/exercise.ipynb", "")
+    assert names(find_submissions(source, SLUG).submissions) == ["ada"]
+
+
+def test_names_without_latin_letters_stay_apart():
+    marks = {identifier(f"{chr(0x4E00 + n // 200)}{chr(0x4E00 + n % 200)}") for n in range(40_000)}
+    assert len(marks) == 40_000

@@ -1,6 +1,7 @@
 """Tables go out without formulas, and come in as spreadsheets save them."""
 
 import csv
+import re
 
 import pytest
 
@@ -15,6 +16,20 @@ def test_no_cell_is_a_formula(text):
     ((written, number),) = csv.reader(table([[text, -1]]).splitlines(keepends=True))
     assert written.startswith("'")
     assert number == "-1"
+
+
+@pytest.mark.parametrize("text", ["Doe;=1+1", 'Doe;"=A1&"', "Doe;;@SUM(A1);", "Doe\t-1"])
+def test_no_cell_becomes_a_formula_where_semicolons_part_cells(text):
+    (row,) = csv.reader(table([["Jane", text]]).splitlines(), delimiter=";")
+    for part in re.split("[;\t]", ";".join(row)):
+        assert not part.lstrip('"').startswith(("=", "+", "-", "@"))
+
+
+def test_a_learner_is_known_by_what_a_table_says_of_them(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(table([["learner", "due"], ["=ada", "x"], ["-bob", "y"]]))
+    names = ["=ada", "-bob", "'-bob"]
+    assert read_column(path, "due", names, pytest.fail) == {"=ada": "x", "'-bob": "y"}
 
 
 def test_every_cell_can_have_quotation_marks():

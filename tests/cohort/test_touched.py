@@ -64,6 +64,22 @@ def test_what_a_verdict_depends_on_is_named(clone):
     }  # fmt: skip
 
 
+def test_what_the_catalogue_says_of_the_module_then_is_compared(clone):
+    """Another kind of engine judges otherwise, though no file of the module's has changed."""
+    with clone.catalogue.open("a") as file:
+        file.write("sandbox = true\n")
+    assert touched(clone) == ["sandbox"]
+
+
+def test_programs_beside_an_answer_count_where_one_of_them_may_be_started(clone):
+    with (clone.root / ENGINE / "checks/programs/stub.py").open("a") as file:
+        file.write("\nNEW = 1\n")
+    assert touched(clone) == []
+    checks = clone.grader(SLUG) / "checks.py"
+    edit(checks, "def check_greets(", "def check_greets(stub, ")
+    assert {"checks/stub.py", "checks/programs/stub.py"} <= set(touched(clone))
+
+
 def test_words_comments_and_words_of_other_modules_are_no_change(clone):
     checks = clone.grader(SLUG) / "checks.py"
     edit(checks, "Compare the body byte by byte.", "Look at each byte.")

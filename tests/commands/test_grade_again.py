@@ -45,7 +45,7 @@ def test_the_same_command_again_carries_on(typed, tmp_path):
     result.unlink()
     assert typed(spring, *words) == ["ada"]
     assert result.is_file()
-    with pytest.raises(CourseError, match="holds no submission"):
+    with pytest.raises(CourseError, match="There is no"):
         typed(tmp_path / "nowhere", "--module", SLUG)
 
 
@@ -92,3 +92,11 @@ def test_points_that_new_checks_change_are_written_only_when_agreed_to(tmp_path,
     refused = CliRunner().invoke(grade.command, alone, standalone_mode=False).exception
     assert isinstance(refused, CourseError)
     assert "--changed-since" in refused.what
+
+
+def test_a_source_that_is_misspelt_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tiny_clone(tmp_path / "clone", SLUG).root)
+    for words in (["clasroom/submitted"], ["clasroom/submitted", "--module", SLUG]):
+        refused = CliRunner().invoke(grade.command, words, standalone_mode=False).exception
+        assert isinstance(refused, CourseError)
+        assert refused.what == "There is no clasroom/submitted."

@@ -30,10 +30,13 @@ def time_of(text: str, zone: tzinfo | None) -> datetime | None:
         return None
     try:
         named = _zone(match["offset"] or match["zone"] or "") or zone
-        moment = datetime.fromisoformat(f"{match['day']} {match['clock']}{match['seconds'] or ''}")
-        return moment.replace(tzinfo=named) if named else moment.astimezone()
+        local = datetime.fromisoformat(f"{match['day']} {match['clock']}{match['seconds'] or ''}")
+        moment = local.replace(tzinfo=named) if named else local.astimezone()
+        # Moments are compared in UTC, where a year may be 0 or 10,000, which Python doesn't know.
+        moment.astimezone(UTC)
     except _UNKNOWN:
         return None
+    return moment
 
 
 def end_of(text: str, zone: tzinfo | None) -> datetime | None:

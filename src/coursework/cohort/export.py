@@ -15,6 +15,7 @@ What their imports want is from their own sources and manuals:
   quotation marks, and a column is found by the ID at the end of its name.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,11 @@ from coursework.cohort.late import Final
 from coursework.cohort.tables import table
 
 _Row = list[str]
+# As after a learner's name has changed: the platform would take whichever row comes last.
+_TWICE = (
+    "{platform} would know two results as one learner's: delete the older one's file in results/,"
+    " and type this again"
+)
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,13 @@ class _Platform:
 
     Args:
         header: rows before the first learner's.
+        known_by: columns by which it finds a learner.
         row: of a learner with points; None where the platform could not tell who that is.
         quoted: whether every cell has quotation marks.
     """
 
     header: Callable[[str, int], list[_Row]]
+    known_by: slice
     row: Callable[[Origin, str], _Row | None]
     quoted: bool = False
 
@@ -100,9 +108,9 @@ def _login(origin: Origin) -> str:
 
 
 PLATFORMS = {
-    "canvas": _Platform(_canvas_header, _canvas_row),
-    "moodle": _Platform(_moodle_header, _moodle_row),
-    "blackboard": _Platform(_blackboard_header, _blackboard_row, quoted=True),
+    "canvas": _Platform(_canvas_header, slice(1, 3), _canvas_row),
+    "moodle": _Platform(_moodle_header, slice(1), _moodle_row),
+    "blackboard": _Platform(_blackboard_header, slice(1), _blackboard_row, quoted=True),
 }
 
 
@@ -117,15 +125,23 @@ def export(platform: str, column: str, finals: Sequence[Final]) -> Export:
     wanted = PLATFORMS[platform]
     max_points = max((f.result.report.max_points for f in finals), default=0)
     rows, left_out = wanted.header(column, max_points), {}
-    for final in finals:
-        origin = final.result.origin
+    of_class = [(f, wanted.row(f.result.origin, _written(f.points))) for f in finals]
+    known = Counter(tuple(row[wanted.known_by]) for _, row in of_class if row)
+    for final, row in of_class:
+        learner = final.result.learner
         if final.points is None:
-            left_out[final.result.learner] = "the points are undecided"
-        elif row := wanted.row(origin, f"{final.points:g}"):
-            rows.append(row)
+            left_out[learner] = "the points are undecided"
+        elif row is None:
+            left_out[learner] = _unknown(platform, final.result.origin)
+        elif known[tuple(row[wanted.known_by])] > 1:
+            left_out[learner] = _TWICE.format(platform=platform.capitalize())
         else:
-            left_out[final.result.learner] = _unknown(platform, origin)
+            rows.append(row)
     return Export(table(rows, quoted=wanted.quoted), left_out)
+
+
+def _written(points: float | None) -> str:
+    return "" if points is None else f"{points:g}"
 
 
 def _unknown(platform: str, origin: Origin) -> str:

@@ -90,17 +90,19 @@ def _form(name: str, pattern: str) -> Form:
 
 def tree(slug: str) -> Form:
     """Return nbgrader's form for one module."""
-    place = rf"(?:(?:.*/)?submitted/)?(?P<learner>[^/]+)/{re.escape(slug)}/(?P<file>.*)"
+    place = rf"(?:(?:.*?/)??submitted/)??(?P<learner>[^/]+)/{re.escape(slug)}/(?P<file>.*)"
     return _form(NBGRADER, place)
 
 
+# What comes before a learner's name is as short as it can be: what follows it they may have named
+# themselves, after another learner, or another day.
 _FORMS = (
     # Also teams, of which the default one has no number; with or without a folder for each learner.
-    _form(MOODLE, r"(?:.*/)?(?P<learner>[^/]+?)(?:_(?P<id>\d+))?"
+    _form(MOODLE, r"(?:.*?/)??(?P<learner>[^/]+?)(?:_(?P<id>\d+))?"
           r"_assignsubmission_(?:file|onlinetext)_?/?(?P<file>.*)"),
-    _form(BRIGHTSPACE, r"(?:.*/)?(?P<id>\d+)-\d+ - (?P<learner>[^/]+?) - (?P<when>[^/]+)/"
+    _form(BRIGHTSPACE, r"(?:.*?/)??(?P<id>\d+)-\d+ - (?P<learner>[^/]+?) - (?P<when>[^/]+)/"
           r"(?P<file>.*)"),
-    _form(BLACKBOARD, r"(?:.*/)?[^/]+_(?P<learner>[^/_]+)_attempt_(?P<when>[\d-]+)"
+    _form(BLACKBOARD, r"(?:.*/)?[^/]+?_(?P<learner>[^/_]+)_attempt_(?P<when>[\d-]+)"
           r"(?:\.txt|_(?P<file>[^/]+))"),
     _form(CANVAS, r"(?:.*/)?(?P<late>LATE_)?(?P<learner>anon_[^/_]+)_(?=\d+_|(?:text|link)\.html$)"
           r"(?:(?P<number>\d{1,20})_)?(?P<file>[^/]+)"),

@@ -66,12 +66,15 @@ def left_to_grade(
 
     def is_done(submission: HandedIn) -> bool:
         result = results.read(submission.learner)
-        return result is not None and result.is_final and result.key == _key(submission, by)
+        return (
+            result is not None and result.is_final and result.key == submission_key(submission, by)
+        )
 
     return [s for s in submissions if not is_done(s)]
 
 
-def _key(submission: HandedIn, by: str) -> str:
+def submission_key(submission: HandedIn, by: str) -> str:
+    """Return the key of a submission's result, also where it cannot be read."""
     try:
         return key_of(submission.read(), by)
     except SubmissionError as error:
@@ -119,6 +122,7 @@ class _Queue:
         self._waiting = deque(submissions)
         self._graded_by = graded_by(judge.layout, judge.module)
         self._trouble: BaseException | None = None
+        self._stopped = False
 
     def work(self, workers: Sequence[Worker]) -> None:
         threads = [threading.Thread(target=self._take, args=(w,), daemon=True) for w in workers]
@@ -129,6 +133,9 @@ class _Queue:
                 # A wait that Ctrl-C interrupts.
                 time.sleep(0.05)
         finally:
+            # Sandboxes and processes end under gradings now: what these come to is no verdict.
+            with self._progress.lock:
+                self._stopped = True
             self._waiting.clear()
         if self._trouble:
             raise self._trouble
@@ -147,9 +154,11 @@ class _Queue:
     def _finish(self, submission: HandedIn, judged: Result) -> None:
         result = replace(judged, origin=submission.origin)
         with self._progress.lock:
+            if self._stopped:
+                return
             self._results.write(result)
             self._progress.on_result(result)
 
     def _grade(self, submission: HandedIn, worker: Worker) -> Result:
-        key = _key(submission, self._graded_by)
+        key = submission_key(submission, self._graded_by)
         return self._judge.judge(submission, worker, self._progress.on_trouble, key)

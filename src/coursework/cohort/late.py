@@ -126,6 +126,36 @@ def read_times(
     return times
 
 
+def read_extensions(
+    path: Path,
+    at: datetime,
+    learners: Sequence[str],
+    zone: tzinfo | None,
+    on_unknown: Callable[[str], None],
+) -> dict[str, datetime]:
+    """Return the later deadlines that a CSV gives learners.
+
+    Args:
+        path: of the file.
+        at: the deadline of all others.
+        learners: who there are.
+        zone: of times that name none; None means this machine's.
+        on_unknown: is told of anybody else.
+
+    Raises:
+        CourseError: it cannot be read, or an extension would make a learner late.
+    """
+    extensions = read_times(path, "due", learners, zone, on_unknown)
+    for learner, due in extensions.items():
+        if due < at:
+            raise CourseError(
+                f"{path}: the extension of {learner} ends before the deadline.",
+                why=f"{shown(due)} is before {shown(at)}",
+                fix="correct the column due",
+            )
+    return extensions
+
+
 @dataclass(frozen=True)
 class Final:
     """A result, and what it comes to.

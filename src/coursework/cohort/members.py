@@ -16,7 +16,8 @@ from coursework.submissions.files import SubmissionError
 from coursework.submissions.notebook import LIMIT_NOTEBOOK_BYTES, read_handed_in
 from coursework.trouble import CourseError
 
-_LIMIT_ENTRIES = 20_000
+# 2,000 learners hand in 40 modules: folders, notebooks and timestamps.
+_LIMIT_ENTRIES = 500_000
 # What reading a member that was damaged, encrypted or packed in an unknown way can end with.
 _DAMAGES = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError)
 # What systems and programs leave, and nobody hands in.

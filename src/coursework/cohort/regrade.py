@@ -86,7 +86,9 @@ def told_change(change: Change) -> str:
 
 
 def told_all(changes: Sequence[Change]) -> str:
-    """Return how many gain, lose and stay as they are."""
+    """Return how many gain, lose and stay as they are, and how many had no result before."""
     gain = sum(1 for c in changes if c.difference > 0)
     lose = sum(1 for c in changes if c.difference < 0)
-    return f"{gain} gain, {lose} lose, {len(changes) - gain - lose} stay; nothing is written yet"
+    new = sum(1 for c in changes if c.before is None)
+    told = f"{gain} gain, {lose} lose, {len(changes) - gain - lose - new} stay"
+    return told + f", {new} new" * bool(new)

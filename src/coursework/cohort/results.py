@@ -14,6 +14,7 @@ from coursework.report.lines import printable
 from coursework.trouble import CourseError
 
 _LONGEST_TEXT = 4000
+_MOST_WARNINGS = 50
 
 
 @dataclass(frozen=True)
@@ -61,26 +62,37 @@ class Results:
 
     def read(self, learner: str) -> Result | None:
         """Return a learner's result; None where there is none, or none that can be read."""
-        found = _read(self._path(learner))
-        return found and replace(found, learner=learner)
+        path = self._path(learner)
+        found = _read(path)
+        # Before names were kept whole, the file's stood in their place. Any other name is another
+        # learner's: some disks take "Ada" for "ada".
+        if found is None or found.learner not in (learner, path.stem):
+            return None
+        return replace(found, learner=learner)
 
-    def noted(self, submission: HandedIn) -> Result | None:
-        """Return a submission's result, in which is written whose it is and when it came.
+    def noted(self, submission: HandedIn, key: str) -> Result | None:
+        """Return a learner's result, in which is written whose it is and when it came.
 
-        What was handed in once more, unchanged, is not graded again, but its time is another.
+        What was handed in once more, unchanged, is not graded again, but its time is another. A
+        result of something else, which nobody could judge anew, keeps its own time.
+
+        Args:
+            submission: the learner's.
+            key: of what was handed in.
 
         Raises:
             CourseError: the disk is full, or the folder cannot be written.
         """
         found = self.read(submission.learner)
-        if found and found.origin != submission.origin:
+        if found and found.key == key and found.origin != submission.origin:
             found = replace(found, origin=submission.origin)
             self.write(found)
         return found
 
     def all(self) -> list[Result]:
-        """Return every result, by learner."""
-        return [found for p in sorted(self.folder.glob("*.json")) if (found := _read(p))]
+        """Return every result, by learner; a copy under another name is none."""
+        found = ((path, _read(path)) for path in sorted(self.folder.glob("*.json")))
+        return [r for path, r in found if r and self._path(r.learner) == path]
 
     def write(self, result: Result) -> None:
         """Put a result in its place; an earlier one stays until the new one is whole.
@@ -121,7 +133,8 @@ def write_whole(path: Path, text: str) -> None:
 def bounded(report: Report) -> Report:
     """Return a report whose texts are short and steer no terminal: much of them is a learner's."""
     checks = tuple(_bounded(check) for check in report.checks)
-    return replace(report, checks=checks)
+    warnings = tuple(printable(w)[:_LONGEST_TEXT] for w in report.warnings[:_MOST_WARNINGS])
+    return replace(report, checks=checks, warnings=warnings)
 
 
 def _bounded(check: CheckResult) -> CheckResult:

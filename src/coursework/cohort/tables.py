@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
@@ -14,8 +15,13 @@ _WIDE = ("\uff1d", "\uff0b", "\uff0d", "\uff20")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *_WIDE)
 
 
+# Where people write 2,5, spreadsheets part cells at semicolons, also inside our quotation marks.
+_NEXT_CELL = re.compile(rf"""([;\t\r\n]"*)(?=[{re.escape("".join(_FORMULA))}])""")
+
+
 def cell(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula."""
+    text = _NEXT_CELL.sub(r"\1'", text)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
@@ -55,17 +61,20 @@ def read_column(
                 why=f"its first line is {','.join(rows[0])[:120]!r}",
                 fix=f"write learner,{column} into the first line",
             )
+    # Names may come from a table that was written here.
+    known = {**{cell(name): name for name in learners}, **{name: name for name in learners}}
     found: dict[str, str] = {}
     for number, row in enumerate(rows[1:], 2):
         values = dict(zip(header, row, strict=False))
         learner = unicodedata.normalize("NFC", values.get("learner", "").strip())
         if not learner:
             continue
+        learner = known.get(learner, learner)
         if learner in found:
             raise CourseError(
                 f"{path}, line {number}: {learner!r} is there twice.", fix="remove one of the lines"
             )
-        if learner in learners:
+        if learner in known:
             found[learner] = values.get(column, "").strip()
         else:
             near = ", ".join(get_close_matches(learner, learners, n=3, cutoff=0.5))

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from coursework.authoring.proof import changed, code_digest, exercise_inputs, files_digest
 from coursework.layout import Layout
-from coursework.modules.catalogue import Module
+from coursework.modules.catalogue import Module, load_catalogue
 from coursework.programs import last_words, run
 from coursework.trouble import CourseError
 
 _PACKAGE = "coursework.checks"
+# The word that starts a program of ours by its name, beside all the others.
+_STARTS_PROGRAMS = "companion"
 # How an answer is read and judged, whichever words its checks use.
 _ALWAYS = ("submissions/*.py", "grading/*.py", "checks/plugin.py", "checks/points.py")
 
@@ -49,7 +51,8 @@ def changed_since(layout: Layout, module: Module, commit: str) -> Touched:
     with tempfile.TemporaryDirectory(prefix="course-then-") as folder:
         _lay_out(layout, module, whole, Path(folder))
         try:
-            then = _inputs(Layout(Path(folder)), module)
+            earlier = Layout(Path(folder))
+            then = _inputs(earlier, load_catalogue(earlier).find(module.slug))
         except (CourseError, SyntaxError):
             # The module was not there, or its files had another form: nothing can be compared.
             then = {}
@@ -76,7 +79,8 @@ def _lay_out(layout: Layout, module: Module, commit: str, folder: Path) -> None:
     """Lay a commit's files out, but of 3,000 only those that are compared."""
     slug = module.slug
     engine = [f"src/coursework/{room}/" for room in ("checks", "grading", "submissions")]
-    wanted = ("images/", f"graders/{slug}/checks.py", f"solutions/{slug}/", *engine)
+    content = (f"graders/{slug}/checks.py", f"solutions/{slug}/")
+    wanted = ("course/catalogue.toml", "images/", *content, *engine)
     command = ["git", "-C", str(layout.root), "archive", "--format=tar", commit]
     packed = subprocess.run(command, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
@@ -107,6 +111,8 @@ def _engine_files(layout: Layout, module: Module, engine: Path) -> Iterator[Path
             used.add(name)
             yield files[name]
             waiting += _imported(trees[name])
+    if _STARTS_PROGRAMS in used:
+        yield from engine.glob("checks/programs/*.py")
 
 
 def _names(tree: ast.AST) -> set[str]:

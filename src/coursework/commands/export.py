@@ -12,7 +12,15 @@ from coursework.cohort.class_report import write_final_pages
 from coursework.cohort.dates import how_long, shown
 from coursework.cohort.export import PLATFORMS, export
 from coursework.cohort.gradebook import Tell, default_address, whole_address, write_gradebook
-from coursework.cohort.late import Deadline, Final, finals, read_due, read_rule, read_times
+from coursework.cohort.late import (
+    Deadline,
+    Final,
+    finals,
+    read_due,
+    read_extensions,
+    read_rule,
+    read_times,
+)
 from coursework.cohort.results import Result, Results, write_whole
 from coursework.layout import find_layout
 from coursework.modules.catalogue import load_catalogue
@@ -24,14 +32,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(name="export")
 @click.argument("module")
-@click.option("--due", metavar="TIME", help="The deadline; with a zone, or in this machine's.")
+@click.option("--due", metavar="TIME", help="The deadline. Default zone: this machine's.")
 @click.option("--late", metavar="RULE", help="What being late costs.")
 @click.option("--extensions", type=_FILE, help="CSV of learner,due: later deadlines.")
-@click.option("--times", type=_FILE, help="CSV of learner,handed_in: where names don't say it.")
+@click.option("--times", type=_FILE, help="CSV of learner,handed_in: for names without a time.")
 @click.option("--for", "platform", type=click.Choice(sorted(PLATFORMS)), help="The LMS.")
-@click.option("--column", metavar="NAME", help="The assignment's name there; MODULE's by default.")
+@click.option("--column", metavar="NAME", help="The assignment's name there. Default: MODULE.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
-@click.option("--gradebook", metavar="URL", help="nbgrader's; default: classroom/gradebook.db.")
+@click.option("--gradebook", metavar="URL", help="nbgrader's. Default: classroom/gradebook.db.")
 def command(
     module: str,
     due: str | None,
@@ -43,15 +51,16 @@ def command(
     out: Path | None,
     gradebook: str | None,
 ) -> int:
-    """Work out the final points of a class in MODULE from its results; nothing is graded again.
+    """Work out a class's final points in MODULE from its results; nothing is graded again.
 
     With --due and --late, points are lowered in the table, the pages and nbgrader's gradebook.
-    Where nothing says when a learner handed in, their points are undecided, and they are named.
-    A day is 24 hours, one that has begun counts as a whole one, and percents are of all points.
+    If nothing says when a learner handed in, their points stay undecided, and you are told.
+    A day is 24 hours, a day that has begun counts in full, and percentages are of all points.
 
-    With --for, a CSV is written that the LMS imports.
+    With --for, a CSV is written that the LMS can import.
 
-    Exit code 0: all are decided and in the file; 2: some are not, or a CSV names others.
+    Exit code 0: every learner's points are decided and in the file; 2: some are not, or a CSV
+    names learners without a result.
 
     \b
     Example:
@@ -119,7 +128,7 @@ def _deadline(
         at,
         zone,
         read_rule(late),
-        read_times(extensions, "due", learners, zone, on_unknown) if extensions else {},
+        read_extensions(extensions, at, learners, zone, on_unknown) if extensions else {},
         read_times(times, "handed_in", learners, zone, on_unknown) if times else {},
     )
 

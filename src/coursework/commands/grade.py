@@ -13,7 +13,13 @@ from rich.console import Console
 
 from coursework.cohort.class_report import summarise, write_pages
 from coursework.cohort.gradebook import default_address, whole_address, write_gradebook
-from coursework.cohort.grading import Progress, grade_cohort, graded_by, left_to_grade
+from coursework.cohort.grading import (
+    Progress,
+    grade_cohort,
+    graded_by,
+    left_to_grade,
+    submission_key,
+)
 from coursework.cohort.judge import Judge, open_sandboxes
 from coursework.cohort.regrade import Regrade, told_all, told_change
 from coursework.cohort.remote.connection import require_dask
@@ -33,18 +39,22 @@ _MOST_SHOWN = 5
 
 @click.command(name="grade")
 @click.argument("source", required=False, type=click.Path(path_type=Path))
-@click.option("--module", metavar="MODULE", help="The module; as SOURCE says by default.")
-@click.option("--jobs", type=click.IntRange(1, 64), help="Gradings at a time; one a processor.")
-@click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
-@click.option("--force", is_flag=True, help="Grade again what has not changed.")
-@click.option("--changed-since", "since", metavar="COMMIT", help="Grade again what it touched.")
-@click.option("--yes", is_flag=True, help="Write what --changed-since found, without asking.")
-@click.option("--trusted", is_flag=True, help="No sandboxes: only for answers that you trust.")
-@click.option("--gradebook", metavar="URL", help="nbgrader's; default: classroom/gradebook.db.")
+@click.option("--module", metavar="MODULE", help="Default: the one that SOURCE answers.")
 @click.option(
-    "--name-pattern", default="", metavar="REGEX", help="Whose a path is, by the group learner."
+    "--jobs", type=click.IntRange(1, 64), help="Gradings at a time. Default: one per CPU."
 )
-@click.option("--scheduler", default="", metavar="ADDRESS", help="Dask's: its workers grade.")
+@click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
+@click.option("--force", is_flag=True, help="Also grade what has not changed.")
+@click.option("--changed-since", "since", metavar="COMMIT", help="Grade again if checks differ.")
+@click.option("--yes", is_flag=True, help="Write what --changed-since finds without asking.")
+@click.option("--trusted", is_flag=True, help="No sandboxes: only for answers that you trust.")
+@click.option("--gradebook", metavar="URL", help="nbgrader's. Default: classroom/gradebook.db.")
+@click.option(
+    "--name-pattern", default="", metavar="REGEX", help="Finds the group `learner` in each path."
+)
+@click.option(
+    "--scheduler", default="", metavar="ADDRESS", help="Dask scheduler, whose workers grade."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON for programs.")
 def command(
     source: Path | None,
@@ -60,23 +70,25 @@ def command(
     scheduler: str,
     as_json: bool,
 ) -> int:
-    """Grade SOURCE: nbgrader's submitted/, a folder of LEARNER.ipynb, or a download, zip or not.
+    """Grade SOURCE: nbgrader's submitted/, a folder of LEARNER.ipynb, or an LMS's download.
 
-    Downloads of Canvas, Moodle, Blackboard, Brightspace and ILIAS are known. For another one say
-    by --name-pattern, a regular expression of its paths, where the learner's name is.
+    Downloads from Canvas, Moodle, Blackboard, Brightspace and ILIAS are recognised, zipped or
+    unpacked. For any other, --name-pattern is a regular expression that finds the learner's name
+    in each path.
 
-    Each submission gets an engine of its own, which is thrown away. What has a result and has not
-    changed is not graded again. Results are in OUT, each in a file, as soon as there are any.
+    Each submission gets an engine of its own, which is thrown away afterwards. A submission that
+    has a result and has not changed isn't graded again. Each result is written to OUT at once.
 
-    After a change of checks, given files, images or the engine, --changed-since COMMIT grades all
-    again if anything that grades this module differs from COMMIT's, prints who gains and who loses
-    points, and writes nothing before you agree.
+    After you change checks, given files, images or the engine, --changed-since COMMIT grades
+    everybody again if anything that grades this module differs from COMMIT. It prints who gains
+    and who loses points, and writes nothing before you agree.
 
     To carry on after a stop, type the same command again.
 
     With --scheduler, the workers of a Dask scheduler grade, each in a clone of the same commit.
 
-    Exit code 0: all were judged; 2: some could not be, a file is nobody's, or trouble on our side.
+    Exit code 0: all were judged; 2: some could not be, a file's name doesn't say whose it is, or
+    something went wrong on our side.
 
     \b
     Example:
@@ -87,7 +99,9 @@ def command(
       course grade classroom/submitted --module 02 --changed-since v1.2
     """
     if scheduler and jobs:
-        raise click.UsageError("--jobs is for this machine; each worker says its --nthreads.")
+        raise click.UsageError("--jobs is for this machine; a worker takes --nthreads at a time.")
+    if source and not source.exists():
+        raise CourseError(f"There is no {source}.", fix="name the folder or the zip to grade")
     layout = find_layout()
     catalogue = load_catalogue(layout)
     slug = catalogue.find(module).slug if module else ""
@@ -96,11 +110,11 @@ def command(
     if not source or not slug:
         raise CourseError(
             "There is nothing to grade.",
-            why="a source is needed, and a module where what was handed in names none",
+            why="name a source, and the module too where the notebooks don't say it",
             fix="course grade classroom/submitted --module 02",
         )
     if yes and not since:
-        raise CourseError("--yes answers --changed-since.", fix="--changed-since COMMIT --yes")
+        raise CourseError("--yes needs --changed-since.", fix="--changed-since COMMIT --yes")
     room = layout.root / "classroom"
     address = whole_address(gradebook) if gradebook else default_address(room)
     found = find_submissions(source, slug, name_pattern)
@@ -154,7 +168,8 @@ class _Run:
             self._grade_left(console, judge, left, jobs, trusted=trusted)
         if self.regrade and not self._agreed(console, self.regrade):
             return 0
-        found = [r for s in self.found.submissions if (r := self.results.noted(s))]
+        keys = ((s, submission_key(s, by)) for s in self.found.submissions)
+        found = [r for s, key in keys if (r := self.results.noted(s, key))]
         write_pages(self.out, slug, found)
         with console.status("writing the gradebook …") as status:
             write_gradebook(self.gradebook, found, status.update)
@@ -203,7 +218,7 @@ class _Run:
     def _agreed(self, console: Any, regrade: Regrade) -> bool:
         changes = regrade.changes(self.found.submissions)
         _print(console, [line for change in changes if (line := told_change(change))])
-        _print(console, [told_all(changes)])
+        _print(console, [told_all(changes) + ("" if self.yes else "; nothing is written yet")])
         if self.yes or click.confirm("Write these points?", err=True):
             regrade.take(changes)
             return True

@@ -1,14 +1,17 @@
 """What comes back twice counts once, and nobody but a run with --scheduler loads Dask."""
 
+import asyncio
+import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from coursework.checks.points import Check
 from coursework.checks.verdict import Report
 from coursework.cohort.grading import Progress
-from coursework.cohort.remote import connection
+from coursework.cohort.remote import bench, connection
 from coursework.cohort.remote.batch import Batch
 from coursework.cohort.remote.identity import Identity
 from coursework.cohort.remote.order import Order
@@ -88,6 +91,44 @@ def test_a_result_that_comes_after_its_task_was_given_again_counts_no_more(run):
     assert not unjudged.is_final
     assert unjudged.trouble.count("what came back is no result") == 2
     assert client.sent[second].is_cancelled
+
+
+@pytest.mark.parametrize("slots", [None, "many", 0, -3, 10**9, True, 2.5])
+def test_a_worker_that_offers_no_number_is_not_used_and_stops_nobody(run, slots, capsys):
+    batch, _, _ = run
+    batch._roll._slots["tcp://x"] = 0
+    batch._on_told({"kind": "ready", "worker": "tcp://x", "slots": slots})
+    assert batch._roll.slots == 0
+    assert "tcp://x is not used: it offers" in capsys.readouterr().out
+
+
+def test_why_a_worker_is_not_used_steers_no_terminal(run):
+    batch, client, _ = run
+    told = []
+    client.run = lambda *_, **__: {"tcp://x": b'{"unfit": "\\u001b[2Jno"}'}
+    batch._roll._answered = lambda *words: told.append(words)
+    batch._roll._ask("tcp://x")
+    assert told == [("tcp://x", "no")]
+
+
+def test_a_worker_that_is_told_to_leave_before_it_has_joined_prepares_nothing(monkeypatch):
+    """Ctrl-C in the first second: it would keep sandboxes for an hour."""
+    worker = SimpleNamespace(
+        state=SimpleNamespace(nthreads=1, total_resources={"sandbox": 1}), plugins={}
+    )
+    worker.plugin_add = lambda **_: pytest.fail("it prepares")
+    left = bench.leave(ORDER.resource, worker)
+
+    def identity(*_):
+        asyncio.run(left)
+        return ORDER.identity
+
+    monkeypatch.setattr(bench, "find_layout", lambda: None)
+    monkeypatch.setattr(bench, "load_catalogue", lambda _: SimpleNamespace(find=str))
+    monkeypatch.setattr(Identity, "of", identity)
+    monkeypatch.setattr(bench, "_OVER", set())
+    said = asyncio.run(bench.join(ORDER.to_json(), worker))
+    assert json.loads(said) == {"unfit": "the run is over"}
 
 
 def test_without_a_scheduler_dask_is_not_loaded():

@@ -26,9 +26,27 @@ def test_the_key_is_for_its_owner_alone_and_is_not_overwritten(folder):
     assert (folder / "key.pem").stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
     before = (folder / "key.pem").read_bytes()
-    with pytest.raises(CourseError, match="holds certificates already"):
+    with pytest.raises(
+        CourseError, match=r"holds ca\.pem, cert\.pem, key\.pem, dask\.yaml already"
+    ):
         write_certificates(folder)
     assert (folder / "key.pem").read_bytes() == before
+
+
+def test_a_configuration_that_is_there_stays_and_nobody_is_told_to_remove_a_folder(tmp_path):
+    """People keep their own dask.yaml in ~/.config/dask."""
+    (tmp_path / "dask.yaml").write_text("mine")
+    with pytest.raises(CourseError, match=r"holds dask\.yaml already") as refused:
+        write_certificates(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["dask.yaml"]
+    assert (tmp_path / "dask.yaml").read_text() == "mine"
+    assert "rm" not in refused.value.fix
+
+
+def test_the_place_is_told_as_every_shell_finds_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(command, ["my tls"]).output
+    assert f"export DASK_CONFIG='{tmp_path}/my tls'" in told
 
 
 def test_they_hold_also_before_a_strict_reader(folder):

@@ -1,6 +1,7 @@
 """What a worker sends back is looked at before it counts."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,12 @@ def test_texts_of_a_learner_are_bounded_on_arrival_as_well():
     arrived = unpacked(changed(saw="\x1b[2J" + "x" * 9000), SENT)
     assert len(arrived.report.checks[1].saw) == 4000
     assert "\x1b" not in arrived.report.checks[1].saw
+    report = replace(result().report, warnings=("\x1b[2J" + "x" * 9000,) * 100)
+    arrived = unpacked(packed(result(report=report, trouble="\x1b[2J" + "x" * 9000)), SENT)
+    assert len(arrived.report.warnings) == 50
+    assert {len(w) for w in arrived.report.warnings} == {4000}
+    assert "\x1b" not in arrived.trouble + arrived.report.warnings[0]
+    assert len(arrived.trouble) <= 1000
 
 
 def test_a_machine_that_cannot_grade_says_why():
@@ -71,6 +78,8 @@ def test_a_machine_that_cannot_grade_says_why():
         changed(verdict="forged"),
         changed(name="third"),
         changed(duration_s=float("nan")),
+        packed(result()).replace(b"1.5", b"1e400"),
+        packed(result()).replace(b"1.5", b"1" * 400),
         changed(extra="x"),
         packed(result(report=Report("90-remote", "0" * 8, 7, ()))),
         packed(result(report=Report("91-other", "0" * 8, 7, result().report.checks))),

@@ -20,10 +20,9 @@ from coursework.cohort.remote.bench import grade_there, leave
 from coursework.cohort.remote.connection import gone
 from coursework.cohort.remote.order import Order
 from coursework.cohort.remote.roll import Roll, Tell, in_background
-from coursework.cohort.remote.travel import NotAResultError, Sent, unpacked
+from coursework.cohort.remote.travel import NotAResultError, Sent, told_there, unpacked
 from coursework.cohort.results import Result, Results, key_of
 from coursework.cohort.source import HandedIn
-from coursework.report.lines import printable
 from coursework.submissions.files import SubmissionError
 from coursework.trouble import CourseError
 
@@ -31,6 +30,8 @@ _ATTEMPTS = 2
 _LOOKS_EVERY_S = 1.0
 _TELLS_AFTER_S = 3.0
 _LEAVES_WITHIN_S = 90
+# Of one worker; each is a notebook of up to 50 MB that is sent ahead.
+_MOST_SLOTS = 256
 
 
 @dataclass(eq=False)
@@ -140,9 +141,13 @@ class Batch:
                     self._lose(task, f"the worker {worker} was lost")
 
     def _on_told(self, event: Mapping[str, Any]) -> None:
-        worker, text = str(event.get("worker", "")), printable(str(event.get("text", "")))
+        worker, text = str(event.get("worker", "")), told_there(event.get("text", ""))
         if event.get("kind") == "ready":
-            self._is_ready(worker, int(event["slots"]))
+            slots = event.get("slots")
+            if type(slots) is int and 0 < slots <= _MOST_SLOTS:
+                self._is_ready(worker, slots)
+            else:
+                self._roll.is_unfit(worker, f"it offers {told_there(slots)} gradings at a time")
         elif event.get("kind") == "unfit":
             self._roll.is_unfit(worker, text)
         elif event.get("kind") == "step":
@@ -197,7 +202,7 @@ class Batch:
         try:
             result = unpacked(data, Sent(self._order.module, task.key, self._checks))
         except NotAResultError as error:
-            shown = repr(data) if isinstance(data, BaseException) else str(error)
+            shown = told_there(repr(data) if isinstance(data, BaseException) else error)
             self._again(task, f"what came back is no result: {shown[:300]}")
         except CourseError as error:
             self._again(task, error.what)

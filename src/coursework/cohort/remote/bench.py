@@ -34,6 +34,8 @@ _ENDS_WITHIN_S = 60.0
 _ANSWERS_WITHIN_S = 10.0
 # Checks are listed by pytest, which is for one thread.
 _LISTING = threading.Lock()
+# Runs that have ended: Ctrl-C may come while a worker still compares its clone.
+_OVER: set[str] = set()
 
 
 class _EndedError(Exception):
@@ -63,6 +65,8 @@ async def join(order: Mapping[str, Any], dask_worker: Any) -> bytes:
         unfit = f"{error.what} {error.why}"
     if not unfit and slots < 1:
         unfit = "it offers no sandbox; start it with --nthreads 1 --resources sandbox=1"
+    if not unfit and wanted.resource in _OVER:
+        unfit = "the run is over"
     if not unfit:
         bench = Bench(wanted, layout, module, slots)
         await dask_worker.plugin_add(plugin=bench, name=wanted.resource)
@@ -70,7 +74,8 @@ async def join(order: Mapping[str, Any], dask_worker: Any) -> bytes:
 
 
 async def leave(resource: str, dask_worker: Any) -> bytes:
-    """Remove what was prepared for a run."""
+    """Remove what was prepared for a run, or is about to be."""
+    _OVER.add(resource)
     if resource in dask_worker.plugins:
         await dask_worker.plugin_remove(name=resource)
     return b""
@@ -162,9 +167,9 @@ class Bench(distributed.WorkerPlugin):  # type: ignore[misc, no-any-unimported, 
         except Exception as error:  # noqa: BLE001 - told where somebody reads it
             self._tell("unfit", text=repr(error))
         finally:
-            self._offer(0)
             for process in self._all:
                 process.stop()
+            self._offer(0)
 
     def _prepare_and_wait(self) -> None:
         def step(text: str) -> None:
@@ -195,8 +200,8 @@ class Bench(distributed.WorkerPlugin):  # type: ignore[misc, no-any-unimported, 
     def _offer(self, slots: int) -> None:
         """Say how many of the run's tasks this worker takes; afterwards the scheduler knows."""
         offering = self._worker.set_resources(**{self._order.resource: slots})
-        # Where the scheduler is gone, nobody has to know.
-        with suppress(OSError, TimeoutError):
+        # Where the scheduler or this worker's loop is gone, nobody has to know.
+        with suppress(OSError, TimeoutError, RuntimeError):
             asyncio.run_coroutine_threadsafe(offering, self._worker.loop.asyncio_loop).result(
                 _ANSWERS_WITHIN_S
             )

@@ -36,13 +36,13 @@ def write_certificates(folder: Path) -> datetime:
         When they expire.
 
     Raises:
-        CourseError: there are some already, or the folder cannot be written.
+        CourseError: a file of such a name is there already, or the folder cannot be written.
     """
-    if (folder / KEY).exists():
+    if there := [n for n in (CA, CERTIFICATE, KEY, CONFIGURATION) if (folder / n).exists()]:
         raise CourseError(
-            f"{folder} holds certificates already.",
-            why="machines that have them would refuse new ones",
-            fix=f"rm -r {folder}, then type the command again",
+            f"{folder} holds {', '.join(there)} already.",
+            why="machines that have earlier certificates refuse new ones",
+            fix="course certificates NEW-FOLDER",
         )
     now = datetime.now(UTC)
     ends = now + VALID

@@ -8,6 +8,7 @@ from typing import Any
 
 from coursework.cohort.remote.bench import join
 from coursework.cohort.remote.order import Order
+from coursework.cohort.remote.travel import told_there
 from coursework.trouble import CourseError
 
 # Machines don't start at the same moment: beside one that doesn't fit another may come.
@@ -61,10 +62,10 @@ class Roll:
     def _ask(self, worker: str) -> None:
         try:
             said = self._client.run(join, self._order.to_json(), workers=[worker])[worker]
-            unfit = str(json.loads(said)["unfit"])
+            unfit = told_there(json.loads(said)["unfit"])
         # A worker that can't load the function raises what that raised there.
         except Exception as error:  # noqa: BLE001
-            unfit = f"it cannot be asked: {error!r}"
+            unfit = f"it cannot be asked: {told_there(repr(error))}"
         self._answered(worker, unfit)
 
     def is_ready(self, worker: str, slots: int) -> None:

@@ -1,6 +1,7 @@
 """What a worker sends back: JSON, and nothing of it is believed before it was looked at."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,10 +14,12 @@ import coursework.report
 from coursework.checks.points import Check
 from coursework.checks.verdict import CheckResult
 from coursework.cohort.results import Result, bounded, from_json, to_json
+from coursework.report.lines import printable
 from coursework.trouble import CourseError
 
 _LIMIT_BYTES = 8 * 1024**2
 _LONGEST_TROUBLE = 1000
+_MOST_DIGITS = 20
 _SENT = {
     "type": "object",
     "required": ["learner", "module", "key", "report", "trouble", "attempts", "schema"],
@@ -31,6 +34,11 @@ _SENT = {
         "attempts": {"type": "integer", "minimum": 1, "maximum": 2},
     },
 }
+
+
+def told_there(text: object) -> str:
+    """Return what another machine says, short, and without what could steer a terminal."""
+    return printable(str(text)[:_LONGEST_TROUBLE])
 
 
 class NotAResultError(ValueError):
@@ -71,7 +79,7 @@ def unpacked(data: object, sent: Sent) -> Result:
     """
     values = _parsed(data)
     if set(values) == {"machine"}:
-        raise CourseError(str(values["machine"])[:_LONGEST_TROUBLE])
+        raise CourseError(told_there(values["machine"]))
     try:
         jsonschema.validate(values, _SENT)
         _report_schema().validate(values["report"])
@@ -84,7 +92,7 @@ def unpacked(data: object, sent: Sent) -> Result:
         map(_is_of, result.report.checks, sent.checks)
     ):
         raise NotAResultError("its checks or points are not those of the module")
-    return Result("", sent.module, sent.key, bounded(result.report), result.trouble,
+    return Result("", sent.module, sent.key, bounded(result.report), told_there(result.trouble),
                   result.attempts)  # fmt: skip
 
 
@@ -92,7 +100,7 @@ def _parsed(data: object) -> dict[str, Any]:
     if not isinstance(data, bytes) or len(data) > _LIMIT_BYTES:
         raise NotAResultError(f"it is no text of at most {_LIMIT_BYTES:,} bytes")
     try:
-        values = json.loads(data, parse_constant=_refuse)
+        values = json.loads(data, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise NotAResultError(f"it is no JSON: {error}"[:300]) from error
     if not isinstance(values, dict):
@@ -100,8 +108,17 @@ def _parsed(data: object) -> dict[str, Any]:
     return values
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
+def _refuse(number: str) -> NoReturn:
+    raise ValueError(f"{number[:_MOST_DIGITS]} is no number for us")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refuse(number)
+
+
+def _whole(number: str) -> int:
+    return int(number) if len(number) <= _MOST_DIGITS else _refuse(number)
 
 
 @cache
