@@ -1,5 +1,8 @@
 """What stays the same when a copy is disguised, and what doesn't."""
 
+import signal
+import time
+
 import pytest
 
 from coursework.cohort.similarity.fingerprint import (
@@ -83,3 +86,12 @@ def test_what_no_lexer_reads_is_compared_as_words(monkeypatch):
 
     monkeypatch.setattr("coursework.cohort.similarity.fingerprint._signs", broken)
     assert kinds("Let x = 1;", "JavaScript") == ["let", "x", "=", "1", ";"]
+
+
+def test_a_text_that_keeps_a_lexer_busy_is_compared_as_words(monkeypatch):
+    monkeypatch.setattr("coursework.cohort.similarity.fingerprint._MOST_S", 0.2)
+    before = signal.getsignal(signal.SIGVTALRM)
+    start = time.process_time()
+    assert len(signs_of("a" * 50_000, "Terraform")) == 1
+    assert time.process_time() - start < 5
+    assert signal.getsignal(signal.SIGVTALRM) == before

@@ -11,7 +11,9 @@ its original; and it marks the wrong lines where a Python file has a class.
 
 import hashlib
 import re
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -21,6 +23,8 @@ from pygments import lexers, token
 LENGTH = 20
 WINDOW = 8
 TEXT = "text"
+# An honest file takes a tenth of a second; some texts take a lexer hours.
+_MOST_S = 5.0
 # Programs without an ending name their language in the first line.
 _PROGRAM = re.compile(r"#!\s*\S*?(?:env\s+)?(?P<name>[a-z]+)[0-9.]*(?:\s|$)")
 _BY_PROGRAM = {"node": "JavaScript", "python": "Python", "sh": "Bash", "bash": "Bash"}
@@ -56,10 +60,27 @@ def signs_of(text: str, language: str) -> list[Sign]:
     if language == TEXT:
         return _words(text)
     try:
-        return list(_signs(text, language))
-    # A learner may write what a lexer can't read.
+        with _within(_MOST_S):
+            return list(_signs(text, language))
+    # A learner may write what a lexer can't read, or not before evening.
     except Exception:  # noqa: BLE001
         return _words(text)
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError after so much processor time, also within a regular expression."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _words(text: str) -> list[Sign]:
