@@ -15,7 +15,16 @@ the other. Images and the sandboxes' template are made beforehand; making it is 
 `peak_memory_mb`: how much less memory the machine had at the worst moment than before. What else
 runs meanwhile counts there, and in all other figures.
 
+With `--scheduler N` the same submissions are graded twice, and nbgrader has no part: by N jobs of
+this process, then by N workers of a Dask scheduler on this machine, one grading at a time each.
+`overhead` is the scheduler's wall time to that of the jobs. Preparing the sandboxes is part of
+both; starting scheduler and workers, which keep running between runs, is not. `…_ready_s`: until
+the first submission's turn. `overhead_ready`: the same ratio, counted from there, which is what a
+large class comes near to. `unequal`: submissions whose points differ; one that was not judged in
+one of the runs is among them.
+
     python bench/cohort.py --submissions 32 --jobs 2 --json
+    python bench/cohort.py --submissions 32 --scheduler 2
 """
 
 import argparse
@@ -29,13 +38,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import nbformat
+from local_scheduler import local_scheduler
 
 from coursework.authoring.audit.answers import RIGHT, SOLUTION, WRONG, Answer, answers_of
 from coursework.authoring.audit.subject import Subject
@@ -44,6 +54,7 @@ from coursework.cohort.class_report import write_pages
 from coursework.cohort.gradebook import write_gradebook
 from coursework.cohort.grading import Progress, grade_cohort
 from coursework.cohort.judge import Judge
+from coursework.cohort.remote.grading import grade_remotely
 from coursework.cohort.results import Result, Results
 from coursework.cohort.source import HandedIn
 from coursework.engine import Engine, start_engine
@@ -127,6 +138,7 @@ class Seen:
     took_s: dict[str, float] = field(default_factory=dict)
     fleets: list[Fleet] = field(default_factory=list)
     opened_s: float = 0.0
+    ready_s: float = 0.0
 
 
 def submissions(layout: Layout, module: Module, count: int) -> list[Submitted]:
@@ -184,6 +196,35 @@ def watched(engine: Engine, module: Module, jobs: int, wanted: int, seen: Seen) 
 def ours(
     engine: Engine, module: Module, handed_in: list[Submitted], jobs: int, out: Path
 ) -> tuple[float, Seen]:
+    """Grade all with so many jobs of this process; give the seconds, and what was seen."""
+
+    def grade(results: Results, submissions: list[HandedIn], seen: Seen, told: Progress) -> None:
+        sandboxes = watched(engine, module, jobs, len(submissions), seen)
+        judge = Judge(find_layout(), module, engine)
+        grade_cohort(judge, results, submissions, sandboxes, jobs=jobs, progress=told)
+
+    return timed(grade, handed_in, out)
+
+
+def by_scheduler(
+    address: str, module: Module, handed_in: list[Submitted], out: Path
+) -> tuple[float, Seen]:
+    """Grade all with a scheduler's workers; give the seconds, and what was seen."""
+
+    def grade(results: Results, submissions: list[HandedIn], _: Seen, told: Progress) -> None:
+        grade_remotely(
+            address, find_layout(), module, results, submissions,
+            trusted=False, progress=told, tell=say,
+        )  # fmt: skip
+
+    return timed(grade, handed_in, out)
+
+
+def timed(
+    grade: Callable[[Results, list[HandedIn], Seen, Progress], None],
+    handed_in: list[Submitted],
+    out: Path,
+) -> tuple[float, Seen]:
     """Grade all, and write pages and gradebook; give the seconds, and what was seen."""
     seen = Seen()
 
@@ -202,15 +243,9 @@ def ours(
         say(f"{mark} {result.learner}: {result.report.points}, {seconds:.1f} s {why}")
 
     start = time.monotonic()
-    judge, results = Judge(find_layout(), module, engine), Results(out / "results" / MODULE)
-    grade_cohort(
-        judge,
-        results,
-        [turn_of(s) for s in handed_in],
-        watched(engine, module, jobs, len(handed_in), seen),
-        jobs=jobs,
-        progress=Progress(on_result),
-    )
+    results = Results(out / "results" / MODULE)
+    grade(results, [turn_of(s) for s in handed_in], seen, Progress(on_result))
+    seen.ready_s = min(seen.began.values()) - start
     found = results.all()
     write_pages(out, MODULE, found)
     write_gradebook(f"sqlite:///{out / 'gradebook.db'}", found)
@@ -347,6 +382,40 @@ def measure(count: int, jobs: int) -> tuple[dict[str, float], Seen]:
     return {name: round(value, 3) for name, value in figures.items()}, seen
 
 
+def measure_scheduler(count: int, workers: int) -> dict[str, float]:
+    """Grade the same submissions by jobs and by a scheduler's workers, one after the other."""
+    layout = find_layout()
+    module, engine = load_catalogue(layout).find(MODULE), start_engine(say)
+    handed_in = submissions(layout, module, count)
+    with watched(engine, module, workers, 0, Seen()):
+        pass
+    with tempfile.TemporaryDirectory(prefix="bench-cohort-") as made:
+        folder = Path(made)
+        jobs_s, by_jobs = ours(engine, module, handed_in, workers, folder / "jobs")
+        say(f"{workers} jobs: {jobs_s:.1f} s")
+        with local_scheduler(workers, folder / "dask") as address:
+            scheduler_s, by_workers = by_scheduler(address, module, handed_in, folder / "workers")
+    points = [
+        {r.learner: r.report.points for r in seen.results if r.is_final}
+        for seen in (by_jobs, by_workers)
+    ]
+    figures = {
+        "overhead": scheduler_s / jobs_s,
+        "overhead_ready": (scheduler_s - by_workers.ready_s) / (jobs_s - by_jobs.ready_s),
+        "scheduler_s": scheduler_s,
+        "scheduler_ready_s": by_workers.ready_s,
+        "jobs_s": jobs_s,
+        "jobs_ready_s": by_jobs.ready_s,
+        "unequal": sum(
+            s.learner not in points[0] or points[0][s.learner] != points[1].get(s.learner)
+            for s in handed_in
+        ),
+        "submissions": count,
+        "workers": workers,
+    }
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
 def medians(results: list[Result], seen: Seen) -> dict[str, float]:
     """Return the medians of what gradings took, in all and part by part."""
     rows = [
@@ -365,6 +434,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def show(figures: dict[str, float]) -> None:
+    """Print each figure on a line."""
+    for name, value in figures.items():
+        print(f"  {name:<36} {value}")
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(
@@ -372,16 +447,24 @@ def main() -> None:
     )
     parser.add_argument("--submissions", type=int, default=32)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--scheduler", type=int, metavar="N", help="compare with N Dask workers")
     parser.add_argument("--json", action="store_true", help="print JSON alone")
     arguments = parser.parse_args()
+    if arguments.scheduler:
+        told = measure_scheduler(arguments.submissions, arguments.scheduler)
+        if arguments.json:
+            print(json.dumps(told, indent=2))
+            return
+        print(f"scheduler ÷ jobs  {told['overhead']:.3f}   (target 1.05)")
+        show(told)
+        return
     figures, seen = measure(arguments.submissions, arguments.jobs)
     if arguments.json:
         print(json.dumps(figures, indent=2))
         return
     print(f"ours ÷ nbgrader   {figures['ratio']:.2f}   (target 1.0)")
     print(f"queue's wait      {figures['queue_wait_s']:.2f} s   (target 0.3)")
-    for name, value in figures.items():
-        print(f"  {name:<36} {value}")
+    show(figures)
     print("the longest")
     for result in sorted(seen.results, key=lambda r: -seen.took_s[r.learner])[:10]:
         timings = {"took_s": seen.took_s[result.learner], **result.report.timings}

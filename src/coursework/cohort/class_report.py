@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coursework.cohort.dates import how_long, shown
 from coursework.cohort.late import Final, finals
+from coursework.cohort.page import page
 from coursework.cohort.results import Result, write_whole
 from coursework.cohort.source import identifier
 from coursework.cohort.tables import table
@@ -15,19 +16,6 @@ from coursework.report.lines import printable
 from coursework.report.notebook import report_html
 
 _COMMON = 3
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>:root {{ color-scheme: light dark }} body {{ font-family: sans-serif; margin: 2em auto;
-max-width: 60em; padding: 0 1em }} td, th {{ text-align: left; padding: 0.2em 1em 0.2em 0;
-vertical-align: top }}</style>
-<h1>{title}</h1>
-{body}
-</html>
-"""
 
 
 @dataclass(frozen=True)
@@ -82,14 +70,10 @@ def write_final_pages(folder: Path, slug: str, of_class: Sequence[Final]) -> Non
     for final in of_class:
         result = final.result
         told = f"<p>{escape(final.told)}</p>" if final.told else ""
-        text = _page(f"{slug} · {result.learner}", told + report_html(result.report))
+        text = page(f"{slug} · {result.learner}", told + report_html(result.report))
         write_whole(folder / "feedback" / slug / f"{identifier(result.learner)}.html", text)
     write_whole(folder / f"{slug}.csv", _table(of_class))
-    write_whole(folder / f"{slug}.html", _page(f"{slug} · the class", _class_html(of_class)))
-
-
-def _page(title: str, body: str) -> str:
-    return _PAGE.format(title=escape(title), body=body)
+    write_whole(folder / f"{slug}.html", page(f"{slug} · the class", _class_html(of_class)))
 
 
 def _table(of_class: Sequence[Final]) -> str:
