@@ -42,10 +42,16 @@ SCRIPT = "deploy.sh"
 MINUTES_AT_MOST = 15
 # From a job to tools/deploy.sh: a workflow, an action and a script may be between.
 FILES_ON_THE_WAY = 4
-# A group with one of these in it is another one for each push.
+# A group with one of these in it is another one for each push, or for each person who pushes.
 OF_ONE_RUN = re.compile(
-    r"github\.(sha|run_(id|number|attempt)|event\.(after|before|head_commit))", re.IGNORECASE
+    r"github\.((workflow_)?sha|run_(id|number|attempt)|(triggering_)?actor"
+    r"|event\.(after|before|compare|head_commit|commits|pusher|sender))",
+    re.IGNORECASE,
 )
+# What is never true for a push to main.
+CANCELS_NO_PUSH = (
+    "", "false", "github.event_name=='pull_request'", "github.ref!='refs/heads/main'",
+)  # fmt: skip
 MINUTES = re.compile(r"[0-9]{1,3}")
 NO_RIGHTS = ("read-all", "read", "none", "")
 # The tests of every commit print all that they are given, in a spelling that no log masks.
@@ -362,7 +368,7 @@ def check_goes_back(delivery: Delivery) -> None:
     needs=("ships_green",),
 )
 def check_promotes_not_rebuilds(delivery: Delivery, random: Random) -> None:
-    """A tag v* names the very image that was built from its commit; without one the run is red"""
+    """A tag v* names the very image built from its commit; if there is none, the run is red"""
     moves_the_base(delivery.sandbox, random)
     before, images, built = delivery.live(), delivery.images(), delivery.built("good")
     tag, other, wild = f"v{random.integer(2, 90)}.{random.integer(2, 90)}", "v1.0-x", "nightly"
@@ -409,7 +415,9 @@ def check_keeps_secrets(delivery: Delivery, token: str, random: Random) -> None:
     volumes = [f"executed-{random.word()}" for _ in range(3)]
     run = [f"docker volume create {name}" for name in volumes]
     title = f"Seats $({run[0]}) '; {run[1]}; ' \"; {run[2]}; \" done"
-    proposals = ((title, True), (f"Rows {random.word()}", False))
+    # What printf, echo -e and a variable without quotes would print as something else.
+    plain = f"Rows  %s \\t{random.word()} *"
+    proposals = ((title, True), (plain, False))
     for text, is_stranger in proposals:
         what = f"a pull request of a {'stranger' if is_stranger else 'colleague'}"
         ran = delivery.propose("proposed", text, is_stranger=is_stranger)
@@ -428,8 +436,10 @@ def check_keeps_secrets(delivery: Delivery, token: str, random: Random) -> None:
 
 def printed(ran: PipelineRun) -> str:
     """Return the line of a log that comes nearest to a title."""
-    found = [line for line in ran.log.splitlines() if f"| {TITLE.strip()}" in line]
-    return " ".join(found[0].split())[:200] if found else "no such line"
+    start = f"| {TITLE.strip()}"
+    found = [line for line in ran.log.splitlines() if start in line]
+    # Its spaces are the title's.
+    return found[0][found[0].index(start) + 2 :][:200] if found else "no such line"
 
 
 def expect_kept(delivery: Delivery, secret: Mapping[str, str]) -> None:
@@ -561,5 +571,7 @@ def expect_queue(concurrency: object, where: str) -> None:
     group = settings.get("group")
     if not isinstance(group, str) or not group or OF_ONE_RUN.search(group):
         fail(f"one concurrency group for all deployments by {where}", str(group or "none")[:200])
-    if settings.get("cancel-in-progress") == "true":
-        fail(f"a deployment by {where} that is never cancelled", "cancel-in-progress: true")
+    cancels = str(settings.get("cancel-in-progress", "false"))
+    if re.sub(r"\s|^\$\{\{|\}\}$", "", cancels).lower() not in CANCELS_NO_PUSH:
+        seen = f"cancel-in-progress: {cancels[:150]}"
+        fail(f"a deployment by {where} that is never cancelled", seen)
