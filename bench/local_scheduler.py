@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from coursework.layout import find_layout
@@ -18,7 +18,7 @@ _STARTS_WITHIN_S = 120.0
 
 @contextmanager
 def local_scheduler(workers: int, folder: Path) -> Iterator[str]:
-    """Start a scheduler and so many workers, one grading at a time each; give its address.
+    """Start a scheduler and so many workers, one grading at a time each; yield its address.
 
     Args:
         workers: each is a process in this clone.
@@ -27,26 +27,57 @@ def local_scheduler(workers: int, folder: Path) -> Iterator[str]:
     Raises:
         SystemExit: one of them did not start.
     """
+    offers = ["--nthreads", "1", "--resources", "sandbox=1", "--no-nanny", "--no-dashboard"]
+    with scheduler(folder) as (address, _):
+        names = [f"worker-{number}" for number in range(workers)]
+        commands = [
+            [_DASK, "worker", address, *offers, "--local-directory", str(folder / name)]
+            for name in names
+        ]
+        logs = [folder / f"{name}.log" for name in names]
+        with started(commands, logs, "Registered to"):
+            yield address
+
+
+@contextmanager
+def scheduler(folder: Path) -> Iterator[tuple[str, int]]:
+    """Start a scheduler; yield its address and the id of its process.
+
+    Args:
+        folder: for its log.
+
+    Raises:
+        SystemExit: it did not start.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
-    address = f"tcp://127.0.0.1:{port}"
     listens = ["--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0"]
-    offers = ["--nthreads", "1", "--resources", "sandbox=1", "--no-nanny", "--no-dashboard"]
-    logs = [folder / f"worker-{number}.log" for number in range(workers)]
-    started = [_start(["scheduler", *listens], folder / "scheduler.log")]
-    try:
-        _wait_for(started[0], folder / "scheduler.log", "Scheduler at")
-        for log in logs:
-            scratch = ["--local-directory", str(folder / log.stem)]
-            started.append(_start(["worker", address, *offers, *scratch], log))
-        for process, log in zip(started[1:], logs, strict=True):
-            _wait_for(process, log, "Registered to")
-        yield address
-    finally:
-        for process in reversed(started):
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+    command = [_DASK, "scheduler", *listens]
+    with started([command], [folder / "scheduler.log"], "Scheduler at") as (process,):
+        yield f"tcp://127.0.0.1:{port}", process.pid
+
+
+@contextmanager
+def started(
+    commands: list[list[str]], logs: list[Path], says: str
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Start programs in this clone and wait until each says that it is ready; end them later.
+
+    Args:
+        commands: one a program.
+        logs: one a program.
+        says: what each writes to its log when it is ready.
+
+    Raises:
+        SystemExit: one of them did not start.
+    """
+    with ExitStack() as ends:
+        processes = [_start(command, log) for command, log in zip(commands, logs, strict=True)]
+        for process in processes:
+            ends.callback(_end, process)
+        for process, log in zip(processes, logs, strict=True):
+            _wait_for(process, log, says)
+        yield processes
 
 
 def _free_port() -> int:
@@ -55,12 +86,17 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _start(words: list[str], log: Path) -> subprocess.Popen[bytes]:
+def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as file:
         return subprocess.Popen(
-            [_DASK, *words],
-            cwd=find_layout().root, stdout=file, stderr=file, start_new_session=True,
-        )  # fmt: skip
+            command, cwd=find_layout().root, stdout=file, stderr=file, start_new_session=True
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    process.wait()
 
 
 def _wait_for(process: subprocess.Popen[bytes], log: Path, words: str) -> None:
