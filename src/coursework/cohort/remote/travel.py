@@ -20,20 +20,22 @@ from coursework.trouble import CourseError
 _LIMIT_BYTES = 8 * 1024**2
 _LONGEST_TROUBLE = 1000
 _MOST_DIGITS = 20
-_SENT = {
-    "type": "object",
-    "required": ["learner", "module", "key", "report", "trouble", "attempts", "schema"],
-    "additionalProperties": False,
-    "properties": {
-        "schema": {"const": 1},
-        "learner": {"const": ""},
-        "module": {"type": "string"},
-        "key": {"type": "string"},
-        "report": {"type": "object"},
-        "trouble": {"type": "string"},
-        "attempts": {"type": "integer", "minimum": 1, "maximum": 2},
-    },
-}
+_SENT = jsonschema.Draft202012Validator(
+    {
+        "type": "object",
+        "required": ["learner", "module", "key", "report", "trouble", "attempts", "schema"],
+        "additionalProperties": False,
+        "properties": {
+            "schema": {"const": 1},
+            "learner": {"const": ""},
+            "module": {"type": "string"},
+            "key": {"type": "string"},
+            "report": {"type": "object"},
+            "trouble": {"type": "string"},
+            "attempts": {"type": "integer", "minimum": 1, "maximum": 2},
+        },
+    }
+)
 
 
 def told_there(text: object) -> str:
@@ -81,7 +83,7 @@ def unpacked(data: object, sent: Sent) -> Result:
     if set(values) == {"machine"}:
         raise CourseError(told_there(values["machine"]))
     try:
-        jsonschema.validate(values, _SENT)
+        _SENT.validate(values)
         _report_schema().validate(values["report"])
     except jsonschema.ValidationError as error:
         raise NotAResultError(f"{error.json_path}: {error.message}"[:300]) from error
