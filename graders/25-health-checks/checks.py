@@ -1,6 +1,6 @@
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from math import floor
 from typing import Any
@@ -143,6 +143,15 @@ class House:
         if saw != str(status):
             raise Late(f"{status} of {READY} {when}", saw, command=CHECK_AGAIN)
 
+    def must_not_say_ready(self, when: str) -> None:
+        """Expect that readiness isn't wrong by now; no answer in time is another check's affair."""
+        try:
+            status = self.server.get(READY, timeout_s=HASTY_S).status
+        except Failure:
+            return
+        if status == 200:
+            raise Late(f"503 of {READY} {when}", "200", command=CHECK_AGAIN)
+
 
 @pytest.fixture(scope="module")
 def database(postgres: Postgres) -> Database:
@@ -254,6 +263,8 @@ def check_starts_honestly(house: House, warming: Story[None]) -> None:
 def warms_up(house: House) -> None:
     """Look at the three probes for as long as a loop could seem to be stuck."""
     when = f"during a warm-up of {ENDLESS_MS / 1000:.0f} s"
+    # A busy machine starts it late, and the loop seems stuck some time after that.
+    house.is_soon(ALIVE, 200, when)
     deadline = Deadline(WARM_FOR_S)
     is_over = False
     while not is_over:
@@ -336,17 +347,18 @@ def expect_container_well(server: Server) -> None:
         ),
         (
             "Give each check a time limit below 400 ms, such as 300: Promise.race with a timer, or"
-            " asyncio.wait_for; or ask in the background and let the probe say what was last"
-            " found. Give up the late connection too (query_timeout and connectionTimeoutMillis"
-            " in pg do that)."
+            " asyncio.wait_for. Ask the database and Redis at the same time, or their limits add"
+            " up; or ask in the background and let the probe say what was last found. Give up the"
+            " late connection too (query_timeout and connectionTimeoutMillis in pg do that)."
         ),
     ),
     link="A dependency that hangs",
 )
 def check_answers_when_it_hangs(house: House) -> None:
-    """While the database hangs, each probe answers within 400 ms, and it isn't ready"""
+    """While the database hangs, with or without Redis: each probe within 400 ms, not ready"""
     patiently(lambda: hangs(house))
     house.is_soon(READY, 200, "once the database answers again")
+    expect_one_wait(house)
 
 
 def hangs(house: House) -> None:
@@ -363,6 +375,34 @@ def hangs(house: House) -> None:
                 break
             time.sleep(POLL_S)
         house.expect(READY, 503, when)
+
+
+def expect_one_wait(house: House) -> None:
+    """Let both hang: readiness may not wait for the one and then for the other."""
+    if is_ever_quick(house, house.database, house.redis):
+        return
+    # A wait for Redis that is too long by itself is another check's affair.
+    if is_ever_quick(house, house.redis):
+        wanted = f"a reply of {READY} within {IN_TIME_S * 1000:.0f} ms while both hang"
+        fail(wanted, f"later, {ATTEMPTS} times of {ATTEMPTS}", command=CHECK_AGAIN)
+
+
+def is_ever_quick(house: House, *away: Relay) -> bool:
+    """Tell whether readiness looks anew in time, if only once, while some hang.
+
+    A busy machine is late now and then. Who waits twice is late each time, on any machine.
+    """
+    for _ in range(ATTEMPTS):
+        house.is_soon(READY, 200, "while all answer")
+        with ExitStack() as hanging:
+            for relay in away:
+                hanging.enter_context(relay.silent())
+            # By now whatever is remembered is too old.
+            time.sleep(TRUE_FOR_S)
+            with suppress(Failure):
+                if house.server.get(READY, timeout_s=HASTY_S).elapsed_s < IN_TIME_S:
+                    return True
+    return False
 
 
 # --- many probes ----------------------------------------------------------------------------------
@@ -393,6 +433,7 @@ def weathers_a_storm(house: House, database: Database) -> None:
     house.is_soon(READY, 200, "before the storm")
     patiently(lambda: probe_steadily(house, database))
     patiently(lambda: tell_the_truth(house))
+    patiently(lambda: tell_of_a_hang(house))
     for _ in range(2):
         probe_at_once(house, database)
 
@@ -423,6 +464,14 @@ def tell_the_truth(house: House) -> None:
         house.must_say(503, when % "went away")
     time.sleep(TRUE_FOR_S)
     house.must_say(200, when % "came back")
+
+
+def tell_of_a_hang(house: House) -> None:
+    """Ask just once, a second after the database began to hang."""
+    house.is_soon(READY, 200, "while the database answers")
+    with house.database.silent():
+        time.sleep(TRUE_FOR_S)
+        house.must_not_say_ready(f"{TRUE_FOR_S:g} s after the database began to hang")
 
 
 def probe_at_once(house: House, database: Database) -> None:
@@ -513,7 +562,9 @@ def loses_its_cache(
         in_time(lambda: house.expect(READY, 200, told, degraded=["redis"]))
         house.is_soon(ALIVE, 200, when)
         house.is_soon(STARTED, 200, when)
-    house.is_soon(READY, 200, "once Redis is back", degraded=[])
+    time.sleep(TRUE_FOR_S)
+    back = f"{TRUE_FOR_S:g} s after Redis came back"
+    in_time(lambda: house.expect(READY, 200, back, degraded=[]))
 
 
 # --- a loop that stops ----------------------------------------------------------------------------
