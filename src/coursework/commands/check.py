@@ -1,8 +1,10 @@
 """course check: build an answer, probe it, say what was seen."""
 
 import json
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -106,13 +108,36 @@ def _watch(target: Target, check_once: Callable[[], int]) -> int:
             click.echo(f"✗ {error}", err=True)
             return 2
 
-    # It looks from the first question on: what is saved while a check runs is seen after it.
-    changes = watch(target.path, raise_interrupt=False, rust_timeout=50, yield_on_timeout=True)
-    next(changes)
-    status = checked()
-    click.echo(f"Watching {target.path.name}; Ctrl-C ends.")
-    for found in changes:
-        if found:
-            click.echo()
-            status = checked()
+    with _interrupts() as interrupts:
+        # It looks from the first question on: what is saved while a check runs is seen after it.
+        changes = watch(target.path, raise_interrupt=False, rust_timeout=50, yield_on_timeout=True)
+        next(changes)
+        status = checked()
+        click.echo(f"Watching {target.path.name}; Ctrl-C ends.")
+        for found in changes:
+            if interrupts:
+                break
+            if found:
+                click.echo()
+                status = checked()
     return status
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Return a list that gets each Ctrl-C, besides its exception.
+
+    Python drops an exception that comes while an object is thrown away, and the watching would
+    go on.
+    """
+    seen: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
