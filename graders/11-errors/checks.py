@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from coursework.checks import (
+    CHECK_AGAIN,
     Failure,
     Image,
     Random,
@@ -270,7 +271,7 @@ def expect_no_charge(payments: Stub, charged: int) -> None:
     """Look that the payment company was not asked since then."""
     if extra := payments.requests(CHARGES)[charged:]:
         saw = f"{len(extra)}, such as {extra[0].body[:200]!r}"
-        fail(f"no {CHARGES} for a booking that is refused", saw)
+        fail(f"no {CHARGES} for a booking that is refused", saw, command=CHECK_AGAIN)
 
 
 def refusals(office: Office, sold: Order) -> Iterator[No]:
@@ -845,7 +846,8 @@ def streams(hasty: Office, payments: Stub, ledger: Ledger, timeout_ms: int) -> N
         line.send(f"GET /api/export?month={wanted} HTTP/1.1\r\nHost: lantern\r\n\r\n".encode())
         line.wait_for(ledger.begun)
         if not line.stays_open(timeout_ms / 1000 + SURELY_OVER_S):
-            fail("an open reply until the ledger is whole", "your server closed the connection")
+            seen = "your server closed the connection"
+            fail("an open reply until the ledger is whole", seen, command=CHECK_AGAIN)
         held.release()
         line.reply().expect(200, body=ledger.text)
 
