@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from coursework.commands import similar
+from coursework.trouble import CourseError
 from tests.clone import clone_with_tiny
 from tests.cohort.similarity.answers import COPIED, INDEPENDENT, RENAMED
 from tests.learners import code_cell
@@ -64,3 +65,11 @@ def test_a_class_without_pairs_is_told(typed):
 def test_help_has_an_example():
     told = CliRunner().invoke(similar.command, ["--help"]).output
     assert "course similar classroom/submitted --module 02" in told
+
+
+def test_a_source_that_is_misspelt_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(clone_with_tiny(tmp_path / "clone", SLUG).root)
+    words = ["clasroom/submitted", "--module", SLUG]
+    refused = CliRunner().invoke(similar.command, words, standalone_mode=False).exception
+    assert isinstance(refused, CourseError)
+    assert refused.what == "There is no clasroom/submitted."

@@ -74,6 +74,16 @@ class Found:
     matches: tuple[str, ...] = ()
 
 
+def require_source(source: Path) -> None:
+    """Refuse a source that isn't there: what follows would say that it holds nothing.
+
+    Raises:
+        CourseError: there is no such file or folder.
+    """
+    if not source.exists():
+        raise CourseError(f"There is no {source}.", fix="name the folder or the zip of submissions")
+
+
 def find_submissions(source: Path, slug: str, pattern: str = "") -> Found:
     """Return the submissions to a module.
 

@@ -24,7 +24,13 @@ from coursework.cohort.judge import Judge, open_sandboxes
 from coursework.cohort.regrade import Regrade, told_all, told_change
 from coursework.cohort.remote.connection import require_dask
 from coursework.cohort.results import Result, Results
-from coursework.cohort.source import Found, HandedIn, answered_module, find_submissions
+from coursework.cohort.source import (
+    Found,
+    HandedIn,
+    answered_module,
+    find_submissions,
+    require_source,
+)
 from coursework.cohort.touched import changed_since
 from coursework.engine import start_engine
 from coursework.layout import Layout, find_layout
@@ -100,8 +106,8 @@ def command(
     """
     if scheduler and jobs:
         raise click.UsageError("--jobs is for this machine; a worker takes --nthreads at a time.")
-    if source and not source.exists():
-        raise CourseError(f"There is no {source}.", fix="name the folder or the zip to grade")
+    if source:
+        require_source(source)
     layout = find_layout()
     catalogue = load_catalogue(layout)
     slug = catalogue.find(module).slug if module else ""

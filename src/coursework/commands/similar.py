@@ -18,7 +18,7 @@ from coursework.cohort.similarity.report import (
     similarity_page,
     similarity_table,
 )
-from coursework.cohort.source import find_submissions
+from coursework.cohort.source import find_submissions, require_source
 from coursework.layout import find_layout
 from coursework.modules.catalogue import load_catalogue
 from coursework.report.lines import printable
@@ -47,6 +47,7 @@ def command(source: Path, module: str, out: Path | None) -> int:
       course similar classroom/submitted --module 02
       course similar ~/Downloads/submissions.zip --module 02 --out ~/grades
     """
+    require_source(source)
     layout = find_layout()
     slug = load_catalogue(layout).find(module).slug
     found = find_submissions(source, slug)
