@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from coursework.checks.deadline import Deadline, answers_run_in
 from coursework.containers.building import BuildFailed, Limits, build_image
+from coursework.engine.processes import processor_seconds_together
 from coursework.grading.warming import warming_answers
 from coursework.sandbox import open_fleet
 from coursework.sandbox.place import socket_folders
@@ -52,6 +54,35 @@ def test_it_begins_with_the_images_of_its_module_and_the_steps_of_warming_answer
     (files,) = warming_answers(cohort.layout, cohort.module)
     build_image(engine, files, module=SLUG, on_line=lines.append)
     assert any("CACHED" in line for line in lines)
+
+
+@contextmanager
+def left_running(engine, command):
+    """Start a container in a sandbox; give the folder in /proc of its first process."""
+    container = engine.client.containers.run("busybox:1.37", ["sh", "-c", command], detach=True)
+    try:
+        container.reload()
+        yield engine.process_folder(container.attrs["State"]["Pid"])
+    finally:
+        container.remove(force=True)
+
+
+def test_who_waits_beside_a_container_that_takes_all_processors_is_not_late(taken):
+    _, engine = taken
+    with (
+        left_running(engine, "while :; do :; done") as busy,
+        left_running(engine, "sleep 60") as idle,
+        answers_run_in(engine),
+    ):
+        before = [processor_seconds_together(process) or 0.0 for process in (busy, idle)]
+        deadline = Deadline(1.0, lambda: processor_seconds_together(idle))
+        time.sleep(1.2)
+        assert deadline.is_reached()
+        assert not deadline.has_passed()
+        after = [processor_seconds_together(process) or 0.0 for process in (busy, idle)]
+    used = [since - until for since, until in zip(after, before, strict=True)]
+    assert used[0] > 0.2
+    assert used[1] < 0.1
 
 
 def test_containers_in_it_find_no_way_out(taken):

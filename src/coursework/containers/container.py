@@ -14,6 +14,7 @@ from coursework.containers.archive import Link, pack
 from coursework.containers.runs import Run
 from coursework.engine import Engine
 from coursework.engine.cgroups import processor_seconds
+from coursework.engine.processes import processor_seconds_together
 from coursework.trouble import CourseError
 
 LIMIT_PROCESSES = 512
@@ -167,11 +168,12 @@ class Container:
         return bool(found) and asked.isdisjoint(found)
 
     def processor_seconds(self) -> float | None:
-        """Return the processor time that it has had; in a sandbox, that the whole sandbox has had.
-
-        None where this machine cannot look.
-        """
-        return processor_seconds(self._process) if self._sees_process else None
+        """Return the processor time that it has had; None where this machine cannot look."""
+        if not self._sees_process:
+            return None
+        # All containers of a sandbox are in its one control group.
+        read = processor_seconds_together if self._engine.is_sandbox else processor_seconds
+        return read(self._process)
 
     @property
     def network_address(self) -> str:

@@ -30,6 +30,7 @@ class Engine:
         process: this machine's number of a sandbox's process 1.
         outer_host: the address of the engine in which a sandbox runs.
         container: the name of its container there.
+        processors: how many of this machine's a sandbox may take.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Engine:
     process: int = 0
     outer_host: str = ""
     container: str = ""
+    processors: float = 0.0
 
     @property
     def is_sandbox(self) -> bool:

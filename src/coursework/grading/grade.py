@@ -39,6 +39,7 @@ from coursework.checks import (
     terraform,
     valkey,
 )
+from coursework.checks.deadline import answers_run_in
 from coursework.checks.home import Home, work_of
 from coursework.checks.load import call_before_release
 from coursework.checks.points import Check, describe
@@ -132,7 +133,9 @@ def grade(
         secrets.randbelow(2**32) if seed is None else seed, limits,
         watcher.on_step, watcher.on_result, rootless,
     )  # fmt: skip
-    with open_run(module.slug) as owner, ThreadPoolExecutor(1) as pool:
+    with (
+        open_run(module.slug) as owner, ThreadPoolExecutor(1) as pool, answers_run_in(engine)
+    ):  # fmt: skip
         kept = Kept(layout, module.slug)
         pool.submit(remove_ended_containers, engine.client, module.slug, kept.names)
         run = CheckRun(task, Services(engine, owner), keeps_failed=keep)

@@ -111,6 +111,7 @@ class Sandbox:
         self._proxy = proxy
         self._outer_host = outer.docker_host
         self._name = name_of(run.run_id, number)
+        self._processors = limits.cpus
         self._folder = socket_folders() / f"{run.run_id}-{number}"
         self._peer: int | None = None
         self._container: Any = None
@@ -185,7 +186,7 @@ class Sandbox:
         self._container.reload()
         return Engine(
             "sandbox", docker_host, address_of(self._container), self._build_args,
-            self._container.attrs["State"]["Pid"], self._outer_host, self._name,
+            self._container.attrs["State"]["Pid"], self._outer_host, self._name, self._processors,
         )  # fmt: skip
 
     def _close_folder(self) -> None:
