@@ -20,6 +20,8 @@ from coursework.modules.module_files import module_files
 from coursework.sandbox.inside import answer_folder, entering
 
 _WITHIN_S = 12.0
+# A stack that goes down and comes up again takes its time.
+_COMPOSE, _COMPOSED_WITHIN_S = "docker compose", 90.0
 _ENDS_WITHIN_S = 2.0
 _LIMIT_CHARACTERS = 200_000
 _IN_SANDBOX = ["course", "shell"]
@@ -120,10 +122,11 @@ def type_command(command: str, engine: Engine, outer: Engine, folder: Path) -> T
         # The folder is there as soon as a check, or what keeps the engine, has laid it.
         inside = ["sh", "-c", f"cd {answer_folder(slug)} 2>/dev/null; {typed}"]
         words = entering(engine.container, "/tmp", inside, terminal=False)  # noqa: S108 - inside
-    return _run(words, outer.environment(), folder)
+    within_s = _COMPOSED_WITHIN_S if _COMPOSE in command else _WITHIN_S
+    return _run(words, outer.environment(), folder, within_s)
 
 
-def _run(words: list[str], environment: Mapping[str, str], folder: Path) -> Typed:
+def _run(words: list[str], environment: Mapping[str, str], folder: Path, within_s: float) -> Typed:
     process = subprocess.Popen(
         words, cwd=folder, env=dict(environment), start_new_session=True, text=True,
         errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -136,7 +139,7 @@ def _run(words: list[str], environment: Mapping[str, str], folder: Path) -> Type
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
-            output, _ = process.communicate(timeout=_ENDS_WITHIN_S if number else _WITHIN_S)
+            output, _ = process.communicate(timeout=_ENDS_WITHIN_S if number else within_s)
             break
     return Typed(output[:_LIMIT_CHARACTERS], was_ended)
 
