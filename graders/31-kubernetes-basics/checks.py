@@ -80,6 +80,27 @@ def sells_with(namespace: Namespace, objects: list[Json], password: str) -> None
     namespace.apply_objects(objects)
     namespace.wait_for_rollout("deployments", "web", within_s=2 * UP_WITHIN_S)
     buy(namespace, "A1").expect(201)
+    expect_password_wanted(namespace, f"not-{password}")
+
+
+def expect_password_wanted(namespace: Namespace, wrong: str) -> None:
+    """Fail if the database lets somebody in with a wrong password."""
+    found = [p for p in namespace.all_of("pods") if p["metadata"]["name"] == "db-0"]
+    if not found:
+        # Another check tells of that.
+        return
+    address = found[0]["status"]["podIP"]
+    # At 127.0.0.1 the image trusts everybody.
+    url = f"postgres://postgres:{wrong}@{address}:5432/postgres?connect_timeout=5"
+    query = "SELECT 'let in as ' || current_user"
+    words = ("psql", "--no-password", "--tuples-only", f"--command={query}", url)
+    code, said = namespace.execute("db-0", *words)
+    if not code:
+        fail(
+            "a database that refuses every password but the Secret's",
+            f"{said.strip()[:200]}, with the password {wrong}",
+            command=namespace.kubectl_command("exec", "db-0", "--", *words),
+        )
 
 
 def secret_of(objects: list[Json]) -> Json:
@@ -98,6 +119,12 @@ def password_of(secret: Json) -> str:
     if "password" not in data:
         fail("the key password in the Secret db-secret", f"the keys {sorted({**plain, **data})}")
     return base64.b64decode(data["password"]).decode(errors="replace")
+
+
+def decoded(found: Json) -> list[str]:
+    """Return what a Secret holds in plain text; base64 of a longer text doesn't show a password."""
+    values = (found.get("data") or {}).values() if found["kind"] == "Secret" else ()
+    return [base64.b64decode(value).decode(errors="replace") for value in values]
 
 
 def buy(namespace: Namespace, seat: str) -> Reply:
@@ -124,6 +151,20 @@ def wait_for_pages(namespace: Namespace, wanted: Json, looked_for: str) -> None:
         if deadline.has_passed():
             seen = "; ".join(f"{name}: {page}" for name, page in sorted(pages.items()))
             fail(looked_for, seen, command=namespace.kubectl_command("describe", "pods"))
+        time.sleep(POLL_S)
+
+
+def wait_for_database(namespace: Namespace) -> None:
+    """Wait until the name db leads to something that accepts connections."""
+    namespace.get("services", "db")
+    deadline = Deadline(SEEN_WITHIN_S)
+    while not namespace.server("db", port=5432).connects():
+        if deadline.has_passed():
+            fail(
+                f"a connection to db.{namespace.name}:5432",
+                "nothing accepts one",
+                command=namespace.kubectl_command("describe", "service", "db"),
+            )
         time.sleep(POLL_S)
 
 
@@ -167,18 +208,41 @@ def check_comes_up_in_one_apply(shop: Namespace) -> None:
             f"{replicas}",
             command=shop.kubectl_command("get", "deployment", "web"),
         )
+    expect_one_database(shop)
     buy(shop, "C4").expect(201)
     seats(shop).expect(200, json={"seats": ["C4"]})
     shop.wait_for_job("migrate", within_s=UP_WITHIN_S)
     for pod in shop.pods_of("deployments", "web"):
-        name, statuses = pod["metadata"]["name"], pod["status"]["containerStatuses"]
-        restarts = sum(s["restartCount"] for s in statuses)
-        if restarts:
+        expect_no_restart(shop, pod)
+
+
+def expect_one_database(namespace: Namespace) -> None:
+    """Fail if db has several pods, each of which would be a database with its own data."""
+    for found in namespace.all_of("statefulsets"):
+        if found["metadata"]["name"] == "db" and found["spec"]["replicas"] != 1:
             fail(
-                "web pods that were never restarted",
-                f"pod {name} was restarted, {restarts} times",
-                command=shop.kubectl_command("logs", name, "--previous"),
+                "1 replica of db",
+                f"{found['spec']['replicas']}",
+                command=namespace.kubectl_command("get", "statefulset", "db"),
             )
+
+
+def expect_no_restart(namespace: Namespace, pod: Json) -> None:
+    """Fail if a container of a pod was restarted, or one that comes before them."""
+    name, status = pod["metadata"]["name"], pod["status"]
+    # What an init container said is soon gone.
+    shown = {
+        "initContainerStatuses": ("describe", "pod", name),
+        "containerStatuses": ("logs", name, "--previous"),
+    }
+    for kind, words in shown.items():
+        for one in status.get(kind) or ():
+            if one["restartCount"]:
+                fail(
+                    "web pods in which no container was ever restarted",
+                    f"container {one['name']} of {name} was restarted, {one['restartCount']} times",
+                    command=namespace.kubectl_command(*words),
+                )
 
 
 @points(
@@ -271,6 +335,7 @@ def check_is_found_by_name(shop: Namespace) -> None:
                 command=shop.kubectl_command("get", "services"),
             )
     expect_web_alone(shop)
+    wait_for_database(shop)
     wait_for_both(shop)
     gone = shop.pods_of("deployments", "web")[0]["metadata"]["name"]
     with asking(shop) as asked:
@@ -314,6 +379,8 @@ def ready_pods(namespace: Namespace) -> set[str]:
 def leads_to_database(namespace: Namespace, service: Json) -> bool:
     """Tell whether a Service selects the pod db-0."""
     selector = (service["spec"].get("selector") or {}).items()
+    if not selector:
+        return False
     database = [p for p in namespace.all_of("pods") if p["metadata"]["name"] == "db-0"]
     return any(selector <= (p["metadata"].get("labels") or {}).items() for p in database)
 
@@ -393,15 +460,21 @@ def check_rolls_and_undoes(shop: Namespace) -> None:
     ),
     link="Keeping settings private: Secret",
 )
-def check_keeps_the_secret(objects: Story[list[Json]], other_password: Story[None]) -> None:
+def check_keeps_the_secret(
+    shop: Namespace, objects: Story[list[Json]], other_password: Story[None]
+) -> None:
     """The password is only in the Secret, and with another one everything comes up from nothing"""
     found_objects = objects.result()
     secret = secret_of(found_objects)
     password = password_of(secret)
     encoded = base64.b64encode(password.encode()).decode().rstrip("=")
     for found in found_objects:
-        text = json.dumps(found, ensure_ascii=False)
+        text = json.dumps([found, decoded(found)], ensure_ascii=False)
         if found is not secret and (password in text or encoded in text):
-            name = f"{found['kind']} {found['metadata']['name']}"
-            fail("the password in no object but the Secret", f"it stands in {name}")
+            kind, name = found["kind"], found["metadata"]["name"]
+            fail(
+                "the password in no object but the Secret",
+                f"it's in {kind} {name}",
+                command=shop.kubectl_command("get", kind.lower(), name, "--output=yaml"),
+            )
     other_password.result()
