@@ -91,6 +91,7 @@ class Canary:
     """What an error says: secrets, and words around them that belong in the log."""
 
     words: list[str]
+    name: str
     card: str
     password: str
     token: str
@@ -101,7 +102,7 @@ class Canary:
         """The message of the error."""
         first, second, host, last = self.words
         return (
-            f"{first} refused {spaced(self.card)} of {second}, password={self.password};"
+            f"{first} refused {spaced(self.card)} of {second}, {self.name}={self.password};"
             f" token={self.token}& at mysql://desk:{self.address}@{host}/shows {last}"
         )
 
@@ -247,7 +248,7 @@ def shows(random: Random) -> list[dict[str, Any]]:
 def canary(random: Random) -> Canary:
     """The error of GET /api/boom."""
     secrets = (new_secret(random) for _ in range(3))
-    return Canary(random.words(4), new_card(random), *secrets)
+    return Canary(random.words(4), spelled(random, "password"), new_card(random), *secrets)
 
 
 @pytest.fixture(scope="session")
@@ -307,6 +308,11 @@ def mortals(
 def new_secret(random: Random) -> str:
     """Return a password or token."""
     return f"{random.word()}{random.hex(10)}"
+
+
+def spelled(random: Random, name: str) -> str:
+    """Return the name of a secret, not all in lower case."""
+    return random.pick([name.upper(), name.title(), name[:4].title() + name[4:].title()])
 
 
 def new_card(random: Random, digits: int = 16) -> str:
@@ -584,15 +590,16 @@ def asked_with_bodies(desk: Desk, secrets: Secrets) -> Iterator[Asked]:
     secrets.note('a number in a field "Token"', str(token))
     keep = {"user": random.word(), "tries": random.integer(2, 9), "vip": True, "gift": None}
     again, tv = random.words(2)
+    nested = spelled(random, "password")
     sent = {
         **keep,
         "password": secrets.new("a wrong password"),
         "Token": token,
-        "again": {"PassWord": secrets.new('a nested field "PassWord"'), "note": again},
+        "again": {nested: secrets.new(f'a nested field "{nested}"'), "note": again},
         "devices": [tv, [{"token": secrets.new('a "token" in lists'), "name": tv}]],
     }
     yield desk.log_in(sent, 401)[0]
-    again_kept = {"PassWord": ANYTHING, "note": again}
+    again_kept = {nested: ANYTHING, "note": again}
     devices_kept = [tv, [{"token": ANYTHING, "name": tv}]]
     expect_kept(desk, {**keep, "again": again_kept, "devices": devices_kept})
     # A parser quotes no more than a few characters.
@@ -672,16 +679,26 @@ def asked_with_texts(desk: Desk, secrets: Secrets) -> Iterator[Asked]:
     word = random.word()
     path = f"/{word}/{secrets.card('a card number in the path')}"
     yield desk.ask("GET", path, 404, route=None)[0]
-    name, browser = random.words(2)
+    name, browser, *around = random.words(5)
+    kept = [browser, *around, word]
     user = f"{name} {spaced(secrets.card('a card number in the name of a user'))}"
-    agent = f"{browser}/1.0 token={secrets.new('a token in the name of the browser')} ({word})"
+    token, password, quoted = (
+        secrets.new(f"a {name} in the name of the browser")
+        for name in ("token", "password", "quoted token")
+    )
+    # What follows a secret at once, behind the byte that ends it, is none.
+    first, second, third = around
+    agent = (
+        f"{browser}/1.0 (token={token};{first}) password={password},{second}"
+        f' "{spelled(random, "token")}={quoted}"{third} {word}'
+    )
     desk.log_in({"user": user, "password": random.word()}, 401, agent=agent)
 
     def look() -> None:
         log = Log(desk.server)
         lines = [r for r in log.having("status", 401) if name in str(r.get("user"))]
-        if not any(browser in (a := str(r.get("agent"))) and f"({word})" in a for r in lines):
-            what = f'"user": "{name} …" and "agent": "{browser}/1.0 … ({word})"'
+        if not any(all(part in str(r.get("agent")) for part in kept) for r in lines):
+            what = f'"user": "{name} …" and "agent" with {", ".join(kept)}'
             saw = {n: lines[0].get(n) for n in ("user", "agent")} if lines else "no such line"
             log.fail(f"an access line with what is around the secrets: {what}", saw)
 
