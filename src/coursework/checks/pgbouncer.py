@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from coursework.checks.deadline import Deadline
 from coursework.checks.failure import StartFailure
 from coursework.checks.run import CheckRun
 from coursework.containers.container import Container, Settings
@@ -121,13 +122,13 @@ class PgBouncer:
     def _wait_until_ready(self) -> None:
         import psycopg  # noqa: PLC0415 - as above
 
-        deadline = time.monotonic() + _READY_WITHIN_S
+        deadline = Deadline(_READY_WITHIN_S)
         while True:
             try:
                 return asyncio.run(self._ask_once())
             except (psycopg.Error, TimeoutError) as error:
                 code = self.container.exit_code()
-                if code is not None or time.monotonic() > deadline:
+                if code is not None or deadline.has_passed():
                     raise self._trouble(str(error) or "no answer", code) from error
             time.sleep(_POLL_S)
 

@@ -157,14 +157,15 @@ def not_shown(saw: str, typed: Typed, command: str = "") -> str:
         return useless
     if _is_told_otherwise(saw, output, typed):
         return ""
+    instead = f"but {typed.output[-160:]!r}"
     if reply := _REPLY.match(saw):
-        return "" if f" {reply[1]}" in output else f"no status {reply[1]}"
+        return "" if f" {reply[1]}" in output else f"no status {reply[1]}, {instead}"
     words = {word.lower() for word in _WORD.findall(saw)}
     told = f"{command.lower()} {output}" if _LOOKS in command and output.strip() else output
     shown = [word for word in words if word in told]
     if any(len(word) >= _UNLIKELY and word in output for word in words):
         return ""
-    return "" if len(shown) >= _ENOUGH * len(words) else f"none of it, but {typed.output[-160:]!r}"
+    return "" if len(shown) >= _ENOUGH * len(words) else f"none of it, {instead}"
 
 
 def _is_told_otherwise(saw: str, output: str, typed: Typed) -> bool:
