@@ -65,7 +65,11 @@ def test_a_command_that_waits_for_an_answer_is_ended():
 @pytest.mark.parametrize(
     ("saw", "output", "what"),
     [
-        ("404 · text/html · not found", "HTTP/1.1 200\nhi", "no status 404, but 'HTTP/1.1 200\\nhi'"),
+        (
+            "404 · text/html · not found",
+            "HTTP/1.1 200\nhi",
+            "no status 404, but 'HTTP/1.1 200\\nhi'",
+        ),
         ("it ended with exit code 3", "Error: No such container: x", "No such container"),
         ("the file /app/a.js was read", "hello", "none of it, but 'hello'"),
     ],
