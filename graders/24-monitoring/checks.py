@@ -171,9 +171,9 @@ def variables(stub: Stub, collector: Stub, service: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def office(image: Image, stub: Stub, collector: Stub, random: Random, service: str) -> Office:
     """A box office whose metrics are at a port that nobody uses by habit."""
-    port = random.port()
-    env = {**variables(stub, collector, service), "METRICS_PORT": str(port)}
-    return Office(image.start(env=env, side_port=port), stub, collector, random)
+    port, upstream = random.port(), stub.another()
+    env = {**variables(upstream, collector, service), "METRICS_PORT": str(port)}
+    return Office(image.start(env=env, side_port=port), upstream, collector, random)
 
 
 # --- metrics --------------------------------------------------------------------------------------
@@ -519,6 +519,7 @@ def check_traces_the_call(office: Office, service: str) -> None:
     expect_apart(office)
     if any(s.trace_id == unseen.trace_id for s in spans_in(office.collector.requests())):
         again("no span of GET /healthz", "one has arrived")
+    expect_unreached(office)
     expect_harmless(office)
 
 
@@ -570,6 +571,22 @@ def expect_apart(office: Office) -> None:
         held.release()
     crowd.results()[0].expect(200)
     expect_server_span(office, callers[stayed], SHOW, 200, calls=1)
+
+
+def expect_unreached(office: Office) -> None:
+    """Have the catalog refuse connections: the call that failed is a span all the same."""
+    show, caller = office.show(), new_caller(office.random)
+    office.stub.refuse()
+    try:
+        office.server.get(show, headers=caller.headers).expect(502)
+    finally:
+        office.stub.accept()
+    span = expect_server_span(office, caller, SHOW, 502, calls=1)
+    spans = spans_of(office, caller.trace_id, at_least=2)
+    parents = [one.parent_id for one in spans if one.kind == "client"]
+    if span.span_id not in parents:
+        again(f"a client span of a refused call whose parent is the server's span, {span.span_id}",
+              ", ".join(parents) or "none of kind client")  # fmt: skip
 
 
 def expect_harmless(office: Office) -> None:

@@ -75,7 +75,8 @@ class Office(Quiet):
             return self.observe("/api/shows/:id", lambda span: self.show(found[1], span))
         if path == "/api/boom":
             return self.observe("/api/boom", self.boom)
-        self.observe("other", lambda span: 404)
+        # A path that exists, but not for GET.
+        self.observe("other", lambda span: 405 if path == "/api/bookings" else 404)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
