@@ -46,7 +46,7 @@ def test_an_answer_is_applied_waited_for_and_asked_by_name(namespace, notes):
     pods = {p["metadata"]["name"] for p in namespace.pods_of("deployments", "web")}
     reply = namespace.server("web").get("/").expect(200)
     assert reply.text.strip() in pods
-    assert "port-forward service/web 8080:80 & sleep 1; curl -i http://localhost:8080/" in (
+    assert "port-forward service/web 8080:80 & sleep 3; curl -i http://localhost:8080/" in (
         reply.command
     )
 

@@ -507,7 +507,7 @@ class ClusterClient(Client):
         ports = f"{_TYPED_PORT}:{self._target.rpartition(':')[2]}"
         forward = self._namespace.kubectl_command("port-forward", self._resource, ports)
         curl = curl_command(method, path, headers, body, _TYPED_PORT)
-        return f"{forward} & sleep 1; {curl}; kill $!"
+        return f"{forward} & sleep 3; {curl}; kill $!"
 
     def _note(self, command: str) -> None:
         self._namespace.note(command)
