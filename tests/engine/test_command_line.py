@@ -1,8 +1,11 @@
 """The docker command has settings of our own, and the user's stay as they are."""
 
 import json
+import os
 import stat
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,3 +96,24 @@ def test_docker_builds_with_buildkit(engine: Engine, tmp_path: Path) -> None:
     )
     assert done.stdout.startswith("sha256:"), done.stderr
     engine.client.images.remove(done.stdout.strip())
+
+
+def test_a_variable_that_another_thread_removes_meanwhile_is_left_out(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checks call commands in threads while pytest sets and removes a variable of its own."""
+    monkeypatch.setenv("COURSE_TEST_COMES_AND_GOES", "")
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            os.environ.pop("COURSE_TEST_COMES_AND_GOES", None)
+            os.environ["COURSE_TEST_COMES_AND_GOES"] = "here"
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(come_and_go)
+        try:
+            found = [command_line.environment(engine.docker_host) for _ in range(500)]
+        finally:
+            over.set()
+    assert all(one["DOCKER_HOST"] == engine.docker_host for one in found)

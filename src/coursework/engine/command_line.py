@@ -40,7 +40,7 @@ def environment(docker_host: str) -> dict[str, str]:
     own = [str(Path(sys.executable).parent), str(programs)]
     rest = [p for p in os.environ.get("PATH", os.defpath).split(os.pathsep) if p not in own]
     return {
-        **os.environ,
+        **_inherited(),
         "DOCKER_HOST": docker_host,
         "DOCKER_CONFIG": str(settings),
         "DOCKER_BUILDKIT": "1",
@@ -48,6 +48,12 @@ def environment(docker_host: str) -> dict[str, str]:
         "KUBECONFIG": str(kubeconfig()),
         "PATH": os.pathsep.join([*own, *rest]),
     }
+
+
+def _inherited() -> dict[str, str]:
+    """Return this process's variables; meanwhile pytest, in another thread, may remove its own."""
+    found = {name: os.environ.get(name) for name in list(os.environ)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def programs() -> Path:
@@ -177,7 +183,7 @@ def client_version(docker: Path, settings: Path, docker_host: str) -> int:
     Raises:
         ValueError: it does not run, does not reach the engine or cannot build with BuildKit.
     """
-    env = {**os.environ, "DOCKER_CONFIG": str(settings), "DOCKER_HOST": docker_host}
+    env = {**_inherited(), "DOCKER_CONFIG": str(settings), "DOCKER_HOST": docker_host}
     versions = ["version", "--format", "{{.Client.Version}} {{.Server.Version}}"]
     try:
         answer = run([docker, *versions], env=env, timeout=_ANSWERS_WITHIN_S)
