@@ -176,9 +176,10 @@ def wait_for_both(namespace: Namespace) -> None:
     while not (pods and pods <= answered):
         answered.add(str(namespace.server("web").get("/").expect(200).json()["pod"]))
         if deadline.has_passed():
+            affinity = namespace.get("services", "web")["spec"].get("sessionAffinity")
             fail(
                 f"answers from both pods of web at web.{namespace.name}",
-                f"answers from {', '.join(sorted(answered))} alone",
+                f"only {', '.join(sorted(answered))}; session affinity: {affinity}",
                 command=namespace.kubectl_command("describe", "service", "web"),
             )
         time.sleep(POLL_S)
@@ -235,13 +236,14 @@ def expect_no_restart(namespace: Namespace, pod: Json) -> None:
         "initContainerStatuses": ("describe", "pod", name),
         "containerStatuses": ("logs", name, "--previous"),
     }
+    counted = namespace.kubectl_command("get", "pod", name)
     for kind, words in shown.items():
         for one in status.get(kind) or ():
             if one["restartCount"]:
                 fail(
                     "web pods in which no container was ever restarted",
                     f"container {one['name']} of {name} was restarted, {one['restartCount']} times",
-                    command=namespace.kubectl_command(*words),
+                    command=f"{counted}; {namespace.kubectl_command(*words)}",
                 )
 
 
@@ -356,6 +358,7 @@ def check_is_found_by_name(shop: Namespace) -> None:
 def expect_web_alone(namespace: Namespace) -> None:
     """Fail unless the Service web leads to the pods of web and to no others."""
     wanted = namespace.get("services", "web")["spec"].get("selector") or {}
+    selector = ",".join(f"{label}={value}" for label, value in wanted.items())
     own = {pod["metadata"]["name"] for pod in namespace.pods_of("deployments", "web")}
     for pod in namespace.all_of("pods"):
         name, labels = pod["metadata"]["name"], pod["metadata"].get("labels") or {}
@@ -366,8 +369,8 @@ def expect_web_alone(namespace: Namespace) -> None:
         if is_live and name not in own and wanted and wanted.items() <= labels.items():
             fail(
                 "a Service web that leads to the pods of web alone",
-                f"it leads to {name} too",
-                command=namespace.kubectl_command("get", "endpointslices"),
+                f"{name}, too",
+                command=namespace.kubectl_command("get", "pods", f"--selector={selector}"),
             )
 
 
