@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from coursework.checks import (
+    CHECK_AGAIN,
     Deadline,
     Failure,
     Image,
@@ -392,10 +393,11 @@ def rush_of_one(
         strange[0].fail("200 or 429 for each of them")
     if not limits.rate <= passed <= limits.may_pass(span_s):
         silent = relay.traffic().sent_bytes == before
-        asked[-1].reply.fail(
+        fail(
             f"{limits.rate} of {RUSH} requests of one caller pass, with RATE={limits.rate}",
             f"{passed} passed, of {RUSH} in {span_s:.1f} s"
             + ("; meanwhile not a byte was sent to Redis" if silent else ""),
+            command=CHECK_AGAIN,
         )
 
 
@@ -491,19 +493,20 @@ def sleep_until(moment: float) -> None:
 def expect_no_more_than(asked: list[Asked], limits: Limits) -> None:
     """Look at each span between two requests that passed; the worst one is told."""
     passed = [each for each in asked if each.passed]
-    spans = [(a.sent, b.received, b.reply) for a in passed for b in passed if a.sent <= b.sent]
+    spans = [(a.sent, b.received) for a in passed for b in passed if a.sent <= b.sent]
     worst, told = 0.0, None
-    for begin, end, reply in spans:
+    for begin, end in spans:
         inside = sum(begin <= each.sent and each.received <= end for each in passed)
         most = limits.rate + (end - begin) / limits.token_s + 1
         if inside - most > worst:
-            worst, told = inside - most, (inside, most, end - begin, reply)
+            worst, told = inside - most, (inside, most, end - begin)
     if told:
-        inside, most, span_s, reply = told
-        reply.fail(
+        inside, most, span_s = told
+        fail(
             f"at most {floor(most)} requests of one caller pass in {span_s:.2f} s, with"
             f" RATE={limits.rate} and WINDOW_SECONDS={limits.window_s}",
             f"{inside} passed",
+            command=CHECK_AGAIN,
         )
 
 
@@ -696,8 +699,8 @@ def expect_forgotten(server: Server, limits: Limits, store: Store, random: Rando
         left = store.ttl(key)
         if left is None or left > longest:
             seen = "none" if left is None else f"{left:.0f} s"
-            fail(f"a time to live of at most {longest} s for each key, after {REMEMBERED} callers",
-                 f"{key}: {seen}; Redis has {len(keys)} keys",
+            fail(f"a time to live of at most {longest} s for each of {len(keys)} keys,"
+                 f" after {REMEMBERED} callers", f"{key}: {seen}",
                  command=f"docker exec {store.container.name} redis-cli TTL '{key}'")  # fmt: skip
 
 
