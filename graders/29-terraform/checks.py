@@ -404,16 +404,14 @@ def check_protects_data(theatre: Theatre, random: Random) -> None:
         expect_home(web, version=version)
         theatre.expect_bookings(web, stage)
     expect_refusal(terraform, sandbox)
-    volumes = [c.address for c in theatre.moving.changes if c.name == "lantern-dev-data"]
-    targets = [f"-target={address}" for address in ("module.dev", *volumes)]
-    dev = terraform.plan("-destroy", *targets)
+    dev = terraform.plan("-destroy", "-target=module.dev")
     names = [change.name for change in dev.changes if change.removes]
-    dev_names = ("lantern-dev-data", "lantern-dev-db", f"lantern-dev-web-{theatre.dev_names[0]}")
+    dev_names = ("lantern-dev-db", f"lantern-dev-web-{theatre.dev_names[0]}")
     spared = [name for name in dev_names if name not in names]
     lost = [name for name in names if name.startswith("lantern-prod")]
     if spared or lost:
         told = named(list(dev.changes))
-        fail("a plan that destroys dev's containers and volume, and nothing of production", told)
+        fail("a plan that destroys dev's containers, and nothing of production", told)
 
 
 def expect_volume(database: dict[str, Any], volume: str) -> None:
