@@ -682,15 +682,15 @@ def asked_with_texts(desk: Desk, secrets: Secrets) -> Iterator[Asked]:
     name, browser, *around = random.words(5)
     kept = [browser, *around, word]
     user = f"{name} {spaced(secrets.card('a card number in the name of a user'))}"
-    token, password, quoted = (
+    token, password, last = (
         secrets.new(f"a {name} in the name of the browser")
-        for name in ("token", "password", "quoted token")
+        for name in ("token", "password", "last token")
     )
     # What follows a secret at once, behind the byte that ends it, is none.
     first, second, third = around
     agent = (
         f"{browser}/1.0 (token={token};{first}) password={password},{second}"
-        f' "{spelled(random, "token")}={quoted}"{third} {word}'
+        f" {spelled(random, 'token')}={last}&{third} {word}"
     )
     desk.log_in({"user": user, "password": random.word()}, 401, agent=agent)
 
