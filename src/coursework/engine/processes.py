@@ -33,11 +33,16 @@ def _read(pid: int) -> Process | None:
     folder = _PROC / str(pid)
     try:
         arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        # The name in parentheses may hold spaces: count from its end.
-        state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+        state, parent, *_ = _stat(folder)
     except OSError:
         return None
     return None if state == "Z" else Process(pid, int(parent), tuple(arguments))
+
+
+def _stat(folder: Path) -> list[str]:
+    """Return the fields of proc_pid_stat(5) from the state on."""
+    # The name in parentheses before them may hold spaces, and bytes that are no text.
+    return (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def _same_root(pid: int) -> bool:
@@ -190,11 +195,9 @@ def _ticks(pid: int, namespace: Path) -> int:
     try:
         if (folder / "ns/pid").readlink() != namespace:
             return 0
-        # The name in parentheses may hold spaces: count from its end.
-        fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        return sum(int(field) for field in _stat(folder)[11:15])
     except OSError:
         return 0
-    return sum(int(field) for field in fields[11:15])
 
 
 def process_inside(first: int, number: int) -> int | None:
