@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,6 +105,9 @@ def test_a_variable_that_another_thread_removes_meanwhile_is_left_out(
     """Checks call commands in threads while pytest sets and removes a variable of its own."""
     monkeypatch.setenv("COURSE_TEST_COMES_AND_GOES", "")
     over = threading.Event()
+    before = sys.getswitchinterval()
+    # Else each of the two waits 5 ms for the other, again and again.
+    sys.setswitchinterval(1e-5)
 
     def come_and_go() -> None:
         while not over.is_set():
@@ -116,4 +120,5 @@ def test_a_variable_that_another_thread_removes_meanwhile_is_left_out(
             found = [command_line.environment(engine.docker_host) for _ in range(500)]
         finally:
             over.set()
+            sys.setswitchinterval(before)
     assert all(one["DOCKER_HOST"] == engine.docker_host for one in found)
