@@ -62,6 +62,17 @@ def test_a_class_without_pairs_is_told(typed):
     assert done.stderr.strip().endswith("2 learners, 0 pairs")
 
 
+def test_whose_a_path_is_can_be_described(typed, tmp_path):
+    typed(ada=COPIED, bob=RENAMED)
+    for learner in ("ada", "bob"):
+        folder = tmp_path / "in" / f"lab-{learner}" / "deep"
+        folder.mkdir(parents=True)
+        (tmp_path / "in" / f"{learner}.ipynb").rename(folder / "work.ipynb")
+    done = typed("--name-pattern", "lab-(?P<learner>[^/]+)/.*[.]ipynb")
+    assert done.return_value == 0, done.stderr
+    assert "ada, server.py and bob, server.py" in done.stderr
+
+
 def test_help_has_an_example():
     told = CliRunner().invoke(similar.command, ["--help"]).output
     assert "course similar classroom/submitted --module 02" in told

@@ -209,8 +209,7 @@ def _nothing(source: Path, slug: str, members: Sequence[Member]) -> CourseError:
     return CourseError(
         f"{source} holds no submission to {slug}.",
         why=why,
-        fix=f"rename to <learner>.ipynb, or: course grade {source} --module {slug}"
-        f" --name-pattern '{pattern}'",
+        fix=f"rename to <learner>.ipynb, or type it again with --name-pattern '{pattern}'",
     )
 
 

@@ -31,11 +31,15 @@ _MOST_SHOWN = 5
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--module", required=True, metavar="MODULE", help="The module that was answered.")
 @click.option("--out", type=click.Path(path_type=Path), help="Default: classroom/grades.")
-def command(source: Path, module: str, out: Path | None) -> int:
+@click.option(
+    "--name-pattern", default="", metavar="REGEX", help="Finds the group `learner` in each path."
+)
+def command(source: Path, module: str, out: Path | None, name_pattern: str) -> int:
     """Compare all learners' files in SOURCE, in pairs, and show those that are alike.
 
-    SOURCE is what `course grade` takes. Nothing of it is run, and no engine is needed. Names,
-    texts, numbers, comments and spaces don't count, and neither does code that the course gave.
+    SOURCE and --name-pattern are what `course grade` takes. Nothing of it is run, and no engine is
+    needed. Names, texts, numbers, comments and spaces don't count, and neither does code that the
+    course gave.
 
     Writes OUT/MODULE.similar.html, with the passages of each pair side by side, and
     OUT/MODULE.similar.csv. Similar code is no proof: read both files, then talk to both learners.
@@ -46,11 +50,12 @@ def command(source: Path, module: str, out: Path | None) -> int:
     Example:
       course similar classroom/submitted --module 02
       course similar ~/Downloads/submissions.zip --module 02 --out ~/grades
+      course similar ~/repos --module 02 --name-pattern 'lab-(?P<learner>[^/]+)/.*[.]ipynb'
     """
     require_source(source)
     layout = find_layout()
     slug = load_catalogue(layout).find(module).slug
-    found = find_submissions(source, slug)
+    found = find_submissions(source, slug, name_pattern)
     console = Console(stderr=True, highlight=False)
     with _bar(console, "reading", len(found.submissions)) as advance:
         read, given = read_class(layout, slug, found.submissions, advance)
