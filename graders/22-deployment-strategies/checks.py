@@ -3,7 +3,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 
 import pytest
@@ -25,7 +24,6 @@ from coursework.checks import (
     Submission,
     at_once,
     at_rate,
-    eventually,
     fail,
     points,
 )
@@ -376,11 +374,16 @@ def check_goes_back_fast(evening: Evening, versions: Story[list[str]]) -> None:
     """rollback sends everybody to the previous version within 1 s, and loses no request"""
     good = versions.result()
     with evening.going_on():
-        eventually(partial(comes_and_goes, evening, good), attempts=ATTEMPTS)
+        # A busy machine makes it late; it never loses a request.
+        for _ in range(ATTEMPTS):
+            if not (took_s := comes_and_goes(evening, good)):
+                return
+        fail(f"the end of {typed('rollback')} within {BACK_WITHIN_S} s", f"it took {took_s:.1f} s",
+             command=CHECK_AGAIN)  # fmt: skip
 
 
-def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
-    """Release a version, and go back from it."""
+def comes_and_goes(evening: Evening, good: Sequence[str]) -> float:
+    """Release a version, go back from it, and return how long that took; 0 if it was in time."""
     old, what = evening.live, typed("rollback")
     new = evening.absent(good[1], SECOND, good[0])
     was = evening.expect_live(old, "the release before")
@@ -396,9 +399,7 @@ def comes_and_goes(evening: Evening, good: Sequence[str]) -> None:
     if evening.expect_live(old, what) - was:
         fail(f"the container of version {old} that has been running all the time",
              "another one: it was started again", command=CHECK_AGAIN)  # fmt: skip
-    if is_late:
-        fail(f"the end of {what} within {BACK_WITHIN_S} s", f"it took {took_s:.1f} s",
-             command=CHECK_AGAIN)  # fmt: skip
+    return took_s if is_late else 0.0
 
 
 @points(
@@ -474,8 +475,7 @@ def check_tries_on_few(evening: Evening, versions: Story[list[str]], random: Ran
             ended = evening.deploy(*words, watch_s=WATCH_LONG_S)
         expect_all_served(stream, typed(*words))
         expect_watched(stream, new, ended, typed(*words))
-        eventually(partial(share, evening, {new: percent, live: 100 - percent}, typed(*words)),
-                   attempts=ATTEMPTS)  # fmt: skip
+        expect_share(evening, {new: percent, live: 100 - percent}, typed(*words))
         with evening.visited() as stream:
             evening.deploy("promote")
         expect_all_served(stream, typed("promote"))
@@ -496,23 +496,30 @@ def expect_watched(stream: Stream[Visit], new: str, ended: float, what: str) -> 
              f"its first response came {watched_s:.1f} s before", command=CHECK_AGAIN)  # fmt: skip
 
 
-def share(evening: Evening, shares: Mapping[str, int], what: str) -> None:
-    """Expect that users are shared among two versions, and that each sees one of them."""
+def expect_share(evening: Evening, shares: Mapping[str, int], what: str) -> None:
+    """Expect that users are shared among two versions; chance has more than one attempt."""
+    new, percent = next(iter(shares.items()))
+    low, high = percent - GIVE_OR_TAKE, percent + GIVE_OR_TAKE
+    for _ in range(ATTEMPTS):
+        met = share(evening, shares, what)
+        if low <= met <= high:
+            return
+    fail(f"version {new} for {low} to {high} % of {USERS} users after {what}", f"{met:.0f} %",
+         command=CHECK_AGAIN)  # fmt: skip
+
+
+def share(evening: Evening, shares: Mapping[str, int], what: str) -> float:
+    """Expect one of two versions for each user, and return the first one's share in percent."""
     users = evening.visitors.names(USERS)
     seen: dict[str, set[str]] = defaultdict(set)
     for visit in evening.visitors.come_again(users, VISITS):
-        if visit.version not in shares:
+        if visit.version not in shares or not visit.was_served:
             fail(f"version {' or '.join(shares)} after {what}", visit.shown, command=CHECK_AGAIN)
         seen[visit.user].add(visit.version)
     if fickle := sum(len(met) > 1 for met in seen.values()):
         fail(f"one version for each of {USERS} users, who ask {VISITS} times after {what}",
              f"{fickle} users met both", command=CHECK_AGAIN)  # fmt: skip
-    new, percent = next(iter(shares.items()))
-    low, high = percent - GIVE_OR_TAKE, percent + GIVE_OR_TAKE
-    met = sum(new in met for met in seen.values()) * 100 / USERS
-    if not low <= met <= high:
-        fail(f"version {new} for {low} to {high} % of {USERS} users after {what}", f"{met:.0f} %",
-             command=CHECK_AGAIN)  # fmt: skip
+    return sum(next(iter(shares)) in met for met in seen.values()) * 100 / USERS
 
 
 @points(
@@ -521,7 +528,8 @@ def share(evening: Evening, shares: Mapping[str, int], what: str) -> None:
         (
             "Three in ten of the canary's responses are errors, but that's only about two in a"
             " hundred of all responses. Whose errors does your script count, since when, and what"
-            " does it do then? Which containers does the next release remove?"
+            " does it do then? Where does rollback lead after that, and which containers does the"
+            " next release remove?"
         ),
         (
             "Let the balancer log who answered and the status, then count the canary's lines:"
@@ -532,10 +540,14 @@ def share(evening: Evening, shares: Mapping[str, int], what: str) -> None:
     link="Watching a canary",
     needs=("tries_on_few",),
 )
-def check_aborts_a_bad_canary(evening: Evening) -> None:
+def check_aborts_a_bad_canary(evening: Evening, versions: Story[list[str]]) -> None:
     """A canary with 30 % errors: exit code 3, under 5 % of all fail, the next release removes it"""
     with evening.going_on():
-        live, words = evening.live, ("canary", FAILING, str(FEW_PERCENT))
+        # So that there is a version to go back to.
+        before, live = evening.live, evening.absent(SECOND, FIRST)
+        evening.deploy("release", live)
+        evening.goes_live(live)
+        words = ("canary", FAILING, str(FEW_PERCENT))
         what = typed(*words)
         with evening.visited() as stream:
             evening.deploy(*words, exit_code=FAILED_TOO_OFTEN)
@@ -546,8 +558,11 @@ def check_aborts_a_bad_canary(evening: Evening) -> None:
         if bad * 100 >= ERRORS_AT_MOST_PERCENT * len(visits):
             fail(f"fewer than {ERRORS_AT_MOST_PERCENT} % of {len(visits)} requests failed",
                  f"{bad}", command=CHECK_AGAIN)  # fmt: skip
+        evening.deploy("rollback")
+        evening.goes_live(before)
+        evening.expect_live(before, f"{what} and {typed('rollback')}")
         # The canary's container may have stayed until now.
-        good = evening.absent(SECOND, FIRST)
+        good = evening.absent(versions.result()[0], SECOND, FIRST)
         evening.deploy("release", good)
         evening.goes_live(good)
         evening.expect_live(good, f"{what} and {typed('release', good)}")
@@ -637,7 +652,13 @@ def runs_beside_a_reader(
                 email = emails[len(written)]
                 buyers.write_in_time(version, email, f"Ж {email}", name)
                 written[email] = f"Ж {email}"
-    if not script.result().exit_code:
+        # The reader stays: the file gives up, or is told that it takes too long.
+        try:
+            finished = script.result()
+        except Failure as failure:
+            fail(f"{failure.looked_for} of its start, also while somebody reads the table",
+                 failure.saw, command=CHECK_AGAIN)  # fmt: skip
+    if not finished.exit_code:
         return written
     again = database.run_script(submission.files, name).result()
     if again.exit_code:
