@@ -31,6 +31,10 @@ const found = (value) => { if (value) return value; throw no(404, 'not_found'); 
 
 createServer(async (req, res) => {
   const [path, query = ''] = req.url.split(/\?(.*)/s);
+  if (path.includes('//')) {
+    res.writeHead(301, { location: path.replace(/\/{2,}/g, '/') }).end();
+    return;
+  }
   try {
     const { handlers, params } = route(path.split('/').slice(1));
     const handler = Object.hasOwn(handlers, req.method) ? handlers[req.method] : undefined;
