@@ -98,10 +98,16 @@ class Machine:
                 looked_for = f"the containers of others left alone by sh ops.sh {command}"
                 fail(looked_for, f"{name} was {wanted} and is {seen or 'removed'}")
 
-    def disturbances(self, since_s: float) -> list[str]:
-        """Return what stopped or froze the board since then, as `docker events` calls it."""
+    def disturbances(self, board: str, since_s: float) -> list[str]:
+        """Return what stopped or froze the board since then, as `docker events` calls it.
+
+        Args:
+            board: its whole id; to `docker events` a name is the beginning of others, too.
+            since_s: a moment, as `time.time` counts.
+        """
         period = (f"--since={since_s:.6f}", f"--until={time.time():.6f}")
-        seen = self.docker("events", *period, "--filter=container=lantern", "--format={{.Action}}")
+        which = ("--filter=type=container", f"--filter=container={board}")
+        seen = self.docker("events", *period, *which, "--format={{.Action}}")
         return [action for action in seen.splitlines() if action in DISTURBANCES]
 
     def in_volume(self, command: str) -> str:
@@ -340,9 +346,10 @@ def expect_as_agreed(container: Mapping[str, Any]) -> None:
     needs=("keeps_data_outside",),
 )
 def check_backs_up(machine: Machine, random: Random) -> None:
-    """In an empty engine, ops.sh restore brings back what ops.sh backup saved"""
+    """In another engine, ops.sh restore brings back what ops.sh backup saved"""
     machine.empty()
     machine.ops("up", NAME)
+    machine.start_neighbours()
     notes = [f"{random.text()}\n{word}" for word in random.words(3)]
     for note in notes:
         machine.board().post("/api/notes", json={"text": note}).expect(201)
@@ -352,10 +359,13 @@ def check_backs_up(machine: Machine, random: Random) -> None:
     after = machine.facts("lantern")
     if (before["Id"], before["State"]["StartedAt"]) != (after["Id"], after["State"]["StartedAt"]):
         fail("a backup while the board runs", "it was stopped meanwhile")
-    if did := machine.disturbances(since_s):
+    if did := machine.disturbances(before["Id"], since_s):
         fail("a backup while the board runs", f"docker {did[0]} happened to it meanwhile")
+    machine.expect_neighbours("backup")
     machine.empty()
+    machine.start_neighbours()
     machine.ops("restore", stdin=archive)
+    machine.expect_neighbours("restore")
     machine.ops("up", NAME)
     if (names := machine.users_of_the_volume()) != ["lantern"]:
         fail("one container with lantern-data after restore and up, lantern", ", ".join(names))
