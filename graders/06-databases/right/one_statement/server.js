@@ -27,6 +27,10 @@ class Refusal extends Error {
 const app = express();
 app.use(express.json());
 
+// A database that was away is asked again after two seconds, and not by every request.
+let restsUntil = 0;
+app.use((req, res, next) => next(Date.now() < restsUntil ? new Refusal(503, 'database_away') : undefined));
+
 app.post('/api/shows/:id/bookings', async (req, res) => {
   const { seat, user } = req.body ?? {};
   if (!SEAT.test(seat)) throw new Refusal(400, 'bad_seat');
@@ -52,6 +56,7 @@ app.use((error, req, res, next) => {
   const [status, code] = error instanceof Refusal ? [error.status, error.message]
     : REFUSALS[error.constraint] ?? (isAway(error) ? [503, 'database_away'] : [500, 'internal']);
   if (status >= 500) console.error(error);
+  if (code === 'database_away' && !(error instanceof Refusal)) restsUntil = Date.now() + 2000;
   res.status(status).json({ error: code });
 });
 
