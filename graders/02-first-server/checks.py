@@ -123,6 +123,8 @@ def check_reads_environment(moved_server: Server, port: int) -> None:
     moved_server.wait_for_log(line)
     if line not in moved_server.logs().splitlines():
         fail(f"a line of the log that is exactly {line!r}", "further text on that line")
+    if line not in moved_server.container.log(stderr=False).splitlines():
+        fail(f"{line!r} on standard output", "it's on standard error")
 
 
 @points(
