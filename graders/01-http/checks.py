@@ -178,6 +178,11 @@ def check_reads_both_framings(server: Server, random: Random) -> None:
         # The size of the last chunk may have an extension too.
         chunked_request(chunks, last=b"0;end"): b"".join(chunks),
         chunked_request([bodies[1]]): bodies[1],
+        # The name of a field is the same in any case.
+        request("POST", "/notes", note)
+        .replace(b"Host", b"hOST", 1)
+        .replace(b"Content-Length: 4", b"content-LENGTH: 4", 1): note,
+        chunked_request([note]).replace(b"Transfer-Encoding", b"transfer-ENCODING", 1): note,
         b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\n\r\n": b"",
     }
     places = set()
@@ -358,7 +363,8 @@ def unclear_requests() -> list[bytes]:
         b"POST /notes HTTP/1.1\r\nHost: lantern.test\r\nContent-Length: 5x\r\n\r\nhello",
         *(
             note.replace(b"Content-Length: 11", b"Content-Length: " + bad)
-            for bad in (b"five", b"+5", b"-5", b"1_0", b"0x5")
+            # The last two are a superscript in Latin-1, and the digit of another script in UTF-8.
+            for bad in (b"five", b"+5", b"-5", b"1_0", b"0x5", b"\xb2", b"\xd9\xa5")
         ),
         request("POST", "/notes", b"0\r\n\r\n", both),
         chunked_request([]).replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n", 1),
