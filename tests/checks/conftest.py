@@ -14,6 +14,9 @@ from coursework.images import ensure_images
 from coursework.modules.catalogue import Module
 from coursework.submissions.files import Submission
 from tests.clone import own
+from tests.engine.conftest import own_network
+
+__all__ = ["own_network"]
 
 MODULE = Module(own("98-checks"), "T", "P", ("o",), (), 5, ("busybox:1.37",))
 

@@ -182,6 +182,14 @@ def test_what_was_late_before_anybody_looked_is_told_at_once(image, command, saw
     assert shown in typed(failed.value.command)
 
 
+def test_a_server_that_only_others_can_reach_is_told(image, own_network):
+    """As by whoever checks in a container, with the engine's socket."""
+    del own_network
+    server = image("exec httpd -f -p 3000 -h /tmp/www", health="").start(ready_within_s=4)
+    with pytest.raises(Failure, match="port 3000, but no connection from here gets there"):
+        server.get("/")
+
+
 def test_a_server_that_ends_at_once_is_told_with_its_exit_code(image):
     """The command shows the log and the code."""
     server = image("echo no port; exit 3", health="").start()

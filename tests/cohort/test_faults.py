@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from coursework.cohort.results import Results
-from coursework.engine import Engine
-from coursework.sandbox.place import IMAGE
 from tests.learners import POINTS, RIGHT, SLUG, left_behind, points
 
 pytestmark = pytest.mark.engine
@@ -80,48 +77,31 @@ class Grading:
 
 @pytest.mark.nightly
 def test_an_engine_that_is_killed_is_started_and_the_class_graded_on(
-    cohort, engine, private, tmp_path
+    cohort, start_machine, tmp_path
 ):
-    second = with_images(private, engine)
-    # Sockets have short paths only, and the marks of this engine's templates are its own.
-    with tempfile.TemporaryDirectory(prefix="c-") as cache:
-        variables = {"DOCKER_HOST": second.docker_host, "XDG_CACHE_HOME": cache}
-        grading = Grading(cohort, tmp_path, tmp_path / "out", **variables)
-        first = grading.start()
-        wait_for_the_second_sandbox(second, first)
-        os.kill(private.pid(), signal.SIGKILL)
-        _, said = first.communicate(timeout=120)
-        assert first.returncode == 2, said
-        assert "The container engine is gone." in said
-        assert "course engine start, then type the command again" in said
-        assert "Traceback" not in said
-        # Who has a sandbox already is graded in it all the same; the third one gets none.
-        before = grading.results()
-        assert "dee" not in before
-        private.start(lambda _: None)
-        grading.resume()
-        after = grading.results()
-        assert {name: after[name] for name in before} == before
-        assert {name: points(r) for name, r in after.items()} == EARNED
-        assert grading.names() == [f"{name}.json" for name in EARNED]
-        assert second.client.containers.list(all=True) == []
-        assert left_behind(second) == []
-        assert list((Path(cache) / "http-to-kubernetes" / "sandboxes").iterdir()) == []
-        second.client.close()
-
-
-def with_images(private, engine):
-    """Start an engine, and give it what the sandboxes of the class are made of."""
-    private.start(lambda _: None)
-    words = ["save", "python:3.13-slim", "busybox:1.37", IMAGE]
-    with subprocess.Popen(
-        ["docker", "-H", engine.docker_host, *words], stdout=subprocess.PIPE
-    ) as saved:
-        subprocess.run(
-            ["docker", "-H", private.docker_host, "load", "--quiet"], stdin=saved.stdout,
-            stdout=subprocess.DEVNULL, check=True,
-        )  # fmt: skip
-    return Engine("private", private.docker_host)
+    machine = start_machine()
+    grading = Grading(cohort, tmp_path, tmp_path / "out", **machine.variables)
+    first = grading.start()
+    wait_for_the_second_sandbox(machine.engine, first)
+    os.kill(machine.private.pid(), signal.SIGKILL)
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 2, said
+    assert "The container engine is gone." in said
+    assert "course engine start, then type the command again" in said
+    assert "Traceback" not in said
+    # Who has a sandbox already is graded in it all the same; the third one gets none.
+    before = grading.results()
+    assert "dee" not in before
+    machine.private.start(lambda _: None)
+    grading.resume()
+    after = grading.results()
+    assert {name: after[name] for name in before} == before
+    assert {name: points(r) for name, r in after.items()} == EARNED
+    assert grading.names() == [f"{name}.json" for name in EARNED]
+    assert machine.engine.client.containers.list(all=True) == []
+    assert left_behind(machine.engine) == []
+    sandboxes = Path(machine.variables["XDG_CACHE_HOME"]) / "http-to-kubernetes" / "sandboxes"
+    assert list(sandboxes.iterdir()) == []
 
 
 def wait_for_the_second_sandbox(engine, process):

@@ -4,6 +4,7 @@ import ctypes
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def own_network() -> Iterator[None]:
 def private(own_network: None) -> Iterator[PrivateEngine]:
     """Return a private engine that does not run yet; it is stopped afterwards."""
     del own_network
+    with new_engine() as engine:
+        yield engine
+
+
+@contextmanager
+def new_engine() -> Iterator[PrivateEngine]:
+    """Have a private engine that does not run yet, and stop it."""
     if missing := [name for name in ("dockerd", "iptables") if not packages.find_program(name)]:
         pytest.skip(f"not installed: {', '.join(missing)}")
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:

@@ -13,6 +13,7 @@ from coursework.engine.processes import processor_seconds_together
 from coursework.grading.warming import warming_answers
 from coursework.sandbox import open_fleet
 from coursework.sandbox.place import socket_folders
+from coursework.trouble import CourseError
 from tests.learners import SLUG, SMALL, left_behind
 
 pytestmark = pytest.mark.engine
@@ -54,6 +55,17 @@ def test_it_begins_with_the_images_of_its_module_and_the_steps_of_warming_answer
     (files,) = warming_answers(cohort.layout, cohort.module)
     build_image(engine, files, module=SLUG, on_line=lines.append)
     assert any("CACHED" in line for line in lines)
+
+
+def test_a_grader_that_cannot_reach_its_sandboxes_says_so_and_judges_nobody(cohort, own_network):
+    del own_network
+    with (
+        pytest.raises(CourseError, match="does not reach its own sandboxes") as refused,
+        one_sandbox(cohort),
+    ):
+        pass
+    assert "--network=host" in refused.value.why
+    assert left_behind(cohort.engine) == []
 
 
 @contextmanager

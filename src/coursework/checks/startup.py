@@ -126,6 +126,11 @@ class Startup:
                 f"it listens on 127.0.0.1:{port} only, where nobody outside its container gets",
                 "listen on 0.0.0.0, which means every address of the container",
             )
+        if any(address.endswith(f":{port}") for address in listening):
+            return (
+                f"it listens on port {port}, but no connection from here gets there",
+                "does this run in another network than the engine, such as in a container?",
+            )
         if listening:
             return (
                 f"it listens on {', '.join(listening)}, not on port {port}",

@@ -22,6 +22,9 @@ _PROXY_PORT = 3128
 _PROXY_COMMAND = ("-d", "-c", "/etc/course/proxy.conf")
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 _READY_WITHIN_S = 60.0
+# Nothing listens there.
+_CLOSED_PORT = 1
+_REFUSED_WITHIN_S = 5.0
 TEMPLATE = "/template"
 _DATA = "/data"
 _POLL_S = 0.02
@@ -184,8 +187,10 @@ class Sandbox:
         self._close_folder()
         self._peer = self._listener()
         self._container.reload()
+        reached_at = address_of(self._container)
+        _require_reachable(reached_at)
         return Engine(
-            "sandbox", docker_host, address_of(self._container), self._build_args,
+            "sandbox", docker_host, reached_at, self._build_args,
             self._container.attrs["State"]["Pid"], self._outer_host, self._name, self._processors,
         )  # fmt: skip
 
@@ -245,3 +250,25 @@ class Sandbox:
                     self._proxy.leave(self._network)
                 self._network.remove()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _require_reachable(host: str) -> None:
+    """Refuse to judge from where no sandbox is reached: every server would seem dead.
+
+    Args:
+        host: the address of a sandbox, whose kernel refuses a connection that gets there.
+
+    Raises:
+        CourseError: no connection gets there.
+    """
+    try:
+        socket.create_connection((host, _CLOSED_PORT), timeout=_REFUSED_WITHIN_S).close()
+    except ConnectionRefusedError:
+        return
+    except OSError as error:
+        raise CourseError(
+            "This program does not reach its own sandboxes.",
+            why=f"no connection to {host} gets there ({error}); it runs in another network than the"
+            " containers, as in a container without --network=host",
+            fix="type the command on the machine that the engine runs on",
+        ) from error

@@ -63,28 +63,29 @@ class Machines:
         with socket.socket() as line:
             return line.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def start_worker(self, clone, *words, nanny=False):
+    def start_worker(self, clone, *words, nanny=False, machine=None):
         """Start one that takes one grading at a time, and wait until the scheduler knows it.
 
         Args:
             clone: in which it is started.
             words: in place of those that offer one sandbox.
             nanny: start it again when it dies, which costs another process.
+            machine: variables by which it finds an engine of its own.
         """
         words = words or ("--resources", "sandbox=1")
         place = ["--no-dashboard", "--local-directory", str(self.room / "scratch"),
                  "--nthreads", "1", "--nanny" if nanny else "--no-nanny"]  # fmt: skip
         name = f"worker-{len(self._started)}"
         command = ["worker", self.address, *words, *place, *self._preload]
-        worker = self._start(name, command, clone)
+        worker = self._start(name, command, clone, machine)
         wait_until(lambda: "Registered to" in self.log(name), within_s=_STARTS_WITHIN_S)
         return worker
 
-    def _start(self, name, words, folder):
+    def _start(self, name, words, folder, machine=None):
         with self._log(name).open("ab") as log:
             process = subprocess.Popen(
-                [*_DASK, *words], cwd=folder, env=self._variables, stdout=log, stderr=log,
-                start_new_session=True,
+                [*_DASK, *words], cwd=folder, env=self._variables | (machine or {}),
+                stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._started.append(process)
         return process
