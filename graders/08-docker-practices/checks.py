@@ -30,9 +30,11 @@ SECRET = "registry_token"  # noqa: S105 - its name
 COMPILER = re.compile(
     r"(^|/)(node_modules/(typescript|esbuild|@esbuild)/|(typescript|esbuild)/package\.json$)"
 )
-INSTALLS = re.compile(r"\b(npm|pnpm|yarn)\b.*\b(ci|install|i|add|clean-install)\b", re.DOTALL)
+# Within one command: `npm run build && sed -i …` installs nothing.
+INSTALLS = re.compile(r"\b(npm|pnpm|yarn)\b[^&|;\n]*(?<![-\w/.])(ci|install|i|add|clean-install)\b")
 GLOBAL = re.compile(r"(^|\s)(-g|--global)\b")
 FLOATING = {"DL3006": "no version", "DL3007": "the version latest"}
+UNREAD = "DL1000"
 SECOND_NS = 1_000_000_000
 # As BuildKit writes the image of a stage, with the version that it takes where none is named.
 BASE = re.compile(r"FROM (\S+)|COPY .*--from=(\S*[:/]\S*)")
@@ -128,6 +130,8 @@ def hung(image: Image, server: Server, port: int, meanwhile: Meanwhile) -> Story
     """A server that becomes healthy on its own port, and is called unhealthy once it hangs."""
 
     def story() -> None:
+        # Nobody has set PORT there.
+        server.wait_for_health("healthy", within_s=HEALTHY_WITHIN_S)
         for _ in range(ATTEMPTS):
             frozen = image.start(env={"PORT": str(port)}, port=port)
             frozen.wait_for_health("healthy", within_s=HEALTHY_WITHIN_S)
@@ -372,7 +376,8 @@ def check_says_what_it_is(image: Image, saved: SavedImage, builder: Builder, sal
                 "a base image with an explicit version",
                 f"line {found.line}: {FLOATING[found.code]}",
             )
-        if found.level == "error":
+        # Docker has built it: what hadolint alone can't read is hadolint's trouble.
+        if found.level == "error" and found.code != UNREAD:
             fail("no error from hadolint", f"line {found.line}: {found.code} {found.message}")
 
 
