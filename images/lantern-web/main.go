@@ -20,9 +20,11 @@ import (
 const (
 	schema = `CREATE TABLE IF NOT EXISTS bookings (
 		show_id integer NOT NULL, seat text NOT NULL, user_name text NOT NULL, PRIMARY KEY (show_id, seat))`
-	themeFile        = "/etc/lantern/theme.json"
-	migrateWithin    = 60 * time.Second
-	answerWithin     = 3 * time.Second
+	themeFile     = "/etc/lantern/theme.json"
+	migrateWithin = 60 * time.Second
+	answerWithin  = 3 * time.Second
+	// On a busy machine a first connection takes its time, and who gives up is started anew.
+	startWithin      = 15 * time.Second
 	uniqueViolation  = "23505"
 	drainAfterSignal = 5 * time.Second
 )
@@ -64,7 +66,7 @@ func migrate(database *pgxpool.Pool) {
 }
 
 func serve(database *pgxpool.Pool) {
-	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
 	if _, err := database.Exec(ctx, "SELECT FROM bookings LIMIT 1"); err != nil {
 		log.Fatalf("the database is away, or has no tables: %v", err)
