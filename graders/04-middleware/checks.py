@@ -252,7 +252,9 @@ def check_logs_each_request_once(
 ) -> None:
     """Each request is logged once, with its true status; a caller who hung up is a 499"""
     logged: list[tuple[Server, str]] = []
-    for request in requests:
+    # What a parser of URLs would make another path of.
+    odd = [Sent("GET", path) for path in ("//api/staff/sales", "/api/echo/../staff/sales")]
+    for request in [*requests, *odd]:
         own = new_id(random)
         asked = Sent(request.method, f"{request.path}?token={own}", request.headers, request.body)
         reply = asked.to(server, {"X-Request-Id": own})
