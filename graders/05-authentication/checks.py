@@ -583,6 +583,12 @@ def check_survives_a_restart(
     # A logout that ends nothing anywhere is what signs_in_and_out tells.
     if office.me(sid).status == 401:
         expect_unknown(successor.me(sid), "a session that was ended at another server")
+    # Neither a new password nor a logout may leave a key for ever.
+    sid = office.log_in(person)
+    cookie = cookie_of(office.change(sid, person.password, office.new_password()))
+    expect_forgotten_in_time(store, before, int(settings["SESSION_TTL_SECONDS"]))
+    office.logout(cookie.value if cookie else sid)
+    expect_forgotten_in_time(store, before, int(settings["SESSION_TTL_SECONDS"]))
     brief_session.result()
 
 
