@@ -1,5 +1,6 @@
 """Stock nbgrader, grading notebooks in which nothing is hard."""
 
+import os
 import subprocess
 import sys
 import time
@@ -47,8 +48,11 @@ def _cell(text: str, name: str, *, solution: bool = False, points: int = 0) -> A
 
 
 def _nbgrader(course: Path, *arguments: str) -> None:
+    programs = Path(sys.executable).parent
     done = subprocess.run(
-        [Path(sys.executable).parent / "nbgrader", *arguments],
+        [programs / "nbgrader", *arguments],
+        # nbgrader looks for alembic in the PATH.
+        env=os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
         cwd=course, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:

@@ -1,6 +1,7 @@
 """Where no engine can be had the person is told what is missing, with the way out."""
 
 import os
+import pickle
 import socket
 from pathlib import Path
 
@@ -68,3 +69,11 @@ def test_a_sandbox_knows_the_engine_it_runs_in() -> None:
     assert sandbox.outer.docker_host == host.docker_host
     assert not sandbox.outer.is_sandbox
     assert host.outer is host
+
+
+def test_an_engine_in_use_can_be_sent_to_another_process(engine: Engine) -> None:
+    """Whoever gets it opens a connection of their own."""
+    assert engine.client.ping()
+    sent = pickle.loads(pickle.dumps(engine))  # noqa: S301 - it was made in the line before
+    assert sent == engine
+    assert sent.client.ping()

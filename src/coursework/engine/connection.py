@@ -58,6 +58,10 @@ class Engine:
             return Path(f"/proc/{number}")
         return Path(f"/proc/{processes.process_inside(self.process, number) or 'unseen'}")
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what another process needs to reach it: all but an open client."""
+        return {name: value for name, value in self.__dict__.items() if name != "client"}
+
     @cached_property
     def client(self) -> "docker.DockerClient":
         """The SDK's client of this engine."""
