@@ -41,6 +41,8 @@ import os
 import shutil
 import statistics
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from cohort_class import HOSTILE, Submitted, submissions
@@ -50,10 +52,10 @@ from machine_use import Memory, busy_share
 from stock_nbgrader import nbgraders
 
 from coursework.checks.deadline import processor_time
-from coursework.engine import start_engine
+from coursework.engine import Engine, start_engine
 from coursework.images import ensure_images
 from coursework.layout import find_layout
-from coursework.modules.catalogue import load_catalogue
+from coursework.modules.catalogue import Module, load_catalogue
 
 MODULE = "02-first-server"
 
@@ -103,16 +105,24 @@ def measure(count: int, jobs: int) -> tuple[dict[str, float], Seen]:
     return {name: round(value, 3) for name, value in figures.items()}, seen
 
 
-def measure_isolation(count: int, jobs: int) -> dict[str, float]:
-    """Grade the same honest submissions in sandboxes and without, one after the other."""
+@contextmanager
+def twice_graded(
+    count: int, jobs: int, hostile: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[Engine, Module, list[Submitted], Path]]:
+    """Prepare what a class is graded twice with: engine, module, submissions and a folder."""
     layout = find_layout()
     module, engine = load_catalogue(layout).find(MODULE), start_engine(say)
-    handed_in = submissions(layout, module, count, hostile={})
-    ensure_images(engine, (*module.images, *module.check_images), say)
+    handed_in = submissions(layout, module, count, hostile)
     with watched(engine, module, jobs, 0, Seen()):
         pass
-    with tempfile.TemporaryDirectory(prefix="bench-cohort-") as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory(prefix="bench-cohort-") as folder:
+        yield engine, module, handed_in, Path(folder)
+
+
+def measure_isolation(count: int, jobs: int) -> dict[str, float]:
+    """Grade the same honest submissions in sandboxes and without, one after the other."""
+    with twice_graded(count, jobs, {}) as (engine, module, handed_in, folder):
+        ensure_images(engine, (*module.images, *module.check_images), say)
         sandboxed_s, sandboxed = by_jobs(engine, module, handed_in, jobs, folder / "sandboxed")
         say(f"in sandboxes: {sandboxed_s:.1f} s")
         trusted_s, trusted = by_jobs(
@@ -131,14 +141,8 @@ def measure_isolation(count: int, jobs: int) -> dict[str, float]:
 
 def measure_scheduler(count: int, workers: int) -> dict[str, float]:
     """Grade the same submissions by jobs and by a scheduler's workers, one after the other."""
-    layout = find_layout()
-    module, engine = load_catalogue(layout).find(MODULE), start_engine(say)
     hostile = {name: files for name, files in HOSTILE.items() if name != "fork-bomb"}
-    handed_in = submissions(layout, module, count, hostile)
-    with watched(engine, module, workers, 0, Seen()):
-        pass
-    with tempfile.TemporaryDirectory(prefix="bench-cohort-") as made:
-        folder = Path(made)
+    with twice_graded(count, workers, hostile) as (engine, module, handed_in, folder):
         jobs_s, jobs = by_jobs(engine, module, handed_in, workers, folder / "jobs")
         say(f"{workers} jobs: {jobs_s:.1f} s")
         with local_scheduler(workers, folder / "dask") as address:
