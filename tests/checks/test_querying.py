@@ -15,6 +15,7 @@ FILES = {
     "writes.sql": b"DELETE FROM seats WHERE seat = $1",
     "endless.sql": b"SELECT $1::text, generate_series(1, 1000000000)",
     "piles_up.sql": b"SELECT $1::text FROM generate_series(1, 1000000000)",
+    "untyped.sql": b"SELECT $1 IS NULL",
     "zone.sql": b"SELECT current_setting($1)",
     "lifts.sql": b"SELECT set_config($1, 'off', false)",
 }
@@ -77,6 +78,13 @@ def test_what_is_no_query_is_the_answers_failure(database, name, saw):
     with pytest.raises(Failure, match=saw):
         queries.rows(name, "C4")
     assert database.rows("SELECT count(*) FROM seats") == [{"count": 9000}]
+
+
+def test_an_error_is_not_told_as_slowness(database):
+    """The hint says how to give a parameter its type."""
+    with pytest.raises(Failure, match="answers without an error") as caught:
+        database.queries(FILES).rows("untyped.sql", "C4")
+    assert "$1::text" in caught.value.hint
 
 
 def test_a_comment_is_no_query(database):

@@ -206,6 +206,9 @@ def test_one_service_is_killed_and_replaced_while_others_are_asked(services):
     services.kill("web")
     killed = services.container("web")
     assert (killed.id, killed.exit_code) == (before.id, 137)
+    # Also what was looked at before says how it is now.
+    with pytest.raises(Failure, match=r"a container of web that runs, saw exited \(137\)"):
+        before.reaches("hidden", 5432)
     with pytest.raises(Failure, match="a container of web that runs, saw there is none"):
         services.kill("web")
     services.start("web")
@@ -343,6 +346,7 @@ def test_a_service_that_ends_well_and_is_not_waited_for_is_explained(stack_of):
     with pytest.raises(Failure, match=r"saw exit code 1: .*ends-1 exited \(0\)") as failed:
         stack.up()
     assert "service_completed_successfully" in failed.value.hint
+    assert "needs a profile" in failed.value.hint
     assert failed.value.__notes__[0].split("|")[1].strip() == "done"
 
 

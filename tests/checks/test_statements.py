@@ -20,6 +20,26 @@ LOG = """\
 2026-11-28 14:00:05 UTC [7] app@app_1 LOG:  statement: SELECT 'after'
 """
 
+TYPES_OF_ASYNCPG = """\
+WITH RECURSIVE typeinfo_tree(
+\t    oid, depth)
+\tAS (
+\t    SELECT ti.oid, 0
+\t    FROM
+\t        (SELECT t.oid AS oid FROM pg_catalog.pg_type AS t) AS ti
+\t    WHERE
+\t        ti.oid = any($1::oid[])
+\t)
+\tSELECT DISTINCT * FROM typeinfo_tree ORDER BY depth DESC"""
+TYPES_OF_NPGSQL = """\
+SELECT version();
+\tSELECT ns.nspname, t.oid, t.typname
+\tFROM (
+\t    -- Arrays have typtype=b
+\t    SELECT typ.oid, typ.typname FROM pg_type AS typ
+\t) AS t
+\tJOIN pg_namespace AS ns ON (ns.oid = typnamespace)"""
+
 
 def test_counts_what_the_answer_sent_between_two_marks():
     """Not what came before, after, from others, or only begins and ends."""
@@ -40,6 +60,23 @@ def test_waits_for_a_mark_that_is_not_there_yet():
         ("-- ping", False),
         ("\n\tBEGIN", False),
         ("SELECT pg_catalog.set_config('search_path', '', false)", False),
+        (
+            "\n\tSELECT\n\t current_setting('jit') AS cur,\n\t set_config('jit', 'off', false)",
+            False,
+        ),
+        ("select pg_catalog.version()", False),
+        ("select current_schema()", False),
+        ("SELECT t.oid, t.typname\n\tFROM pg_type as t\n\tLEFT JOIN pg_range as r ON true", False),
+        (
+            "SELECT\n\t  t.oid,\n\t  t.typelem   AS elemtype\n\tFROM\n\t  pg_catalog.pg_type AS t",
+            False,
+        ),
+        (TYPES_OF_ASYNCPG, False),
+        (TYPES_OF_NPGSQL, False),
+        ("SELECT version() FROM shows", True),
+        ("SELECT id FROM shows, pg_type", True),
+        ("SELECT (SELECT count(*) FROM shows) FROM pg_type", True),
+        ("WITH RECURSIVE tree AS (SELECT 1) SELECT * FROM tree", True),
         ("\n\t  SELECT id\n\t  FROM shows", True),
         ("SELECT 1 FROM shows", True),
         ("SET ROLE app; SELECT * FROM shows", True),
@@ -60,6 +97,7 @@ def test_what_pools_and_drivers_say_between_statements_is_left_out(sent, counted
     [
         ("select 1", True),
         ("SELECT 1;", True),
+        ("SELECT version()", True),
         ("", True),
         ("-- ping", True),
         ("SET statement_timeout = 300; SELECT 1", True),

@@ -172,6 +172,14 @@ def test_a_reply_breaks_off(stub, chunked, after):
         assert broken.value.partial == b"first\n"[:after]
 
 
+def test_a_reply_never_begins(stub):
+    """The connection ends without a byte, and the request was received all the same."""
+    stub.reply("/ledger", body=b"first\n", breaks_off_after=-1)
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(stub, "GET", "/ledger")
+    assert len(stub.requests("GET /ledger")) == 1
+
+
 def test_a_delay_is_waited_for(stub):
     """No reply comes before its time."""
     stub.reply("/slow", 200, after_s=0.2)

@@ -7,12 +7,13 @@ from typing import Any
 
 from coursework.checks.failure import Failure
 from coursework.checks.reply import Headers, Reply
-from coursework.checks.shell import Shell, require_engine
+from coursework.checks.shell import TOO_LATE, Shell, no_answer, require_engine
 
 _REACHED_WITHIN_S = 20.0
 _STATUS_LINE = re.compile(r"HTTP/1\.\d (\d{3}) ?(.*)")
 # The name is looked up as the container would.
-_ASK = 'nc -w 1 "$0" "$1" -e true 2>/dev/null && echo reached || echo not reached'
+_ASK = 'nc -w 3 "$0" "$1" -e true 2>/dev/null && echo reached || echo not reached'
+_ENDED = '{{if ne .State.Status "running"}}{{.State.Status}} ({{.State.ExitCode}}){{end}}'
 
 
 class Composed:
@@ -147,9 +148,20 @@ class Composed:
             _REACHED_WITHIN_S,
         )  # fmt: skip
         require_engine(ran)
+        if ran.exit_code in TOO_LATE:
+            raise no_answer(f"a helper beside {self.service} did not end within {limit} s")
         if (said := ran.stdout.strip()) not in ("reached", "not reached"):
-            raise Failure(f"a container of {self.service} that runs", self.status)
+            last = ran.stderr.strip().splitlines()[-1:] or ["nothing on standard error"]
+            saw = self._status_now() or f"{self.status}, but no helper beside it: {last[0][:200]}"
+            raise Failure(f"a container of {self.service} that runs", saw)
         return said == "reached"
+
+    def _status_now(self) -> str:
+        """Return how it has ended since somebody looked; nothing if it still runs."""
+        words = ["timeout", "-k", "1", "10", "docker", "inspect", f"--format={_ENDED}", self.id]
+        ran = self._shell.finish(words, 10)
+        require_engine(ran)
+        return "removed" if ran.exit_code else ran.stdout.strip()
 
     def get(self, port: int, path: str) -> Reply:
         """Ask a server in this container, from inside, at a port that need not be published.

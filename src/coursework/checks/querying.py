@@ -26,6 +26,10 @@ _SCRIPT_WITHIN_S = 60.0
 _ENDS_WITHIN_S = 5.0
 _POLL_S = 0.01
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_TIMED_OUT = "57014"
+_PARAMETERS = "use each parameter, and say its type: $1::text"
+# By SQLSTATE, where PostgreSQL has no hint: a parameter of no type, and one that is not used.
+_HINTS = {"42P18": _PARAMETERS, "08P01": _PARAMETERS}
 # A result that is longer is wrong: the rest of it is not read.
 _ROWS_AT_MOST = 1000
 _LIMITS = {
@@ -172,10 +176,11 @@ class Queries:
         command = shlex.join(["docker", "exec", *variables, self.container_name, *words])
         self._evidence.note_use(self, command)
         if name not in self._files:
-            raise Failure(f"a file {name}", "there is none")
+            raise Failure(f"a file {name}", "there is none", hint=f"save your query as {name}")
         sql = self._files[name].decode(errors="replace").strip()
         if not _COMMENT.sub("", sql).strip():
-            raise Failure(f"a query in {name}", f"{name} is empty")
+            hint = f"write one SELECT statement into {name}"
+            raise Failure(f"a query in {name}", f"{name} is empty", hint=hint)
         return sql
 
     def _session(self) -> "psycopg.Connection[Any]":
@@ -203,9 +208,13 @@ class Queries:
     def _refused(self, name: str, error: Exception) -> NoReturn:
         said = getattr(error, "diag", None)
         message = str((said and said.message_primary) or error).strip()
-        hint = str((said and said.message_hint) or "")
         saw = f"{name}: {message.partition(chr(10))[0]}"
-        raise Failure(f"{name} answers within {_STATEMENT_WITHIN_S} s", saw, hint=hint) from error
+        state = getattr(error, "sqlstate", None)
+        if state == _TIMED_OUT:
+            raise Failure(f"{name} answers within {_STATEMENT_WITHIN_S} s", saw) from error
+        known = _HINTS.get(state or "", "the command shows where PostgreSQL stopped")
+        hint = str((said and said.message_hint) or known)
+        raise Failure(f"{name} answers without an error", saw, hint=hint) from error
 
 
 class Script:
@@ -227,24 +236,24 @@ class Script:
         options = ("--no-psqlrc", "--set=ON_ERROR_STOP=1", "--echo-queries", f"--file={file}")
         command = ("psql", *options, url)
         self._settings = Settings(image, files={file: text}, memory="256m", entrypoint=command)
-        self._deadline = 0.0
+        self._deadline = Deadline(_SCRIPT_WITHIN_S)
 
     @cached_property
     def _container(self) -> Container:
         """The container in which it runs, started now."""
         container = self._run.services.start_container(self._settings).result()
-        self._deadline = time.monotonic() + _SCRIPT_WITHIN_S
+        self._deadline = Deadline(_SCRIPT_WITHIN_S)
         return container
 
     def has_ended(self) -> bool:
-        """Tell whether psql has ended; after a minute it is made to.
+        """Tell whether psql has ended; after a minute, on a busy machine later, it is made to.
 
         Raises:
             Failure: it took longer than that.
         """
         if self._container.has_ended():
             return True
-        if time.monotonic() > self._deadline:
+        if self._deadline.has_passed():
             self._finished(-1)
             raise Failure(
                 f"{self._name} ends within {_SCRIPT_WITHIN_S:g} s", "it still runs",

@@ -33,7 +33,8 @@ _SAW_CHARACTERS = 300
 _EXITED_WELL = "exited (0)"
 _ENDED_WELL = (
     "--wait takes a container that ends for a failure, unless another service waits for its end"
-    " with condition: service_completed_successfully"
+    " with condition: service_completed_successfully; a program that runs only when asked needs"
+    " a profile"
 )
 _UP = ("up", "--wait")
 _ALL = "docker compose ps --all"

@@ -3,16 +3,24 @@
 import re
 from collections.abc import Iterator
 
+# What drivers and pools say to see whether, and which, server answers.
+_HELLO = r"select (?:1|(?:pg_catalog\.)?version\(\)|current_schema\(\))|-- ?ping"
+# Which types there are: some drivers ask on each new connection, asyncpg by `typeinfo_tree`.
+_TYPES = (
+    r"select\b(?:(?!\bfrom\s+[\w\"]).)*\bfrom\s+(?:pg_catalog\.)?pg_type\b.*"
+    r"|with recursive typeinfo_tree\b.*"
+)
 # About sessions and transactions: they come from drivers and pools, and cost no search.
 _BESIDE = re.compile(
     r"(?:begin|start|commit|end|rollback|abort|savepoint|release|set|reset|show|discard"
     r"|deallocate|close|listen|unlisten)\b.*"
-    r"|select (?:1|pg_advisory_unlock_all\(\)|(?:pg_catalog\.)?set_config\(.*)"
-    r"|(?:-- ?ping)?",
+    r"|select (?:pg_advisory_unlock_all\(\)"
+    r"|(?:pg_catalog\.)?(?:set_config|current_setting)\(.*)"
+    rf"|(?:{_HELLO})?|{_TYPES}",
     re.IGNORECASE,
 )
 # What only asks whether the server answers; an empty statement does too.
-_PING = re.compile(r"select 1|-- ?ping", re.IGNORECASE)
+_PING = re.compile(_HELLO, re.IGNORECASE)
 _SENT = re.compile(r"app@(?P<database>\S+) LOG:  (?:statement|execute [^:]*): (?P<text>.*)")
 
 
@@ -38,7 +46,7 @@ def statements_between(log: str, first: str, last: str, database: str) -> list[s
     """Return the statements of the answer between two marks in a log, or None without the marks.
 
     A statement is what was sent at once, on one line. What only begins, ends, resets or sets
-    something is left out, and so are pings; see `pings_between`.
+    something is left out, and so are pings, see `pings_between`, and what asks for types.
 
     Args:
         log: as PostgreSQL wrote it, with `log_statement = all`.

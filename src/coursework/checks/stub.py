@@ -150,7 +150,8 @@ class Stub:
             drips_s: send the body byte by byte, with so many seconds behind each.
             times: so often; then what was told before counts again.
             chunked: without a length, in chunks.
-            breaks_off_after: hang up after so many bytes of the body, whole or not.
+            breaks_off_after: hang up after so many bytes of the body, whole or not; -1 sends
+                no byte at all.
         """
         fields = list(headers.items())
         if json is not None:

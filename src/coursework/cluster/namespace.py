@@ -22,7 +22,7 @@ _QUOTA = {
     "limits.memory": "3Gi",
     # As many pods as there may be, with the default of each.
     "limits.ephemeral-storage": "4Gi",
-    "requests.storage": "4Gi",
+    "requests.storage": "600Gi",
     "persistentvolumeclaims": "6",
     "services": "20",
     "services.nodeports": "5",
@@ -42,7 +42,8 @@ _OF_A_CONTAINER = {
     "defaultRequest": {"cpu": "20m", "memory": "32Mi", "ephemeral-storage": "10Mi"},
     "max": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "500Mi"},
 }
-_OF_A_CLAIM = {"max": {"storage": "1Gi"}}
+# A claim becomes a folder of the node, however much it asks for.
+_OF_A_CLAIM = {"max": {"storage": "100Gi"}}
 _ENFORCE = "pod-security.kubernetes.io/enforce"
 
 

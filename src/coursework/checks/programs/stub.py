@@ -149,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
             text = f"this stub was told nothing of {request.method} {request.path}\n".encode()
             rule = Rule(Match("", ""), 404, [], text, False, 0, 0, None, None)
         time.sleep(rule.after_s)
+        if rule.breaks_off_after is not None and rule.breaks_off_after < 0:
+            return
         self._send_head(rule)
         if self.command != "HEAD" and rule.status not in _NO_BODY:
             self._send_body(rule, gate, request)
