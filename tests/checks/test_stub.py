@@ -133,6 +133,23 @@ def test_a_hold_lasts_until_it_is_released(stub):
     assert ask(stub, "GET", "/charges")[0] == 200
 
 
+def test_a_client_that_hangs_up_waits_no_more(stub):
+    """The request is held still, and is counted among those awaited no more."""
+    address = urlsplit(stub.url)
+    with stub.holding("/charges") as held:
+        lines = [socket.create_connection((address.hostname, address.port)) for _ in range(2)]
+        for line in lines:
+            line.sendall(b"GET /charges HTTP/1.1\r\nHost: x\r\n\r\n")
+        held.wait(2)
+        assert held.awaited() == 2
+        lines[0].close()
+        deadline = time.monotonic() + 5
+        while held.awaited() == 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert (held.awaited(), len(held.wait(2))) == (1, 2)
+        lines[1].close()
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_is_held_in_its_middle(stub, chunked):
     """The head and the first bytes are sent, the rest when it is released."""

@@ -69,6 +69,10 @@ class HeldBack:
         """
         return self._stub.wait_for("held", at_least, within_s, self._what, number=self._number)
 
+    def awaited(self) -> int:
+        """Return how many of those held have a client that has not hung up."""
+        return int(self._stub.call("awaited", number=self._number))
+
     def release(self) -> None:
         """Let them be answered, and those that come later too."""
         self._stub.call("release", number=self._number)

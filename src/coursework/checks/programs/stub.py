@@ -4,6 +4,7 @@ import asyncio
 import base64
 import fnmatch
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -48,12 +49,22 @@ class Received:
     target: str
     headers: list[tuple[str, str]]
     body: bytes
+    line: socket.socket
     at_s: float = field(default_factory=time.monotonic)
 
     @property
     def path(self) -> str:
         """The target without its query."""
         return self.target.partition("?")[0]
+
+    def is_awaited(self) -> bool:
+        """Tell whether its client has not hung up."""
+        try:
+            return self.line.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
 
 @dataclass
@@ -141,7 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.close_connection = True
-        request = Received(self.command, self.path, self.headers.items(), self._read_body())
+        fields = self.headers.items()
+        request = Received(self.command, self.path, fields, self._read_body(), self.connection)
         rule, gate = self.server.upstream.take(request)
         if gate is not None and gate.after_bytes is None:
             gate.hold(request)
@@ -246,6 +258,11 @@ class Desk:
         """Return the requests that wait at a gate."""
         gate = self._upstreams[port].gates.get(number)
         return [_shown(request) for request in gate.held] if gate else []
+
+    def awaited(self, port: int, number: int) -> int:
+        """Return how many of the requests at a gate have a client that has not hung up."""
+        gate = self._upstreams[port].gates.get(number)
+        return sum(request.is_awaited() for request in list(gate.held)) if gate else 0
 
     def requests(self, port: int, match: list[str]) -> list[object]:
         """Return the requests that came."""
