@@ -37,7 +37,7 @@ createServer(async (req, res) => {
       value = { error: error.message.replace('-', '_'), help: 'none' };
     } else {
       type = 'application/problem+json; charset=utf-8';
-      value = { status, title: 'No.', detail: error.message, type: `/problems/${error.message}` };
+      value = { status, title: 'No.', detail: error.message, id: 'none', type: `/problems/${error.message}` };
     }
   } finally {
     res.writeHead(status, `So be it ${status}`, { 'content-type': type, ...headers });
@@ -105,5 +105,5 @@ function in1({ id, title, minutes, price, hall }) {
 
 function in2({ id, title, minutes, price, hall }) {
   const starts_at = new Date(minutes * 60_000).toISOString().replace('.000', '');
-  return { venue: hall ?? null, price_cents: Number(price.replace('.', '')), starts_at, title, id, currency: 'EUR' };
+  return { venue: hall ?? null, price_cents: Number(price.replace('.', '')), starts_at, title, id, currency: 'EUR', status: 'on sale' };
 }
