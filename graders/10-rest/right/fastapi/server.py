@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import uvicorn
 from fastapi import Body, FastAPI, Header, Request, Response
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +19,7 @@ MERGE_PATCH = "application/merge-patch+json"
 CURSOR = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) after no\. (\d+)", re.ASCII)
 
 app = FastAPI()
+app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost"])
 lock = Lock()
 # Each is a show and the number of its version.
 shows: dict[int, tuple[dict, int]] = {}
@@ -198,13 +200,13 @@ def book(show_id: str, body: Any = Body(), idempotency_key: str | None = Header(
     with lock:
         show, _ = found(show_id)
         request = show["id"], order.seat, order.user
-        if idempotency_key in replies:
-            before, booking = replies[idempotency_key]
-            if before != request:
-                raise Refusal(422, "key_reused")
+        before, booking = replies.get(idempotency_key, (None, None))
+        if before == request:
             return booking
         if request[:2] in sold:
             raise Refusal(409, "seat_taken")
+        if before is not None:
+            raise Refusal(422, "key_reused")
         sold.add(request[:2])
         booking = {
             "id": str(uuid4()),

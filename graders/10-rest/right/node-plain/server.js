@@ -108,17 +108,18 @@ function isTime(text) {
 }
 
 function page(url, accept = '*/*') {
-  const limit = url.searchParams.get('limit') ?? '20';
+  const limit = url.searchParams.get('limit') || '20';
   const after = url.searchParams.get('after');
   if (!/^([1-9]|[1-4]\d|50)$/.test(limit)) throw no(400, 'bad_query');
-  const place = after === null ? undefined : /^(.{20})\|(\d+)$/.exec(after);
+  const place = after === null ? undefined : /^(.{20})\|(\d+)\|[0-9a-f-]{36}$/.exec(after);
   if (place === null || (place && !isTime(place[1]))) throw no(400, 'bad_query');
   const from = place ? { starts_at: place[1], id: +place[2] } : undefined;
   const start = from ? list.findIndex((show) => follows(show, from)) : 0;
   const items = start < 0 ? [] : list.slice(start, start + +limit);
   const last = items.at(-1);
   const more = last && last !== list.at(-1);
-  const next = more ? `${last.starts_at}|${last.id}` : null;
+  // Each cursor is another one, even for the same page.
+  const next = more ? `${last.starts_at}|${last.id}|${randomUUID()}` : null;
   const headers = { vary: 'accept' };
   if (more) headers.link = `<${url.pathname}?after=${encodeURIComponent(next)}&limit=${limit}>;rel=next`;
   const [json, csv] = [quality(accept, 'application', 'json'), quality(accept, 'text', 'csv')];
