@@ -1,14 +1,16 @@
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from coursework.checks import (
     Crowd,
     Database,
+    Failure,
     Image,
     Postgres,
     Random,
@@ -29,6 +31,10 @@ BUYERS = 10
 CALLERS_OF_EACH = 5
 LIMIT_STATEMENTS = 4
 LIMIT_FIELDS = 200
+# A loader that collects keys for a few milliseconds may miss some on a busy machine.
+ROUNDS = 3
+# The first request after a start may have to load what later ones find.
+FIRST_ATTEMPTS = 3
 REFUSED_WITHIN_S = 2.0
 # Long enough to see that a late reply is late, rather than missing.
 SEEN_WITHIN_S = 6.0
@@ -62,6 +68,12 @@ MOVE_FIRST = (
     " AND NOT EXISTS (SELECT FROM bookings WHERE show_id = first.show_id AND seat = 'F9')"
 )
 ALL_BOOKINGS = "SELECT id, show_id, seat, user_name FROM bookings ORDER BY id"
+SAME_TIME = (
+    "these requests ran at the same time: keep the caller in the request's context,"
+    " not in a variable of the program"
+)
+# Values written into a statement: without them, the statement of each row is the same.
+WRITTEN = re.compile(r"'[^']*'|(?<![$\w])\d+")
 
 Values = dict[str, Any]
 
@@ -110,6 +122,10 @@ class Theatre:
         sent |= {"operationName": operation} if operation else {}
         return self.server.post("/graphql", json=sent, headers=headers, timeout_s=timeout_s)
 
+    def wake(self) -> None:
+        """Wait for the first reply, whatever it is."""
+        eventually(lambda: self.ask("{ __typename }"), attempts=FIRST_ATTEMPTS)
+
     def users(self) -> dict[str, str]:
         """Look the emails up in the database, by name."""
         rows = self.database.rows("SELECT name, email FROM users ORDER BY name")
@@ -133,9 +149,14 @@ class Theatre:
             for row in self.database.rows("SELECT * FROM shows ORDER BY id")
         ]
 
-    def show_with(self, bookings: int) -> Values:
-        """Return a show that has so many bookings."""
-        return self.random.pick([s for s in self.shows() if len(s["bookings"]) == bookings])
+    def somebody(self) -> str:
+        """Return the name of a user."""
+        return self.random.pick([*self.users()])
+
+    def show_with(self, bookings: int, *, among: int | None = None) -> Values:
+        """Return a show that has so many bookings: any, or one among so many at the beginning."""
+        shows = self.shows()[:among]
+        return self.random.pick([s for s in shows if len(s["bookings"]) == bookings])
 
     def sell(self, seats: list[str], users: list[str]) -> Values:
         """Put a new show with bookings into the database, and return it."""
@@ -228,6 +249,7 @@ def neighbour(image: Image, database: Database, random: Random, port: int) -> Th
 )
 def check_answers_any_selection(theatre: Theatre, neighbour: Theatre) -> None:
     """Aliases, fragments, variables, directives, operations and pages give what was selected"""
+    theatre.wake()
     selects_with_variables(theatre)
     chooses_the_operation(theatre)
     knows_the_caller(theatre)
@@ -238,6 +260,7 @@ def check_answers_any_selection(theatre: Theatre, neighbour: Theatre) -> None:
     expect_data(theatre.ask("{ shows { nodes { id } } }"), {"shows": {"nodes": first}})
     for wrong in invalid_documents(theatre.random):
         expect_refused(theatre.ask(wrong))
+    neighbour.wake()
     expect_data(neighbour.ask("{ __typename }"), {"__typename": "Query"})
 
 
@@ -349,6 +372,7 @@ def check_batches_loading(theatre: Theatre) -> None:
         f"{page} {{ id title {twice} }} }} }}",
         f"{page} {{ priceCents bookings {{ seat show {{ id title }} }} }} }} }}",
     )
+    theatre.wake()
     theatre.database.rows(MOVE_FIRST)
     # Connections are opened, and drivers ask what they ask once.
     theatre.ask(documents[0]).expect(200)
@@ -393,22 +417,40 @@ def many_aliases(theatre: Theatre) -> None:
 
 def expect_few_statements(theatre: Theatre, document: str, data: Values) -> None:
     """Compare a reply, and count what the database was asked for it."""
-    with theatre.database.recording() as recording:
-        reply = theatre.ask(document)
-    expect_data(reply, data)
-    if len(recording) > LIMIT_STATEMENTS:
-        often, count = Counter(recording.statements).most_common(1)[0]
-        fail(
-            f"at most {LIMIT_STATEMENTS} statements for one request",
-            f"{len(recording)} statements; {count} times: {often[:120]}",
-            command=f"{reply.command}\n{recording.command}",
-        )
+    # As somebody: looking the caller up would be a statement too.
+    user, command, statements = theatre.somebody(), "", list[str]()
+    for _ in range(ROUNDS):
+        with theatre.database.recording() as recording:
+            reply = theatre.ask(document, user=user)
+        # In each round: rows in a wrong order may be right by chance.
+        expect_data(reply, data)
+        if len(recording) <= LIMIT_STATEMENTS:
+            return
+        command = f"{reply.command}\n{recording.command}"
+        statements = recording.statements
+    fail_for_many(statements, command)
+
+
+def fail_for_many(statements: list[str], command: str) -> NoReturn:
+    """Fail with the statement that comes most often, or with all of them where none repeats."""
+    often, count = Counter(WRITTEN.sub("?", text) for text in statements).most_common(1)[0]
+    seen, hint = f"{count} times: {often[:120]}", ""
+    if count == 1:
+        seen = "; ".join(text[:60] for text in statements)
+        hint = "no statement repeats: which one could another already answer?"
+    fail(
+        f"at most {LIMIT_STATEMENTS} statements for one request",
+        f"{len(statements)} statements; {seen}",
+        command=command,
+        hint=hint,
+    )
 
 
 def change_rows(theatre: Theatre) -> None:
     """Change what later requests see: a title, an email, a booking more and less, a new buyer."""
     random, rows = theatre.random, theatre.database.rows
-    more, less, other = (theatre.show_with(n) for n in (2, 3, 5))
+    # Of the page: a change elsewhere may never be asked for.
+    more, less, other = (theatre.show_with(n, among=PAGE) for n in (2, 3, 5))
     statement = "UPDATE shows SET title = %s, price_cents = price_cents + 1 WHERE id = %s"
     rows(statement, random.word(), int(more["id"]))
     free = next(s for s in SEATS if s not in [b["seat"] for b in more["bookings"]])
@@ -436,14 +478,15 @@ def change_rows(theatre: Theatre) -> None:
 )
 def check_fails_in_parts(theatre: Theatre) -> None:
     """An email that isn't the caller's is null with its path in errors; the rest is intact"""
+    theatre.wake()
     random, users = theatre.random, theatre.users()
     # One buyer twice; and in one order by id and by seat, as order is another check's question.
     caller, other, *buyers = random.shuffled([*users])[:6]
     show = theatre.sell(sorted(random.shuffled(SEATS)[:6]), [*buyers, caller, buyers[0]])
     names = tuple(random.words(4))
     cases = [
-        (caller, "", {caller}), (caller, random.word(), {caller}), ("", "", set()),
-        ("", "staff", set(users)),
+        (caller, "", {caller}), (caller, f"{random.word()}-staff", {caller}),
+        (caller, "Staff", {caller}), ("", "", set()), ("", "staff", set(users)),
         (caller, "staff", set(users)), (other, "staff", set(users)),
     ]  # fmt: skip
     document = screen(show, names)
@@ -459,8 +502,13 @@ def check_fails_in_parts(theatre: Theatre) -> None:
     ):
         theatre.database.wait_for_waiting(2, within_s=1.0)
         held.release()
-    for (_, _, readable), reply in zip(callers, crowd.results(), strict=True):
-        expect_screen(reply, show, names, users, readable)
+    replies = crowd.results()
+    try:
+        for (_, _, readable), reply in zip(callers, replies, strict=True):
+            expect_screen(reply, show, names, users, readable)
+    except Failure as failure:
+        failure.hint = SAME_TIME
+        raise
 
 
 Names = tuple[str, ...]
@@ -517,6 +565,7 @@ def expect_paths(reply: Reply, paths: list[list[Any]]) -> None:
 )
 def check_books_as_data(theatre: Theatre, neighbour: Theatre) -> None:
     """A seat is booked once; a taken seat and an unknown show are data, not errors"""
+    theatre.wake()
     show, other = theatre.show_with(1), theatre.show_with(0)
     buyer, rival, *crowd = theatre.random.shuffled([*theatre.users()])
     free = theatre.random.shuffled([s for s in SEATS if s != show["bookings"][0]["seat"]])
@@ -531,6 +580,7 @@ def check_books_as_data(theatre: Theatre, neighbour: Theatre) -> None:
     unknown = str(theatre.random.integer(5000, 9000))
     expect_outcome(book(theatre, unknown, free[0], rival), "UnknownShow", {"showId": unknown})
     books_in_order(theatre, show["id"], free[1], free[2], buyer)
+    neighbour.wake()
     offices = [(theatre, neighbour)[n % 2] for n in range(BUYERS)]
     sells_once(offices, show["id"], free[3], crowd[:BUYERS])
 
@@ -623,31 +673,46 @@ def sells_once(offices: list[Theatre], show_id: str, seat: str, users: list[str]
 )
 def check_bounds_cost(theatre: Theatre) -> None:
     """Depth over 10 and more than 200 fields are refused before any statement; less is served"""
+    theatre.wake()
     show = theatre.show_with(4)
     for document in allowed(theatre.random, show["id"]):
-        reply = theatre.ask(document)
-        if not reply.expect(200).json().get("data") or reply.json().get("errors"):
-            reply.fail("data without errors, as this is the most that is allowed")
+        expect_served(theatre.ask(document))
+    serves_one_of_two(theatre, show["id"])
     excess = (*excessive(theatre.random, show["id"]), bomb(theatre.random, show["id"]))
     for document in excess:
         eventually(partial(expect_free_refusal, theatre, document), attempts=2)
     small, large = theatre.random.words(2)
     two = f"query {small} {{ me {{ name }} }} query {large} {excess[0]}"
     eventually(partial(expect_free_refusal, theatre, two, operation=large), attempts=2)
-    buyer = theatre.random.pick([*theatre.users()])
     free = next(s for s in SEATS if s not in [b["seat"] for b in show["bookings"]])
-    fields = " ".join(f"{theatre.random.word()}: __typename" for _ in range(LIMIT_FIELDS))
-    mutation = f'mutation {{ book(showId: "{show["id"]}", seat: "{free}") {{ {fields} }} }}'
-    reply = theatre.ask(mutation, user=buyer)
+    fields = " ".join(f"{theatre.random.word()}: seat" for _ in range(LIMIT_FIELDS))
+    outcome = f"{{ ... on Booking {{ {fields} }} }}"
+    mutation = f'mutation {{ book(showId: "{show["id"]}", seat: "{free}") {outcome} }}'
+    reply = theatre.ask(mutation, user=theatre.somebody())
     expect_refused(reply)
     if theatre.sold(show["id"], free):
         reply.fail("nothing booked by a request that is refused", f"seat {free} is booked")
 
 
+def expect_served(reply: Reply) -> None:
+    """Look for data, and for no errors."""
+    if not reply.expect(200).json().get("data") or reply.json().get("errors"):
+        reply.fail("data without errors, as depth and fields are within the limits")
+
+
+def serves_one_of_two(theatre: Theatre, show_id: str) -> None:
+    """Ask one of two operations, of which each is allowed and both together would be too much."""
+    names, count = theatre.random.words(2), LIMIT_FIELDS * 3 // 4 - 1
+    both = [f"query {n} {wrapped(show_id, titles(theatre.random, count))}" for n in names]
+    expect_served(theatre.ask(" ".join(both), operation=theatre.random.pick(names)))
+
+
 def expect_free_refusal(theatre: Theatre, document: str, *, operation: str = "") -> None:
     """Check that a request is refused soon, and that the database hears nothing of it."""
+    # As somebody: looking the caller up would be a statement too.
+    user = theatre.somebody()
     with theatre.database.recording() as recording:
-        reply = theatre.ask(document, operation=operation)
+        reply = theatre.ask(document, operation=operation, user=user)
     expect_refused(reply)
     if recording.statements:
         fail(

@@ -10,6 +10,7 @@ import uvicorn
 from graphql import FragmentDefinitionNode, FragmentSpreadNode, GraphQLError
 from graphql import FieldNode, get_operation_ast
 from psycopg.rows import dict_row
+from psycopg.types import TypeInfo
 from starlette.requests import Request
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -28,6 +29,8 @@ async def rows_of(statement: str, *values: object) -> list[Row]:
     async with await psycopg.AsyncConnection.connect(
         os.environ["DATABASE_URL"], autocommit=True, row_factory=dict_row
     ) as connection:
+        # As frameworks do: a new connection asks for the types that its driver doesn't know.
+        await TypeInfo.fetch(connection, "citext")
         return await (await connection.execute(statement, values)).fetchall()
 
 
