@@ -2,12 +2,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from itertools import combinations
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -19,6 +19,7 @@ from coursework.checks import (
     Record,
     Reply,
     Server,
+    StartFailure,
     Stub,
     at_once,
     eventually,
@@ -38,13 +39,14 @@ SURELY_OVER_S = 0.3
 # Behind each byte: no read waits long, and the whole reply takes longer than anybody waits.
 DRIPS_S = 0.2
 CHARGES, LEDGER, MAILS = "POST /charges", "GET /ledger", "POST /mails"
-MOVED, MAIL_MOVED = "/charges/moved", "/mails/moved"
+MOVED, LEDGER_MOVED, MAIL_MOVED = "/charges/moved", "/ledger/moved", "/mails/moved"
 FIELDS = ("show_id", "seat", "user", "email")
 NOT_JSON = ("text/plain", "application/jsonp", "application/vnd.api+json", "text/json")
 # What a reply shows of the inside, whatever the language: frames of a stack, and files.
 INSIDE = (
     re.compile(r"\bat [\w.$<> ]+ \(.*:\d+:\d+\)"),
     re.compile(r'File ".+", line \d+|Traceback'),
+    re.compile(r"\(\w+\.(?:java|kt):\d+\)|\.cs:line \d+|\.php[(:]\d+"),
     re.compile(r"[\w.-]*/[\w./-]+\.(?:c?js|mjs|ts|py|go|rb|java|rs)\b"),
     re.compile(r"node_modules|site-packages|node:internal|ECONN[A-Z]+|Errno"),
     re.compile(r"fetch failed|socket hang up|other side closed|IncompleteRead"),
@@ -184,7 +186,9 @@ def start(
 ) -> Server:
     """Start a server with a payment company, a mail server and a time limit."""
     told = {"PAYMENTS_URL": urls[0], "MAIL_URL": urls[1], "UPSTREAM_TIMEOUT_MS": str(timeout_ms)}
-    return image.start(env={**env, **told}, files={env["SHOWS_FILE"]: json.dumps(shows)})
+    port = int(env.get("PORT", "3000"))
+    files = {env["SHOWS_FILE"]: json.dumps(shows)}
+    return image.start(env={**env, **told}, files=files, port=port)
 
 
 @pytest.fixture(scope="module")
@@ -225,9 +229,22 @@ def cut_off(
     shows: list[Show],
     random: Random,
 ) -> Office:
-    """A box office that cannot reach the payment company."""
+    """A box office on another port that cannot reach the payment company."""
+    env = {**env, "PORT": str(random.port())}
     server = start(image, env, shows, (closed.url, mails.url), random.integer(61_000, 99_000))
     return Office(server, shows, random, 205)
+
+
+@contextmanager
+def advising(hint: str) -> Iterator[None]:
+    """Add a hint to whatever fails here, unless no server came up at all."""
+    try:
+        yield
+    except StartFailure:
+        raise
+    except Failure as failure:
+        failure.hint = failure.hint or hint
+        raise
 
 
 @points(
@@ -311,6 +328,9 @@ def refusals(office: Office, sold: Order) -> Iterator[No]:
             reply.fail(f"Allow: {right}", f"Allow: {reply.headers.get('Allow', '(absent)')}")
     yield from first_of_two(office, sold)
     reply = server.post("/api/remind/%zz")
+    # Some HTTP libraries refuse this path themselves, and the answer's code never sees it.
+    if reply.status == 400 and reply.type != PROBLEM and not inside_of(reply.text):
+        return
     yield No(reply, reply.status if reply.status in (400, 404) else 400, "")
 
 
@@ -340,17 +360,19 @@ def first_of_two(office: Office, sold: Order) -> Iterator[No]:
 )
 def check_names_every_mistake(office: Office, payments: Stub) -> None:
     """422 names every bad field of a booking at once; no body makes the server fail"""
-    for changes in good_orders(office):
-        office.sell(office.order(**changes))
+    with advising("Is one of your rules stricter than the contract? Compare them one by one."):
+        for changes in good_orders(office):
+            office.sell(office.order(**changes))
     charged, good = len(payments.requests(CHARGES)), office.order()
     for changes in bad_orders(office):
         order = {**good, **changes}
         body = json.dumps({n: value for n, value in order.items() if value is not ABSENT})
         expect_pointers(office, body.encode(), [f"/{name}" for name in changes])
-    for body in not_objects(office):
-        expect_pointers(office, body, [""])
+    for value in not_objects(office):
+        expect_pointers(office, value, [""])
     for broken in not_json(office):
-        send(office, broken).expect(400)
+        reply = send(office, broken)
+        reply.expect(400, json={"type": "/problems/bad-json"}, type=reply.type)
     for monster in monsters(office):
         reply = send(office, monster)
         if not 400 <= reply.status <= 422:
@@ -412,9 +434,10 @@ def bad_orders(office: Office) -> Iterator[dict[str, object]]:
 
 def expect_pointers(office: Office, body: bytes, wanted: list[str]) -> None:
     """Look that a body is refused with exactly these pointers."""
-    reply = send(office, body).expect(422)
-    problem = reply.json()
-    errors = problem.get("errors") if isinstance(problem, dict) else None
+    reply = send(office, body)
+    # The form of a problem is for speaks_problem_json.
+    reply.expect(422, json={"type": "/problems/invalid-booking"}, type=reply.type)
+    errors = reply.json().get("errors")
     looked_for = f"422 · errors with the pointers {json.dumps(wanted)}"
     if not isinstance(errors, list) or not all(isinstance(e, dict) for e in errors):
         reply.fail(looked_for)
@@ -504,14 +527,19 @@ def check_translates_the_partner(
     payments.reply(CHARGES, 402, body=b"Declined\n", having=order["user"])
     expect_failed_sale(office, order, 402, "payment-declined", payments)
     payments.reply(MOVED, 201, json={"id": "ch_moved"})
+    titles = set()
     for what, rule in useless_replies(office.random):
         order = office.order()
         payments.reply(CHARGES, having=order["user"], **rule)
         try:
-            expect_failed_sale(office, order, 502, "payments-broken", payments)
+            problem = expect_failed_sale(office, order, 502, "payments-broken", payments)
         except Failure as failure:
             failure.looked_for += f"; the payment company {what}"
             raise
+        titles.add(problem["title"])
+    if len(titles) > 1:
+        saw = " · ".join(sorted(titles))
+        fail('the same "title" in each problem of one type', saw, command=CHECK_AGAIN)
     # A failed booking gives back its own seat only.
     No(office.book(office.again(sold)), 409, "seat-taken").expect()
     expect_useless_ledger(office, payments)
@@ -535,14 +563,17 @@ def useless_replies(random: Random) -> list[tuple[str, dict[str, Any]]]:
         ("answered 201 and a number as id", {"status": 201, "json": {"id": len(text)}}),
         ("answered 302", {"status": 302, "headers": {"Location": MOVED}}),
         ("hung up in its reply", {"status": 201, "body": text, "breaks_off_after": len(text) - 1}),
+        ("hung up without a reply", {"breaks_off_after": -1}),
     ]
 
 
 def expect_useless_ledger(office: Office, payments: Stub) -> None:
     """Look that a ledger with another status than 200 is a 502."""
-    for status in (500, 402, 404, 202):
+    payments.reply(f"GET {LEDGER_MOVED}", body=b"{}\n")
+    for status in (500, 402, 404, 202, 302):
         wanted = office.month()
-        payments.reply(LEDGER, status, json={"id": "ch_ledger"}, having=wanted)
+        headers = {"Location": LEDGER_MOVED} if status == 302 else {}
+        payments.reply(LEDGER, status, json={"id": "ch_l"}, headers=headers, having=wanted)
         No(export(office, wanted), 502, "payments-broken").expect()
 
 
@@ -574,12 +605,13 @@ def expect_charges(payments: Stub, order: Order, price_cents: int) -> None:
 
 def expect_failed_sale(
     office: Office, order: Order, status: int, kind: str, payments: Stub
-) -> None:
+) -> dict[str, Any]:
     """Look that a booking fails as it must, was charged once, and frees its seat."""
-    No(office.book(order), status, kind).expect()
+    problem = No(office.book(order), status, kind).expect()
     price = next(s["price_cents"] for s in office.shows if s["id"] == order["show_id"])
     expect_charges(payments, order, price)
     expect_free(office, order, status)
+    return problem
 
 
 def expect_free(office: Office, order: Order, status: int) -> None:
@@ -631,7 +663,7 @@ def gives_up_in_time(office: Office, hasty: Office, payments: Stub, timeout_ms: 
     """
     patient, wanted = office.order(), office.month()
     payments.reply(LEDGER, body=b"{}\n", having=wanted)
-    asks = (
+    asks: tuple[Callable[[], Reply], ...] = (
         lambda: office.book(patient, timeout_s=60),
         lambda: export(office, wanted, timeout_s=60),
     )
@@ -687,6 +719,9 @@ def expect_slow(hasty: Office, payments: Stub, timeout_ms: int) -> None:
                 saw = f"{reply.status} after {seconds * 1000:.0f} ms"
                 reply.fail(f"504 not before {timeout_ms} ms, which is UPSTREAM_TIMEOUT_MS", saw)
     for order in (silent, half, drip):
+        if (count := len(payments.requests(CHARGES, having=order["user"]))) > 1:
+            looked_for = f"one {CHARGES} for one booking, after a 504 too"
+            fail(looked_for, f"{count}", command=CHECK_AGAIN)
         expect_free(hasty, order, 504)
 
 
@@ -702,15 +737,14 @@ def expect_slow(hasty: Office, payments: Stub, timeout_ms: int) -> None:
     link="What a stranger reads in a stack trace",
     needs=("speaks_problem_json",),
 )
-def check_hides_the_inside(
-    office: Office, hasty: Office, cut_off: Office, payments: Stub, closed: Stub, canary: str
-) -> None:
+def check_hides_the_inside(office: Office, hasty: Office, payments: Stub, canary: str) -> None:
     """No reply shows the inside; the log has the stack under the reply's instance"""
     office.sell(office.order())
     # A parser quotes no more than a few characters.
     word = office.random.word()
-    addresses = [urlsplit(company.url).netloc for company in (payments, closed)]
-    secrets = [canary, *canary.rpartition(" in ")[::2], "UPDATE wallets", word, *addresses]
+    # Some clients name the host without its port.
+    host = urlsplit(payments.url).netloc.partition(":")[0]
+    secrets = [canary, *canary.rpartition(" in ")[::2], "UPDATE wallets", word, host]
     instances = set()
     for _ in range(2):
         no = No(office.server.get("/api/boom"), 500, "internal")
@@ -719,29 +753,33 @@ def check_hides_the_inside(
         instances.add(no.reply.json()["instance"])
     if len(instances) == 1:
         no.reply.fail('another "instance" in each reply')
-    for no in failures(office, hasty, cut_off, payments, word):
+    for no in failures(office, hasty, payments, word):
         expect_hidden(no, secrets)
     for no in refusals(office, office_sold(office)):
         expect_hidden(no, secrets)
 
 
-def failures(
-    office: Office, hasty: Office, cut_off: Office, payments: Stub, word: str
-) -> Iterator[No]:
+def failures(office: Office, hasty: Office, payments: Stub, word: str) -> Iterator[No]:
     """Yield what a client reads of a partner's failures; those of 5xx are logged.
 
     Which statuses they have, and whether there is a time limit, is for translates_the_partner.
     """
     declined, crashed, garbled, torn = (office.order() for _ in range(4))
-    silent = hasty.order()
+    silent, wanted = hasty.order(), office.month()
     payments.reply(CHARGES, 402, json={"error": word}, having=declined["user"])
     payments.reply(CHARGES, 500, json={"error": word}, having=crashed["user"])
     payments.reply(CHARGES, 201, body=word.encode(), having=garbled["user"])
     payments.reply(CHARGES, 201, json={}, having=torn["user"], breaks_off_after=1)
     replies = [(office, office.book(order)) for order in (declined, crashed, garbled, torn)]
-    replies.append((cut_off, cut_off.book(cut_off.order())))
+    payments.reply(LEDGER, 500, json={"error": word}, having=wanted)
+    replies.append((office, export(office, wanted)))
     with suppress(Failure), payments.holding(CHARGES, having=silent["user"]):
         replies.append((hasty, hasty.book(silent)))
+    payments.refuse()
+    try:
+        replies += [(office, office.book(office.order())), (office, export(office, office.month()))]
+    finally:
+        payments.accept()
     for asked, reply in replies:
         no = No(reply, reply.status, "")
         if reply.status >= 500:
@@ -763,9 +801,14 @@ def expect_hidden(no: No, secrets: list[str]) -> None:
     shown = json.dumps(no.reply.json(), ensure_ascii=False)
     text = "\n".join([*no.reply.headers.values(), no.reply.text, shown])
     found = [secret for secret in secrets if secret in text]
-    found += [match[0] for pattern in INSIDE if (match := pattern.search(text))]
+    found += inside_of(text)
     if found:
         no.reply.fail("nothing of the inside in the reply", f"{found[0][:200]!r} in the reply")
+
+
+def inside_of(text: str) -> list[str]:
+    """Return what a text shows of the inside."""
+    return [match[0] for pattern in INSIDE if (match := pattern.search(text))]
 
 
 def expect_logged(server: Server, no: No, message: str = "") -> None:
@@ -778,7 +821,8 @@ def expect_logged(server: Server, no: No, message: str = "") -> None:
         if not any("\n" in stack and message in stack for stack in stacks):
             what = "the stack and the message of the error" if message else "the stack"
             fail(
-                f'one JSON line with "instance": "{instance}" and "stack", a text with {what}',
+                f'one JSON line with "instance": "{instance}" and "stack", a text of several '
+                f"lines with {what}",
                 shown(records),
                 command=f"docker logs {server.container.name}",
             )
@@ -843,13 +887,17 @@ def streams(hasty: Office, payments: Stub, ledger: Ledger, timeout_ms: int) -> N
         payments.holding(LEDGER, having=wanted, after_bytes=ledger.half_a_letter) as held,
         hasty.server.connect() as line,
     ):
-        line.send(f"GET /api/export?month={wanted} HTTP/1.1\r\nHost: lantern\r\n\r\n".encode())
-        line.wait_for(ledger.begun)
+        line.send(f"GET /api/export?month={wanted} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        with advising("Do you pass on each piece as it comes?"):
+            line.wait_for(ledger.begun)
         if not line.stays_open(timeout_ms / 1000 + SURELY_OVER_S):
             seen = "your server closed the connection"
-            fail("an open reply until the ledger is whole", seen, command=CHECK_AGAIN)
+            hint = "Does your time limit still run once the ledger has begun?"
+            looked_for = "an open reply until the ledger is whole"
+            fail(looked_for, seen, command=CHECK_AGAIN, hint=hint)
         held.release()
-        line.reply().expect(200, body=ledger.text)
+        with advising("Do you pass on the bytes as they come, without turning them into text?"):
+            line.reply().expect(200, body=ledger.text)
 
 
 def breaks_off(office: Office, payments: Stub, ledger: Ledger, *, chunked: bool) -> None:
@@ -861,7 +909,7 @@ def breaks_off(office: Office, payments: Stub, ledger: Ledger, *, chunked: bool)
         payments.holding(LEDGER, having=wanted, after_bytes=ledger.half_a_letter) as held,
         office.server.connect() as line,
     ):
-        line.send(f"GET /api/export?month={wanted} HTTP/1.1\r\nHost: lantern\r\n\r\n".encode())
+        line.send(f"GET /api/export?month={wanted} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         line.wait_for(ledger.begun)
         held.release()
         line.expect_broken_off()
@@ -881,7 +929,7 @@ def breaks_off(office: Office, payments: Stub, ledger: Ledger, *, chunked: bool)
 )
 def check_survives_the_background(office: Office, payments: Stub, mails: Stub) -> None:
     """A reminder is sent after the reply; one that fails is logged and affects no other request"""
-    expect_reminder(office, mails)
+    taken = expect_reminder(office, mails)
     failing = [office.sell(office.order()) for _ in range(4)]
     mails.reply(MAILS, 500, having=failing[0]["id"])
     mails.reply(MAILS, 404, having=failing[1]["id"])
@@ -909,15 +957,16 @@ def check_survives_the_background(office: Office, payments: Stub, mails: Stub) -
     [reply] = crowd.results()
     reply.expect(201, json={"user": paying["user"]})
     expect_reminder(office, mails)
+    expect_no_error_logged(office.server, taken)
 
 
 def remind(office: Office, booking: dict[str, Any]) -> Reply:
     """Ask for a reminder."""
-    return office.server.post(f"/api/remind/{booking['id']}").expect(202)
+    return office.server.post(f"/api/remind/{quote(booking['id'], safe='')}").expect(202)
 
 
-def expect_reminder(office: Office, mails: Stub) -> None:
-    """Look that a reminder is sent, and that the reply does not wait for it."""
+def expect_reminder(office: Office, mails: Stub) -> dict[str, Any]:
+    """Look that a reminder is sent, and that the reply does not wait; return its booking."""
     order = office.order()
     booking = office.sell(order)
     with mails.holding(MAILS, having=booking["id"]) as held:
@@ -926,6 +975,23 @@ def expect_reminder(office: Office, mails: Stub) -> None:
     wanted = {"to": order["email"], "booking_id": booking["id"]}
     if not isinstance(sent, dict) or any(sent.get(n) != v for n, v in wanted.items()):
         fail(f"{MAILS} with {json.dumps(wanted)}", json.dumps(sent)[:300])
+    return booking
+
+
+def expect_no_error_logged(server: Server, booking: Mapping[str, Any]) -> None:
+    """Look that the log tells of no failure where the mail was accepted."""
+    for record in server.log_records({"booking_id": booking["id"]}):
+        if tells_error(record):
+            fail(
+                'no line with "error" for a mail that the mail server accepted with 202',
+                shown([record]),
+                command=f"docker logs {server.container.name}",
+            )
+
+
+def tells_error(record: Record) -> bool:
+    """Tell whether a line of the log has an error, a text that is not empty."""
+    return is_text(record.get("error")) and bool(record["error"].strip())
 
 
 def expect_reminder_logged(server: Server, booking: Mapping[str, Any]) -> None:
@@ -934,7 +1000,7 @@ def expect_reminder_logged(server: Server, booking: Mapping[str, Any]) -> None:
 
     def look() -> None:
         records = server.log_records(fields) or [{}]
-        if not any(is_text(r.get("error")) and r["error"].strip() for r in records):
+        if not any(map(tells_error, records)):
             fail(
                 f'one JSON line with "booking_id": "{booking["id"]}" and "error", a text',
                 shown(records),

@@ -86,7 +86,7 @@ async function book(req, res) {
   seats.add(place);
   try {
     const charge_id = await charge(order.user, show.price_cents);
-    const id = `b${(number += 1)}-${run}`;
+    const id = `b ${(number += 1)}/${run}`;
     mailOf.set(id, order.email);
     res.writeHead(201, { 'content-type': 'application/json; charset=utf-8' });
     res.end(JSON.stringify({ charge_id, price_cents: show.price_cents, status: 'confirmed', user: order.user, seat: order.seat, show_id: show.id, id }));
@@ -138,12 +138,14 @@ const routes = [
 ];
 
 async function lead(req, res) {
+  // Some libraries refuse a broken path like this, before any handler sees it.
+  try { decodeURIComponent(req.url); } catch { return res.writeHead(400, { 'content-type': 'text/plain' }).end('400 Bad Request'); }
   const url = new URL(req.url, 'http://lantern');
   const found = routes.find(([path]) => path.test(url.pathname));
   if (!found) throw no(404, 'not-found');
   const [path, method, handle] = found;
   if (req.method !== method) throw no(405, 'method-not-allowed', { headers: { Allow: method } });
-  await handle(req, res, url, path.exec(url.pathname)[1]);
+  await handle(req, res, url, decodeURIComponent(path.exec(url.pathname)[1] ?? ''));
 }
 
 http.createServer((req, res) => {
