@@ -65,7 +65,7 @@ def shows(request: Request, response: Response):
         return {"shows": []}
     whole_in_ms = float(left)
     tokens = (WINDOW_MS - whole_in_ms) / TOKEN_MS
-    limit = f'"default";r={math.floor(max(0, tokens) + 1e-6)};t={math.ceil(whole_in_ms / 1000)}'
+    limit = f'"default";r={math.floor(max(0, tokens))};t={math.ceil(whole_in_ms / 1000)}'
     if not passes:
         wait = max(1, math.ceil((1 - tokens) * TOKEN_MS / 1000))
         return problem(429, "Slow down", RateLimit=limit, Retry_After=str(wait))

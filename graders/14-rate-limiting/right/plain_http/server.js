@@ -36,7 +36,7 @@ let awayUntil = 0;
 async function spend(caller) {
   if (Date.now() < awayUntil) return null;
   let timer;
-  const patience = new Promise((resolve) => { timer = setTimeout(resolve, 200, null); });
+  const patience = new Promise((resolve) => { timer = setTimeout(resolve, 100, null); });
   const answer = await Promise.race([
     client.eval(SPEND, { keys: [caller], arguments: [String(full), String(perToken)] }).catch(() => null),
     patience,
