@@ -61,8 +61,8 @@ const routes = [
   ['POST', /^\/api\/login$/, '/api/login', async ({ req, res, facts, logger }) => {
     const { password } = await readObject(req, facts, logger);
     if (password !== env.LOGIN_PASSWORD) throw new Refused(401);
-    const token = crypto.randomBytes(24).toString('base64url');
-    res.setHeader('Set-Cookie', [`session=${token}; Path=/`, 'seen=1']);
+    const token = crypto.randomBytes(25).toString('base64');
+    res.setHeader('Set-Cookie', [`session=${encodeURIComponent(token)}; Path=/`, 'seen=1']);
     return [200, { token, kind: 'bearer' }];
   }],
   ['POST', /^\/api\/bookings$/, '/api/bookings', async ({ req, facts, logger, ids }) => {

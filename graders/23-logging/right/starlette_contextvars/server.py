@@ -1,6 +1,7 @@
 """The box office in Starlette; the logging module prints, and context variables carry the ids."""
 
 import asyncio
+import base64
 import contextvars
 import http.client
 import json
@@ -50,14 +51,14 @@ class Lines(logging.Formatter):
     NAMES = {"WARNING": "warn", "CRITICAL": "error"}
 
     def format(self, record):
-        line = mask(dict(getattr(record, "fields", {})))
+        line = {"body": None, **mask(dict(getattr(record, "fields", {})))}
         if about := ABOUT.get():
             line |= {"trace_id": about["trace_id"], "request_id": about["request_id"]}
         moment = datetime.fromtimestamp(record.created, UTC)
         line |= {
             "msg": record.getMessage(),
             "level": self.NAMES.get(record.levelname, record.levelname.lower()),
-            "ts": moment.isoformat(timespec="microseconds"),
+            "ts": moment.isoformat(sep=" ", timespec="microseconds"),
             "service": env["SERVICE_NAME"],
             "version": env["SERVICE_VERSION"],
         }
@@ -166,7 +167,8 @@ async def show(request):
 async def login(order):
     if order.get("password") != env["LOGIN_PASSWORD"]:
         return PlainTextResponse("no", 401)
-    reply = JSONResponse({"token": (token := secrets.token_urlsafe(20))})
+    token = base64.b64encode(secrets.token_bytes(20)).decode()
+    reply = JSONResponse({"token": token})
     reply.set_cookie("session", token, httponly=True)
     return reply
 
