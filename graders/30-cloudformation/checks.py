@@ -34,6 +34,8 @@ ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 LOG_DAYS = 30
 DEAD_LETTERS_S = 14 * 24 * 60 * 60
 MAY_ASSUME = "ecs-tasks.amazonaws.com"
+# Many name it, but who may delete messages may delete a batch of them.
+NO_RIGHT = "sqs:deletemessagebatch"
 ARRIVES_WITHIN_S = 5.0
 HALF_PROTECTED = "W3011"
 POSTER = "hamlet.png"
@@ -321,6 +323,7 @@ def check_carries_messages(theatre: Theatre) -> None:
         stack.account.ask("sns", "publish", TopicArn=topic, Message=text)
         moves_in_the_end(stack, text, receives)
         keeps_dead_letters(stack)
+        has_a_key_for_all(stack)
         lets_the_topic_send(theatre, stack)
 
 
@@ -393,6 +396,16 @@ def attribute(stack: CloudStack, output: str, name: str) -> str:
     return str(told.get("Attributes", {}).get(name, ""))
 
 
+def has_a_key_for_all(stack: CloudStack) -> None:
+    """Look that SNS can use the key that the queue is encrypted with: the emulator never asks."""
+    if attribute(stack, "QueueUrl", "KmsMasterKeyId").endswith("alias/aws/sqs"):
+        fail(
+            "a queue that SNS can send to in the cloud",
+            "it is encrypted with alias/aws/sqs, a key that SNS may not use",
+            hint="leave KmsMasterKeyId out: SQS encrypts with a key of its own",
+        )
+
+
 def lets_the_topic_send(theatre: Theatre, stack: CloudStack) -> None:
     """Evaluate the queue's policy for its topic, and for those that may not use the queue."""
     queue, topic = attribute(stack, "QueueUrl", "QueueArn"), stack.output("TopicArn")
@@ -411,6 +424,10 @@ def lets_the_topic_send(theatre: Theatre, stack: CloudStack) -> None:
          f"arn:aws:s3:::{word}", number),
         ("no other account may send", "sqs:SendMessage", stranger, "", other),
         ("no other account may receive", "sqs:ReceiveMessage", stranger, "", other),
+        *((f"{named[1]} may not {action}", action, named, f"arn:aws:any:{REGION}:{number}:{word}",
+           number if named[0] == "Service" else other)
+          for named in strangers_in(json.loads(policy), number)
+          for action in ("sqs:SendMessage", "sqs:ReceiveMessage")),
     ]  # fmt: skip
     for claim, action, principal, source, owner in asking:
         context = {"aws:SourceAccount": owner, "aws:PrincipalAccount": owner}
@@ -419,6 +436,33 @@ def lets_the_topic_send(theatre: Theatre, stack: CloudStack) -> None:
         if may != (source == topic):
             saw = "the queue's policy allows it" if may else "the queue's policy does not allow it"
             fail(f"{queue}: {claim}", saw)
+
+
+def strangers_in(policy: object, number: str) -> list[tuple[str, str]]:
+    """Return whom a queue's policy names besides SNS, everybody, and this account's own."""
+    return [
+        (kind, name)
+        for kind, name in named_in(policy)
+        if name not in ("*", "sns.amazonaws.com") and not (kind == "AWS" and number in name)
+    ]
+
+
+def named_in(policy: object) -> list[tuple[str, str]]:
+    """Return kind and name of all principals that a policy names, except in what it denies."""
+    return [
+        (kind, str(name))
+        for statement in parts(policy, "Statement")
+        for principal in parts(statement, "Principal")
+        for kind in (principal if isinstance(principal, dict) else ())
+        for name in parts(principal, kind)
+        if statement.get("Effect") == "Allow"
+    ]
+
+
+def parts(value: object, name: str) -> list[Any]:
+    """Return an element of a policy as a list; empty where there is none."""
+    found = value.get(name, []) if isinstance(value, dict) else []
+    return found if isinstance(found, list) else [found]
 
 
 # --- keeps_data ---------------------------------------------------------------------------------
@@ -526,7 +570,8 @@ def check_gives_least_privilege(theatre: Theatre) -> None:
                     f"the role may {action} {resource}",
                     "none of its policies allows it, or one denies it",
                 )
-        for action, resource in others:
+        known = {action.lower() for action, _ in needed}
+        for action, resource in [*others, *further(documents, known)]:
             if is_allowed(Request(action, resource, context=context), documents):
                 fail(f"the role may not {action} {resource}", "its policies allow it")
 
@@ -538,6 +583,20 @@ def allowed(stack: CloudStack) -> list[tuple[str, str]]:
         ("sqs:ReceiveMessage", queue), ("sqs:DeleteMessage", queue),
         ("dynamodb:PutItem", table), ("dynamodb:GetItem", table),
     ]  # fmt: skip
+
+
+def further(documents: Iterable[object], known: set[str]) -> list[tuple[str, str]]:
+    """Return what policies name besides the actions they have to, and with what."""
+    return [
+        # A name in a star's place.
+        (str(action), str(resource).replace("*", "any"))
+        for document in documents
+        for statement in parts(document, "Statement")
+        for action in parts(statement, "Action")
+        # What wildcards stand for is looked at one by one, and there is no right of this name.
+        if not {"*", "?"} & set(str(action)) and str(action).lower() not in {*known, NO_RIGHT}
+        for resource in parts(statement, "Resource")
+    ]
 
 
 def arns_of(stack: CloudStack) -> tuple[str, str]:
@@ -600,6 +659,7 @@ def is_assumed_by_tasks(theatre: Theatre, stack: CloudStack, trust: Any) -> None
         (("Service", "ec2.amazonaws.com"), "ec2", f"instance/i-{theatre.random.hex(17)}", False),
         (("AWS", f"arn:aws:iam::{number}:root"), "", "", False),
         (("AWS", "arn:aws:iam::999999999999:root"), "", "", False),
+        *((named, "any", word, False) for named in named_in(trust) if named[1] != MAY_ASSUME),
     ]
     for principal, service, resource, wanted in asking:
         context = {

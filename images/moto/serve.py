@@ -2,7 +2,7 @@
 
 import logging
 
-from additions import messages, rights  # noqa: F401 - CloudFormation finds its types by their class
+from additions import messages, rights, spelling  # noqa: F401 - moto finds what they hold
 from moto.cloudformation import parsing  # noqa: F401 - loaded now, not with the first stack
 from moto.server import main
 
