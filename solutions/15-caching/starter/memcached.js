@@ -39,6 +39,11 @@ export class Memcached {
     return this.#store('cas', key, text, seconds, unique);
   }
 
+  /** Let a key live for so many seconds from now; return whether there was one. */
+  async touch(key, seconds) {
+    return (await this.#send(`touch ${key} ${seconds}`)).words[0] === 'TOUCHED';
+  }
+
   /** Delete a key; return whether there was one. */
   async delete(key) {
     return (await this.#send(`delete ${key}`)).words[0] === 'DELETED';
