@@ -99,7 +99,7 @@ class Catalogue:
         self._stub.reply(read_of(number), 404, json={"error": "not_found"})
 
     def fails(self, number: int, *, breaks_off: bool) -> None:
-        """Fail to read a show from now on: whoever tries again at once fails again."""
+        """Let every read of a show fail from now on, so that a second attempt fails too."""
         status, after = (200, 20) if breaks_off else (500, None)
         show = self.draft(number)
         self._stub.reply(read_of(number), status, json=show, breaks_off_after=after)

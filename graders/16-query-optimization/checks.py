@@ -93,7 +93,7 @@ SELECT created_at, id FROM bookings WHERE user_name = %s
 ORDER BY created_at DESC, id DESC OFFSET %s LIMIT 1
 """
 
-# Numbers of these two types may stand for each other.
+# PostgreSQL's integers and numerics count as the same kind; floats don't.
 KINDS = {int: "number", Decimal: "number", float: "double precision", str: "text"}
 
 

@@ -36,7 +36,7 @@ PROBLEM = "application/problem+json"
 NO_SEATS = re.compile(rb'"seats_free"\s*:\s*null')
 FOLLOWS_WITHIN_S, LISTS_WITHIN_S = 2.0, 0.5
 WAITS_WITHIN_S, SETTLES_WITHIN_S = 5.0, 1.5
-# A copy may be 2 s old: by then, whoever makes one in the background has asked for it.
+# A copy may be 2 s old, so a service that copies in the background reads at least this often.
 COPIES_WITHIN_S = 2.2
 PER_S, LEAST_CALLS = 20, 40
 SELLS_EACH = 8

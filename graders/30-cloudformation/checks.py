@@ -593,7 +593,7 @@ def further(documents: Iterable[object], known: set[str]) -> list[tuple[str, str
         for document in documents
         for statement in parts(document, "Statement")
         for action in parts(statement, "Action")
-        # What wildcards stand for is looked at one by one, and there is no right of this name.
+        # An action with a wildcard isn't the name of a right; other looks try what it allows.
         if not {"*", "?"} & set(str(action)) and str(action).lower() not in {*known, NO_RIGHT}
         for resource in parts(statement, "Resource")
     ]
