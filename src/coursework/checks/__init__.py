@@ -39,7 +39,7 @@ from coursework.checks.composed import Composed
 from coursework.checks.composed_database import ComposedDatabase
 from coursework.checks.deadline import Deadline
 from coursework.checks.event_stream import EventStream, ServerEvent
-from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, fail
+from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure, advising, fail
 from coursework.checks.finished import Finished
 from coursework.checks.image import Image
 from coursework.checks.in_turn import Start
@@ -165,6 +165,7 @@ __all__ = [
     "Valkey",
     "Vhost",
     "Workflow",
+    "advising",
     "all_texts",
     "at_once",
     "at_rate",

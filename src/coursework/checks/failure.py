@@ -1,6 +1,7 @@
 """What a failed check tells the learner, as fields that every view words in its own way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 # The command of what no single command shows: a rush, a lock that was held, a median.
@@ -58,6 +59,26 @@ def fail(looked_for: str, saw: str, *, command: str = "", hint: str = "") -> NoR
         Failure: always.
     """
     raise Failure(looked_for, saw, command=command, hint=hint)
+
+
+@contextmanager
+def advising(hint: str) -> Iterator[None]:
+    """Give a hint to what fails here, unless it has one or is about a start.
+
+    Args:
+        hint: the way out of a known mistake.
+
+    Example:
+        >>> with advising("The path has chosen the version; the field means nothing here."):
+        ...     reply.expect(200, json={"version": 1})
+
+    """
+    try:
+        yield
+    except Failure as failure:
+        if not isinstance(failure, StartFailure):
+            failure.hint = failure.hint or hint
+        raise
 
 
 def around_difference(expected: str, actual: str, width: int = 160) -> tuple[str, str]:

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 
 # What drivers and pools say to see whether, and which, server answers.
 _HELLO = r"select (?:1|(?:pg_catalog\.)?version\(\)|current_schema\(\))|-- ?ping"
-# Which types there are: some drivers ask on each new connection, asyncpg by `typeinfo_tree`.
+# Which types there are: some drivers ask on each new connection, asyncpg by `typeinfo_tree`. What
+# reads a table beside the catalogue's is no such question.
+_OTHER_TABLE = r"\b(?:from|join)\s+\"?(?!(?:pg_catalog\.)?pg_|lateral\b|unnest\b|generate_)\w"
 _TYPES = (
-    r"select\b(?:(?!\bfrom\s+[\w\"]).)*\bfrom\s+(?:pg_catalog\.)?pg_type\b.*"
+    r"select\b(?:(?!\bfrom\s+[\w\"]).)*\bfrom\s+(?:pg_catalog\.)?pg_type\b"
+    rf"(?:(?!{_OTHER_TABLE}).)*"
     r"|with recursive typeinfo_tree\b.*"
 )
 # About sessions and transactions: they come from drivers and pools, and cost no search.
@@ -15,7 +18,7 @@ _BESIDE = re.compile(
     r"(?:begin|start|commit|end|rollback|abort|savepoint|release|set|reset|show|discard"
     r"|deallocate|close|listen|unlisten)\b.*"
     r"|select (?:pg_advisory_unlock_all\(\)"
-    r"|(?:pg_catalog\.)?(?:set_config|current_setting)\(.*)"
+    r"|(?:pg_catalog\.)?(?:set_config|current_setting)\((?:(?!\bfrom\b).)*)"
     rf"|(?:{_HELLO})?|{_TYPES}",
     re.IGNORECASE,
 )
