@@ -99,10 +99,11 @@ def test_a_recording_without_requests_is_empty(postgres):
         ("SELECT * FROM bookings", "does not exist"),
         ("SELECT price FROM seats", "does not exist"),
         ("INSERT INTO seats VALUES ('C4')", "duplicate key"),
+        ("DO 'BEGIN RAISE ''nobody sits here''; END'", "nobody sits here"),
     ],
 )
 def test_what_the_answers_tables_lack_is_its_failure(database, statement, saw):
-    """A missing table, column or value is told with the psql command that shows it."""
+    """What is missing, and what a trigger raises, is told with the psql command that shows it."""
     with pytest.raises(Failure, match=saw) as failure:
         database.rows(statement)
     assert failure.value.command.startswith("docker exec 98-checks-")

@@ -24,6 +24,7 @@ PROMETHEUS_IMAGE, ALERTMANAGER_IMAGE = "prometheus:2.53", "alertmanager:0.28"
 PROMETHEUS_FILE, ALERTMANAGER_FILE = "prometheus.yml", "alertmanager.yml"
 _READY_WITHIN_S = 10.0
 _ANSWERS_WITHIN_S = 5.0
+_PROMTOOL_ENDS_WITHIN_S, _EACH_CASE_TAKES_S = 30.0, 5.0
 _POLL_S = 0.05
 _TESTS_AT = "/tests"
 _EACH_CASE = """
@@ -218,7 +219,9 @@ class Monitoring:
         mark = f"== {secrets.token_hex(8)} "
         command = ("sh", "-c", _EACH_CASE, tests, mark, *cases)
         settings = Settings(PROMETHEUS_IMAGE, files=files, memory="512m", entrypoint=command)
-        printed = self._run.services.run_program("promtool", settings).stdout
+        within_s = _PROMTOOL_ENDS_WITHIN_S + _EACH_CASE_TAKES_S * len(cases)
+        finished = self._run.services.run_program("promtool", settings, within_s=within_s)
+        printed = finished.stdout
         ends = [part.partition("\n") for part in printed.split(mark)[1:]]
         if len(ends) != len(cases):
             # Its memory is bounded, and the answer's tests may want more.

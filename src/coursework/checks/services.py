@@ -59,15 +59,22 @@ class Services:
         self.ours.add(self._name(name))
         return self._begin_start(self._name(name), settings)
 
-    def run_program(self, name: str, settings: Settings) -> Finished:
+    def run_program(
+        self, name: str, settings: Settings, *, within_s: float = _PROGRAM_ENDS_WITHIN_S
+    ) -> Finished:
         """Run a program of ours to its end.
+
+        Args:
+            name: of the program.
+            settings: of its container.
+            within_s: seconds that it has.
 
         Raises:
             CourseError: it does not end.
         """
         unique = self._name(f"{name}-{secrets.token_hex(2)}")
         container = self._begin_start(unique, settings).result()
-        code = container.wait(_PROGRAM_ENDS_WITHIN_S)
+        code = container.wait(within_s)
         if code is None:
             raise CourseError(f"{name} does not end.", why=container.log()[-300:])
         return Finished(code, container.log(stderr=False).encode(), container.log(stdout=False))

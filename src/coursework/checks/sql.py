@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 # What the answer's own tables can be guilty of: class 42 is a name or a right that is missing,
 # 23 a constraint, 3D a database that is gone, 55P03 a lock that they hold for longer than
-# lock_timeout (PostgreSQL manual, appendix A).
-_THEIR_CLASSES = ("42", "23", "3D", "55P03")
+# lock_timeout, 22001 and 22003 a column that is too small, 0A, 44 and 55000 a view that can't be
+# written; and what a trigger raises or does wrong: 21, 27, 2F, 39, P0, and 54001 where it never
+# ends (PostgreSQL manual, appendix A).
+_THEIR_CLASSES = (
+    "42", "23", "3D", "55P03", "22001", "22003", "0A", "44", "55000",
+    "21", "27", "2F", "39", "P0", "54001",
+)  # fmt: skip
 
 Row = dict[str, Any]
 
@@ -60,7 +65,7 @@ class SqlDatabase(ABC):
             values: of any type that PostgreSQL has.
 
         Raises:
-            Failure: a table or column is missing, or a constraint forbids it.
+            Failure: a table or column is missing, or a constraint or trigger forbids it.
         """
         return self._run(self._session(), statement, values)
 
@@ -75,7 +80,7 @@ class SqlDatabase(ABC):
             values: of any type that PostgreSQL has.
 
         Raises:
-            Failure: a table or column is missing, or a constraint forbids it.
+            Failure: a table or column is missing, or a constraint or trigger forbids it.
 
         Example:
             >>> with database.holding("LOCK TABLE bookings") as held, at_once(buy, users) as crowd:
