@@ -1,7 +1,7 @@
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,7 @@ GETS, PER_S = 400, 150
 HUNG_GETS, HUNG_PER_S = 200, 100
 ANSWERED_WITHIN_S, RETURNS_WITHIN_S, GIVES_UP_WITHIN_S = 2, 3, 5
 USERS, STAY_PERCENT, LEAST_USERS_PERCENT = 300, 95, 10
+HUNG_USERS = 30
 SIDE_BY_SIDE = 10
 WATCHED_S = 2
 GONE = "b1"
@@ -111,7 +112,9 @@ def all_well(house: House) -> None:
         expect_used(house, name, "/api")
 
 
-def expect_used(house: House, name: str, half: str) -> None:
+def expect_used(
+    house: House, name: str, half: str, signal: Literal["USR1", "USR2"] = "USR2"
+) -> None:
     """Expect that a backend that is well again is used within its time, in a half of the site."""
     deadline, met = Deadline(RETURNS_WITHIN_S), Counter[str]()
     path = f"{half}/seats"
@@ -122,13 +125,19 @@ def expect_used(house: House, name: str, half: str) -> None:
             reply = house.get(path, f"{name}-{time.monotonic_ns()}-{number}")
             met[backend_in(reply) if reply.status not in FAILURES else "none"] += 1
         if is_late and not met[name]:
-            steps = (house.signal(name, "USR2"), house.signal(name, "CONT"),
-                     house.asking(path, "$n"))  # fmt: skip
+            steps = (returned(house, name, half, signal), house.asking(path, "$n"))
             fail(
                 f"replies of {name} at {half}/…, {RETURNS_WITHIN_S} s after it came back",
                 shown(+met),
                 command="; sleep 3; ".join(steps),
             )
+
+
+def returned(house: House, name: str, half: str, signal: Literal["USR1", "USR2"]) -> str:
+    """Return the command that has a backend die, or hang while nine ask, and come back."""
+    ask = f'curl -s -m 10 -o /dev/null -H "X-User: $n" localhost:{house.door.port}{half}/$n'
+    while_away = {"USR1": f"for n in $(seq 9); do {ask} & done; wait", "USR2": "sleep 3"}[signal]
+    return f"{house.signal(name, signal)}; {while_away}; {house.signal(name, 'CONT')}"
 
 
 # --- the house ----------------------------------------------------------------------------------
@@ -137,6 +146,12 @@ def expect_used(house: House, name: str, half: str) -> None:
 @pytest.fixture(scope="module")
 def house(backends: Backends, image: Image) -> House:
     """The answer in front of the three backends."""
+    return House(image.start(port=PORT, hosts=backends.hosts), backends)
+
+
+@pytest.fixture(scope="module")
+def second(backends: Backends, image: Image) -> House:
+    """Another balancer, so that what a hang leaves behind is seen in one check only."""
     return House(image.start(port=PORT, hosts=backends.hosts), backends)
 
 
@@ -306,6 +321,7 @@ def outlives(house: House, random: Random) -> None:
             "A hung backend accepts the connection and says nothing, so nothing fails: only a clock"
             " can tell. How long does your balancer wait for the first byte of a reply, and what"
             " does it do then?"
+            " And when the backend is back, is all as before below /checkout, too?"
         ),
         (
             "HAProxy: timeout server 800ms, and response-timeout in retry-on; option httpchk with"
@@ -316,13 +332,22 @@ def outlives(house: House, random: Random) -> None:
     link="A backend that hangs",
     needs=("survives_a_death",),
 )
-def check_survives_a_hang(house: House, random: Random) -> None:
+def check_survives_a_hang(second: House, random: Random) -> None:
     """b3 says nothing: none of 200 GETs fails or takes 2 s; once back, it serves within 3 s"""
-    eventually(lambda: endures(house, random), attempts=BUSY_ATTEMPTS)
+    all_well(second)
+    users = [f"{random.word()}-{random.hex(16)}" for _ in range(HUNG_USERS)]
+    homes = kept_homes(second, users, random)
+    eventually(lambda: endures(second, homes, random), attempts=BUSY_ATTEMPTS)
 
 
-def endures(house: House, random: Random) -> None:
-    """Let a backend hang until everybody has a reply, or has given up."""
+def endures(house: House, homes: Mapping[str, str], random: Random) -> None:
+    """Let a backend hang until everybody has a reply, or has given up.
+
+    Args:
+        house: with the balancer.
+        homes: each user's backend below /checkout; empty where it isn't kept.
+        random: the run's.
+    """
     all_well(house)
     b3, visitors = house.backends["b3"], Visitors(house, random)
     with at_rate(visitors.ask, per_s=HUNG_PER_S) as stream:
@@ -332,7 +357,33 @@ def endures(house: House, random: Random) -> None:
         stream.wait_for(HUNG_GETS)
     b3.revive()
     expect_all_served(stream, house, "b3", "USR1")
-    expect_used(house, "b3", "/api")
+    expect_used(house, "b3", "/api", "USR1")
+    # Whoever sends all buyers to the others did so before: that's another check's matter.
+    if not homes or "b3" in homes.values():
+        expect_used(house, "b3", "/checkout", "USR1")
+    if homes:
+        # Whatever shares the work among several processes learns it in each of them.
+        eventually(lambda: stay_after_a_hang(house, [*homes], random), within_s=RETURNS_WITHIN_S)
+
+
+def kept_homes(house: House, users: Sequence[str], random: Random) -> dict[str, str]:
+    """Return each user's backend below /checkout; nothing where another check has to tell."""
+    homes: dict[str, str] = {}
+    try:
+        eventually(lambda: homes.update(stay(house, users, random)), attempts=ATTEMPTS)
+    except Failure:
+        return {}
+    return homes
+
+
+def stay_after_a_hang(house: House, users: Sequence[str], random: Random) -> None:
+    """Expect that those who kept their backend before it hung have one again."""
+    try:
+        stay(house, users, random)
+    except Failure as failure:
+        steps = (returned(house, "b3", "/checkout", "USR1"), failure.command)
+        what = f"{failure.looked_for}, after b3 has hung and come back as before"
+        fail(what, failure.saw, command="; sleep 3; ".join(steps))
 
 
 # --- purchases ----------------------------------------------------------------------------------
@@ -521,7 +572,7 @@ def stay(house: House, users: Sequence[str], random: Random) -> dict[str, str]:
     if changed:
         user = changed[0]
         fail(
-            f"one backend for each of {USERS} users, at every path below /checkout",
+            f"one backend for each of {len(users)} users, at every path below /checkout",
             f"{user} met {homes[user]}, then {backend_in(second[user])};"
             f" {len(changed)} users changed in all",
             command=f"{first[user].command}; {second[user].command}",
