@@ -236,14 +236,16 @@ class Script:
         options = ("--no-psqlrc", "--set=ON_ERROR_STOP=1", "--echo-queries", f"--file={file}")
         command = ("psql", *options, url)
         self._settings = Settings(image, files={file: text}, memory="256m", entrypoint=command)
-        self._deadline = Deadline(_SCRIPT_WITHIN_S)
 
     @cached_property
     def _container(self) -> Container:
         """The container in which it runs, started now."""
-        container = self._run.services.start_container(self._settings).result()
-        self._deadline = Deadline(_SCRIPT_WITHIN_S)
-        return container
+        return self._run.services.start_container(self._settings).result()
+
+    @cached_property
+    def _deadline(self) -> Deadline:
+        """The end of its minute, which begins when it is first waited for."""
+        return Deadline(_SCRIPT_WITHIN_S)
 
     def has_ended(self) -> bool:
         """Tell whether psql has ended; after a minute, on a busy machine later, it is made to.
