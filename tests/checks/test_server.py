@@ -6,7 +6,7 @@ import time
 import pytest
 
 from coursework.checks.builder import Builder
-from coursework.checks.failure import CHECK_AGAIN, Failure
+from coursework.checks.failure import CHECK_AGAIN, Failure, StartFailure
 from coursework.checks.load import at_once
 
 pytestmark = pytest.mark.engine
@@ -104,6 +104,26 @@ def test_a_probe_that_fails_is_told_with_what_it_printed(image):
     with pytest.raises(Failure, match="404") as failure:
         server.wait_for_health("healthy", within_s=4)
     assert failure.value.command.startswith("docker inspect")
+
+
+@pytest.mark.parametrize(
+    ("env", "hint"), [({"PORT": "3000"}, "from the environment"), ({}, "listen on port 3000")]
+)
+def test_a_wrong_port_is_told_with_its_cause(image, env, hint):
+    """Where no PORT is set, none can be read."""
+    server = image("exec httpd -f -p 3001 -h /tmp/www").start(env=env, ready_within_s=1)
+    with pytest.raises(StartFailure, match="3001, not on port 3000") as failure:
+        server.get("/")
+    assert hint in failure.value.hint
+
+
+@pytest.mark.parametrize("account", ["lantern", "root:lantern"])
+def test_an_account_that_the_image_lacks_is_a_mistake_of_the_dockerfile(image_of, account):
+    """The engine refuses to start it, and the check fails."""
+    server = image_of({"Dockerfile": f"FROM busybox:1.37\nUSER {account}\n"}).start()
+    with pytest.raises(StartFailure, match="unable to find") as failure:
+        server.get("/")
+    assert failure.value.hint.startswith("USER")
 
 
 def test_probes_are_told_one_by_one(image):

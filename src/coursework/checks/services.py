@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from coursework.checks.failure import StartFailure
 from coursework.checks.finished import Finished
 from coursework.containers.cleaning import remove_containers
-from coursework.containers.container import Container, Settings
+from coursework.containers.container import NO_ACCOUNT, Container, Settings
 from coursework.containers.runs import Run
 from coursework.engine import Engine
 from coursework.trouble import CourseError
@@ -47,7 +47,7 @@ class Services:
     def start_container(self, settings: Settings) -> "Future[Container]":
         """Begin to create and start a container of the submission.
 
-        The future raises StartFailure where the image names no program that can run.
+        The future raises StartFailure where the image names a program or account it lacks.
         """
         with self._lock:
             self._number += 1
@@ -101,7 +101,9 @@ class Services:
                 "a container that starts",
                 shortened(reason, 300),
                 command=f"docker start -a {name}",
-                hint="CMD or ENTRYPOINT in the Dockerfile names a program that is not there",
+                hint="USER in the Dockerfile names an account that the image lacks"
+                if any(sign in reason for sign in NO_ACCOUNT)
+                else "CMD or ENTRYPOINT in the Dockerfile names a program that is not there",
             )
         return container
 

@@ -132,10 +132,10 @@ class Startup:
                 "does this run in another network than the engine, such as in a container?",
             )
         if listening:
-            return (
-                f"it listens on {', '.join(listening)}, not on port {port}",
-                "the port is a variable: read it from the environment",
-            )
+            hint = f"make your server listen on port {port}"
+            if "PORT" in self._settings.env:
+                hint = "the port is a variable: read it from the environment"
+            return f"it listens on {', '.join(listening)}, not on port {port}", hint
         return "it runs, but listens nowhere", "the log says how far it came"
 
 

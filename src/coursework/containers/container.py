@@ -18,6 +18,8 @@ from coursework.engine.processes import processor_seconds_together
 from coursework.trouble import CourseError
 
 LIMIT_PROCESSES = 512
+# How the engine refuses a USER that the image does not know.
+NO_ACCOUNT = ("unable to find user", "unable to find group")
 _LOG_LINES = 200
 
 
@@ -125,7 +127,7 @@ class Container:
         return self._container
 
     def start(self) -> str:
-        """Start it; return the reason where the image names no program that can run.
+        """Start it; return the reason where the image names a program or account it lacks.
 
         Raises:
             CourseError: the engine itself is in trouble.
@@ -134,8 +136,8 @@ class Container:
             self._container.start()
         except APIError as error:
             reason = str(error.explanation or error)
-            # The runtime could not execute the image's command: that is the image's mistake.
-            if "exec" in reason:
+            # No such account, or a command that cannot run: that is the image's mistake.
+            if any(sign in reason for sign in ("exec", *NO_ACCOUNT)):
                 return reason
             raise CourseError(
                 "The engine cannot start a container.", why=reason[:300], fix="course doctor"
