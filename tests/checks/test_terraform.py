@@ -160,6 +160,14 @@ def test_without_an_engine_nothing_is_made(terraform):
 
 
 @pytest.mark.engine
+def test_a_lock_of_another_machine_is_left_out(terraform):
+    """Its hash is that of another build of the provider, which `init` would refuse."""
+    lock = f'provider "lantern.local/course/dockerlite" {{\n  hashes = ["h1:{"A" * 43}="]\n}}\n'
+    files = {"main.tf": MAIN, "hall/main.tf": HALL, ".terraform.lock.hcl": lock}
+    assert terraform.beside("locked", files).obey("init").exit_code == 0
+
+
+@pytest.mark.engine
 def test_what_hangs_is_ended_and_reads_nothing_of_ours(terraform):
     """A configuration runs programs and reads files: only those of its own container."""
     hanging = terraform.beside("hanging", {"main.tf": LOCAL % "sleep 60"})

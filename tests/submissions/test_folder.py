@@ -37,7 +37,8 @@ def test_a_folder_that_is_none_is_said():
 @pytest.mark.parametrize(
     "name",
     ["node_modules/a/index.js", ".venv/bin/python", ".git/config", "server.js~", ".server.js.swp",
-     "#server.js#", "lib/.#a.js"],
+     "#server.js#", "lib/.#a.js", ".terraform/modules/modules.json", "terraform.tfstate",
+     "terraform.tfstate.backup"],
 )  # fmt: skip
 def test_what_tools_left_is_named_and_not_taken(tmp_path, name):
     """Also where it is more than an answer may hold, and where it holds links."""

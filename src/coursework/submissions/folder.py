@@ -17,10 +17,10 @@ from coursework.submissions.files import (
     plain_path,
 )
 
-# No answer is made of what package managers, git, Python and editors leave in a folder.
+# No answer is made of what package managers, git, Python, Terraform and editors leave in a folder.
 _LEFTOVERS = (
     "node_modules", ".venv", "venv", ".git", "__pycache__", ".ipynb_checkpoints", ".DS_Store",
-    "Thumbs.db", "*~", ".*.sw[a-p]", ".#*", "#*#",
+    "Thumbs.db", "*~", ".*.sw[a-p]", ".#*", "#*#", ".terraform", "*.tfstate", "*.tfstate.*",
 )  # fmt: skip
 _NAMED = 5
 
