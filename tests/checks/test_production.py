@@ -53,6 +53,7 @@ spec:
   schedule: "0 3 1 1 *"
   jobTemplate:
     spec:
+      ttlSecondsAfterFinished: 0
       template:
         spec:
           restartPolicy: Never

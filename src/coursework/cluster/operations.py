@@ -61,6 +61,8 @@ def is_allowed(
 def start_job(api: Api, namespace: str, cron_job: Json, name: str) -> Json:
     """Run a CronJob once, now, as `kubectl create job --from` does; return the Job.
 
+    It stays until it is deleted: a limit of its time after its end would take it from who looks.
+
     Args:
         api: of the cluster's owner.
         namespace: where it is.
@@ -69,5 +71,6 @@ def start_job(api: Api, namespace: str, cron_job: Json, name: str) -> Json:
     """
     template = cron_job["spec"]["jobTemplate"]
     labels = (template.get("metadata") or {}).get("labels") or {}
-    job = {"metadata": {"name": name, "labels": labels}, "spec": template["spec"]}
+    spec = {key: v for key, v in template["spec"].items() if key != "ttlSecondsAfterFinished"}
+    job = {"metadata": {"name": name, "labels": labels}, "spec": spec}
     return api.create("jobs", job, namespace=namespace)
