@@ -8,6 +8,8 @@ from coursework.checks import Builder, Image, Random, Reply, Server, Submission,
 HEADING = "Lantern"
 # The contract says so: a page of any length would cost the grader any time.
 LIMIT_PAGE_BYTES = 100_000
+# A folder at home holds more than the answer's files: COPY . takes this one too.
+NOTEBOOK = "exercise.ipynb"
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +25,8 @@ def tonight(random: Random) -> str:
 
 @pytest.fixture(scope="session")
 def image(builder: Builder, tonight: str) -> Image:
-    """The image, built with another tonight.txt."""
-    return builder.build(files={"tonight.txt": tonight})
+    """The image, built with another tonight.txt, and with a notebook beside it."""
+    return builder.build(files={"tonight.txt": tonight, NOTEBOOK: "{}"})
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +76,8 @@ def headings(reply: Reply) -> list[str]:
     4,
     hints=(
         (
-            "Which page did it see: yours, or one that was in the base image already? Look at "
-            "which folder the server takes its pages from."
+            "Is the page it saw yours? If not, look at which folder the server takes its pages "
+            "from. If it is, count its <h1> headings, and check that each one is closed."
         ),
         (
             "COPY index.html /usr/share/nginx/html/ puts your page in place of nginx's own. The "
@@ -118,10 +120,14 @@ def check_serves_tonight(server: Server, tonight: str) -> None:
     2,
     needs=("serves_the_page",),
     hints=(
-        "Ask for a path that isn't there with curl -i. Which status does it get, and who decided?",
+        (
+            "Look at the path after try. Is it one of your own files, or a file of the base image? "
+            "Or does your server answer every path?"
+        ),
         (
             "nginx says 404 by itself if you leave its configuration alone. Copy the two files by "
-            "name: COPY . also publishes your Dockerfile."
+            "name, into a folder for pages only: COPY . also publishes your Dockerfile and your "
+            "notebook."
         ),
     ),
     link="Ask a server with curl",
@@ -131,7 +137,7 @@ def check_says_not_found(server: Server, submission: Submission, random: Random)
     one, two, three, four, five = random.words(5)
     paths = (
         f"/{one}", f"/{two}.html", f"/{three}/tonight.txt", f"/tonight.txt{four}", f"/{five}/",
-        "/Dockerfile",
+        "/Dockerfile", f"/{NOTEBOOK}", "/etc/passwd",
     )  # fmt: skip
     own = {f"/{quote(name)}" for name in submission.files} - {"/index.html", "/tonight.txt"}
     for path in (*paths, *sorted(own - {*paths})):
