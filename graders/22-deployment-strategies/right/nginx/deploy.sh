@@ -49,13 +49,12 @@ prune() {
         while read -r name; do docker rm -f "$name" >/dev/null; done
 }
 
-# Counts each second; enough errors end the watch early.
+# Counts twice a second; enough errors end the watch early.
 watch_canary() {
     since=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
-    second=0
-    while [ "$second" -lt "${WATCH_S:-3}" ]; do
-        sleep 1
-        second=$((second + 1))
+    end=$(($(date +%s) + ${WATCH_S:-3}))
+    while [ "$(date +%s)" -lt "$end" ]; do
+        sleep 0.5
         all=$(docker logs --since "$since" lb 2>/dev/null | grep -c ' canary ') || true
         bad=$(docker logs --since "$since" lb 2>/dev/null | grep -c ' canary 5') || true
         if [ "$all" -ge 10 ] && [ $((bad * 20)) -gt "$all" ]; then return 1; fi
