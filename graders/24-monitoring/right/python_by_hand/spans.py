@@ -34,7 +34,7 @@ class Span:
         return f"00-{self.trace_id}-{self.span_id}-01"
 
     def end(self, attributes, failed):
-        values = {k: {"intValue": str(v)} if isinstance(v, int) else {"stringValue": v} for k, v in attributes.items()}
+        values = {k: {"doubleValue": float(v)} if isinstance(v, int) else {"stringValue": v} for k, v in attributes.items()}
         span = {
             "traceId": self.trace_id, "spanId": self.span_id, "name": self.name, "kind": self.kind,
             "startTimeUnixNano": str(self.begin), "endTimeUnixNano": str(time.time_ns()),
