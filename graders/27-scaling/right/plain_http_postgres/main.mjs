@@ -67,7 +67,7 @@ async function book(req, res, show) {
     const made = await query(
       'INSERT INTO bookings (show, seat, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id', show, seat, user);
     await query("SELECT pg_notify('work', '')");
-    return made ? `b${made.id}` : 409;
+    return made ? String(made.id) : 409;
   });
   if (id === 503) say(res, 503, {}, { 'retry-after': new Date(Date.now() + 2000).toUTCString() });
   else say(res, id === 409 ? 409 : 202, { id });
@@ -87,13 +87,13 @@ async function work() {
 
 async function charge({ id, show, seat, name }) {
   const said = { show_id: Number(show), seat, user: name };
-  const body = JSON.stringify({ booking_id: `b${id}`, ...said });
+  const body = JSON.stringify({ booking_id: String(id), ...said });
   await fetch(`${PAYMENTS_URL}/charges`, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
   await inOrder(async (query) => {
     await query('SELECT pg_advisory_xact_lock(2)');
     await query("UPDATE bookings SET state = 'done' WHERE id = $1", id);
     await query('INSERT INTO events SELECT coalesce(max(number), 0) + 1, $1, $2 FROM events',
-      show, JSON.stringify({ status: 'confirmed', id: `b${id}`, ...said }));
+      show, JSON.stringify({ status: 'confirmed', id: String(id), ...said }));
     await query("SELECT pg_notify('news', '')");
   });
 }

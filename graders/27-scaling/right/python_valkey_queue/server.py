@@ -12,6 +12,7 @@ import psycopg
 import redis.asyncio as redis
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import JSONResponse, StreamingResponse
 
 HANDS, LEASE_MS = 4, 1000
@@ -45,6 +46,7 @@ async def lifespan(_):
 
 
 app = FastAPI(lifespan=lifespan)
+app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost"])
 
 
 async def work():
