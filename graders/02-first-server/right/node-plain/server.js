@@ -8,6 +8,7 @@ const { Worker, isMainThread, parentPort } = require('node:worker_threads');
 const COST = { N: 32768, r: 8, p: 1, maxmem: 64 * 1024 * 1024 };
 
 if (isMainThread) {
+  console.log(`Lantern Server running Node ${process.version}`);
   readFile(process.env.SHOWS_FILE || '', 'utf8', (error, text) => {
     if (error) return giveUp(error.message);
     let shows;
@@ -60,7 +61,10 @@ function serve(shows) {
   });
 
   const port = process.env.PORT || 3000;
-  server.listen(port, () => console.log(`Server running on port ${port}`));
+  server.listen(port, () => {
+    console.error(`info: Server running on port ${port}, for the operators`);
+    console.log(`Server running on port ${port}`);
+  });
   process.on('SIGTERM', () => process.exit(0));
 }
 
