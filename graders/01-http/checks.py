@@ -3,12 +3,14 @@ import re
 import pytest
 
 from coursework.checks import (
+    CHECK_AGAIN,
     Connection,
     Failure,
     Image,
     Random,
     Reply,
     Server,
+    advising,
     at_once,
     fail,
     points,
@@ -21,6 +23,8 @@ PLAIN = "text/plain"
 PLACE = re.compile(r"/notes/[1-9][0-9]*")
 BINARY = "application/octet-stream"
 MOST_BYTES = 1_000_000
+# Any value. Where the connection closes, a reply without this field can be read too.
+LENGTH = {"Content-Length": None}
 PATHS_TO_READ = ("/", "/echo/x", "/visitor", "/notes/1")
 
 
@@ -73,6 +77,15 @@ def check_counts_bytes(server: Server, moved_server: Server, random: Random) -> 
     expect_text(server.get("/echo/"), "")
     visitor = f"{random.word()} {random.text(3)}"
     expect_text(server.get("/visitor", headers={"X-Visitor": visitor}), visitor)
+    # Latin-1 has a line end and a blank in these two letters of UTF-8; FF between them is no UTF-8.
+    name = random.word().encode() + b"\xd1\x85\xff\xc3\xa0"
+    asked = request("GET", "/visitor", fields={"X-Visitor": "?"}).replace(b"?", name)
+    with (
+        advising("Work on bytes and strip(b' \\t'): decoded text has other blanks and line ends."),
+        server.connect() as line,
+    ):
+        line.send(asked)
+        line.reply().expect(200, body=name)
 
 
 @points(
@@ -143,7 +156,8 @@ def check_keeps_connections(server: Server, random: Random) -> None:
             line.reply().expect(200, body=word)
         line.send(request("GET", f"/echo/{words[3]}", fields={"CONNECTION": "CLOSE"}))
         line.reply().expect(200, body=words[3])
-        line.expect_closed()
+        with advising("Connection: close, name and value in any case, closes it after the reply."):
+            line.expect_closed()
     with server.connect() as line:
         line.send(request("POST", "/notes", note, {"connection": "close"}))
         line.reply().expect(201)
@@ -157,9 +171,10 @@ def check_keeps_connections(server: Server, random: Random) -> None:
     hints=(
         "A body is bytes, and only its framing says where it ends.",
         (
-            "Never decode the body or search it for an end. Cut each chunk's size line at the"
-            " semicolon and read it with int(size, 16), then read exactly that many bytes and"
-            " one \\r\\n; after the last chunk, skip the lines up to the empty one."
+            "Never decode the body or search it for an end, and ask recv() for many bytes at a"
+            " time. Cut each chunk's size line at the semicolon and read it with int(size, 16),"
+            " then read exactly that many bytes and one \\r\\n; after the last chunk, skip the"
+            " lines up to the empty one."
         ),
     ),
     link="Two ways to say where a body ends",
@@ -189,7 +204,8 @@ def check_reads_both_framings(server: Server, random: Random) -> None:
     for sent, body in framed.items():
         with server.connect() as line:
             line.send(sent)
-            reply = line.reply()
+            # The contract's 5 s and as many for a busy machine.
+            reply = line.reply(timeout_s=10)
         places.add(expect_note(server, reply, body))
     if len(places) != len(framed):
         fail(f"{len(framed)} notes at {len(framed)} places", f"{len(places)} places")
@@ -216,7 +232,7 @@ def check_refuses_ambiguity(server: Server, random: Random) -> None:
     for unclear in unclear_requests():
         with server.connect() as line:
             line.send(unclear)
-            line.reply().expect(400)
+            line.reply().expect(400, headers=LENGTH)
             line.expect_closed()
     for path, status in ((f"/echo/{word}", 200), (f"/{word}", 404), ("/visitor", 400)):
         with server.connect() as line:
@@ -233,12 +249,21 @@ def check_refuses_ambiguity(server: Server, random: Random) -> None:
         asked = request("GET", "/visitor", fields={"x-visitor": f"{word}:{word}"})
         line.send(asked.replace(b": ", b":"))
         line.reply().expect(200, body=f"{word}:{word}")
+    asked = request("POST", "/notes", note, {"Connection": "\t close "})
+    with (
+        advising("Strip blanks and tabs around the value of every field, not just X-Visitor."),
+        server.connect() as line,
+    ):
+        line.send(asked.replace(b"Content-Length: 30", b"Content-Length:\t 30 \t"))
+        line.reply().expect(201)
+        line.expect_closed()
+    # Posted first: where there are no notes, any number is an unknown one.
+    taken = server.post("/notes", body=note).expect(201, headers={"Location": None})
     for path in (
         f"/{word}", f"/{word}/notes", "/echo", f"/visitor/{word}", "/visitors", "/notes/",
-        f"/notes{word}", f"/notes/{word}", "/notes/999999999",
+        f"/notes{word}", f"/notes/{word}", "/notes/0", "/notes/999999999",
     ):  # fmt: skip
         server.get(path).expect(404)
-    taken = server.post("/notes", body=note).expect(201, headers={"Location": None})
     for path, headers in (
         ("/", {}), ("/visitor", visitor), (taken.headers["Location"], {}), (f"/{word}", {}),
     ):  # fmt: skip
@@ -257,29 +282,49 @@ def check_refuses_ambiguity(server: Server, random: Random) -> None:
         "While recv() waits for one client, no other client is served.",
         (
             "Give each connection a thread (threading.Thread(target=serve, "
-            "args=(connection,), daemon=True).start()), or use asyncio.start_server."
+            "args=(connection,), daemon=True).start()), or use asyncio.start_server. If recv()"
+            " returns b'', the client hung up: leave the loop, or the thread spins and slows"
+            " down the others."
         ),
     ),
     link="What it costs in production",
+    needs=("reads_whole_requests",),
 )
 def check_serves_while_others_wait(server: Server, random: Random) -> None:
     """With 40 silent connections and one half-sent request, another is answered within 500 ms"""
-    word = random.word()
+    word, begun = random.words(2)
+    half = request("GET", f"/echo/{begun}")
     server.get("/").expect(200)
     with at_once(lambda _: server.connect(), range(SILENT_CONNECTIONS + 1)) as crowd:
         pass
     others: list[Connection] = crowd.results()
-    others[0].send(request("GET", f"/echo/{word}")[:-9])
+    others[0].send(half[:-9])
     try:
         path = f"/echo/{word}"
-        reply = server.get(path, timeout_s=5).expect(200, body=word)
+        # The best of three: the first may still wait for the crowd to be accepted.
+        replies = [server.get(path, timeout_s=5).expect(200, body=word) for _ in range(3)]
+        reply = min(replies, key=lambda reply: reply.elapsed_s)
         if reply.elapsed_s > ANSWER_WITHIN_S:
             reply.fail(
                 "an answer within 500 ms", f"an answer after {reply.elapsed_s * 1000:.0f} ms"
             )
+        expect_rest_is_read(others[0], half[-9:], begun)
     finally:
         for other in others:
             other.close()
+
+
+def expect_rest_is_read(line: Connection, rest: bytes, text: str) -> None:
+    """Send the rest of a request and expect this text: other requests have come in between."""
+    line.send(rest)
+    try:
+        with advising("Give each connection a buffer that no other connection can change."):
+            line.reply().expect(200, body=text)
+    except Failure as failure:
+        failure.looked_for += ", on a connection that sent half a request before others were served"
+        # The same bytes on one connection alone would be answered.
+        failure.command = CHECK_AGAIN
+        raise
 
 
 def request(
@@ -301,10 +346,13 @@ def requests_to_read_to_their_end(word: str) -> dict[str, tuple[str, bytes, int]
     return {
         "a GET with a body": ("GET", request("GET", f"/echo/{word}", fields=length) + body, 200),
         "a DELETE with a body": ("DELETE", request("DELETE", "/", fields=length) + body, 405),
+        "a DELETE with a body in chunks": (
+            "DELETE", chunked_request([b"row C"]).replace(b"POST /notes", b"DELETE /", 1), 405,
+        ),
         "a POST to /echo with a body": ("POST", request("POST", f"/echo/{word}", body), 405),
         "a POST to an unknown path": ("POST", request("POST", f"/{word}", body), 404),
         "trailer fields, which are ignored": ("POST", chunked_request([b"row C"], closing), 201),
-    }
+    }  # fmt: skip
 
 
 def expect_next_is_answered(
@@ -364,7 +412,7 @@ def unclear_requests() -> list[bytes]:
         *(
             note.replace(b"Content-Length: 11", b"Content-Length: " + bad)
             # The last two are a superscript in Latin-1, and the digit of another script in UTF-8.
-            for bad in (b"five", b"+5", b"-5", b"1_0", b"0x5", b"\xb2", b"\xd9\xa5")
+            for bad in (b"", b"five", b"+5", b"-5", b"1_0", b"0x5", b"\xb2", b"\xd9\xa5")
         ),
         request("POST", "/notes", b"0\r\n\r\n", both),
         chunked_request([]).replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n", 1),
@@ -378,17 +426,21 @@ def percent_encoded(text: str) -> str:
 
 def expect_note(server: Server, reply: Reply, note: bytes) -> str:
     """Expect that the note was taken and comes back from the place the reply names; return it."""
-    reply.expect(201, headers={"Location": None})
-    place = reply.headers["Location"]
-    if not PLACE.fullmatch(place):
-        reply.fail("Location: /notes/<n>, n a positive integer", f"Location: {place[:80]}")
-    server.get(place).expect(200, type=BINARY, body=note)
+    reply.expect(201)
+    with advising("The note was taken; look at Location and Content-Length in the reply."):
+        reply.expect(201, headers={"Location": None, **LENGTH})
+        place = reply.headers["Location"]
+        if not PLACE.fullmatch(place):
+            reply.fail("Location: /notes/<n>, n a positive integer", f"Location: {place[:80]}")
+    kept = server.get(place).expect(200, body=note)
+    with advising("The note came back; look at Content-Type and Content-Length in the reply."):
+        kept.expect(200, type=BINARY, headers=LENGTH)
     return place
 
 
 def expect_refused(reply: Reply, allowed: set[str]) -> None:
     """Expect the method to be refused and the allowed ones to be named."""
-    reply.expect(405, headers={"Allow": None})
+    reply.expect(405, headers={"Allow": None, **LENGTH})
     named = {method.strip() for method in reply.headers["Allow"].split(",")}
     if named != allowed:
         fail(f"Allow: {', '.join(sorted(allowed))}", f"Allow: {reply.headers['Allow']}",
