@@ -7,9 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from coursework.checks import Image, Link, Random, Reply, Server, points
+from coursework.checks import Image, Link, Random, Reply, Server, advising, points
 
-FILE = "/data/shows.json"
 OK = 200
 REDIRECTS = (301, 302, 307, 308)
 SHOWS = 80
@@ -40,7 +39,7 @@ NO_TIMES = (
     "%202027-03-01T19:30:00Z", "2027-03-01T19:30:00Zx", "x2027-03-01T19:30:00Z",
     "2027-03-01t19:30:00z", "2027-03-01T19:30Z", "2027-03-01T19:30:60Z", "2027-03-01T19:30:00Z%20",
     "2027-03-01T19:30:00Z%0A", "01.03.2027",
-    "%2B012027-03-01T19:30:00Z",
+    "%2B012027-03-01T19:30:00Z", "2027-02-29T19:30:00Z", "2027-04-31T19:30:00Z",
 )  # fmt: skip
 NO_SEATS = (
     "a1", "A0", "A01", "A11", "A100", "G1", "A", "1", "1A", "AA1", "xA1", "A1x", "%20A1", "A1%20",
@@ -173,13 +172,21 @@ def link(random: Random) -> str:
     return random.word()
 
 
+@pytest.fixture(scope="session")
+def shows_file(random: Random) -> str:
+    """A place for the shows that nobody can type in beforehand."""
+    return f"/data/{random.word()}.json"
+
+
 @pytest.fixture(scope="module")
-def server(image: Image, house: House, gallery: Gallery, link: str, random: Random) -> Server:
+def server(
+    image: Image, house: House, gallery: Gallery, link: str, shows_file: str, random: Random
+) -> Server:
     """A server with shows in no order, and a folder of posters."""
     return image.start(
-        env={"SHOWS_FILE": FILE, "POSTERS_DIR": gallery.folder},
+        env={"SHOWS_FILE": shows_file, "POSTERS_DIR": gallery.folder},
         files={
-            FILE: dumps(random.shuffled(house.shows), ensure_ascii=False),
+            shows_file: dumps(random.shuffled(house.shows), ensure_ascii=False),
             **gallery.files(link),
         },
     )
@@ -192,10 +199,12 @@ def port(random: Random) -> int:
 
 
 @pytest.fixture(scope="module")
-def moved_server(image: Image, house: House, gallery: Gallery, link: str, port: int) -> Server:
+def moved_server(
+    image: Image, house: House, gallery: Gallery, link: str, shows_file: str, port: int
+) -> Server:
     """A server on another port, with a single show."""
-    env = {"PORT": str(port), "SHOWS_FILE": FILE, "POSTERS_DIR": gallery.folder}
-    files = {FILE: dumps([house.shows[0]]), **gallery.files(link)}
+    env = {"PORT": str(port), "SHOWS_FILE": shows_file, "POSTERS_DIR": gallery.folder}
+    files = {shows_file: dumps([house.shows[0]]), **gallery.files(link)}
     return image.start(env=env, files=files, port=port)
 
 
@@ -233,7 +242,7 @@ def check_finds_resources(
     for no_id in (str(unknown), eastern, *(pattern.format(first) for pattern in NO_IDS)):
         expect_unknown(server.get(f"/api/shows/{no_id}"))
         expect_unknown(server.get(f"/api/shows/{no_id}/seats/{other}"))
-    expect_unknown(server.post(f"/api/shows/{unknown}/seats/{seat}", json={"user": "ada"}))
+        expect_unknown(server.post(f"/api/shows/{no_id}/seats/{other}", json={"user": "ada"}))
     for no_seat in NO_SEATS:
         expect_unknown(server.get(f"/api/shows/{first}/seats/{no_seat}"))
         expect_unknown(server.post(f"/api/shows/{first}/seats/{no_seat}", json={"user": "ada"}))
@@ -286,17 +295,27 @@ def expect_unknown(reply: Reply) -> None:
 )
 def check_specific_route_wins(server: Server, house: House, random: Random) -> None:
     """GET /api/shows/next?at=T answers the first show after T, and is not read as an id"""
-    for index in random.shuffled(range(5, SHOWS - 5))[:5]:
-        following = house.shows[index + 1]
-        begin = datetime.fromisoformat(house.starts(index))
-        for time in (begin, begin + timedelta(seconds=random.integer(1, 50))):
-            server.get(f"/api/shows/next?at={time:%FT%TZ}").expect(200, json=following)
-    # `limit` belongs to another path.
-    for more in ("", "&limit=none"):
-        early = server.get(f"/api/shows/next?at=2001-01-01T00:00:00Z{more}")
-        early.expect(200, json=house.shows[0])
-    expect_unknown(server.get(f"/api/shows/next?at={house.starts(-1)}"))
-    expect_bad_query(server.get("/api/shows/next"))
+    # The route with :id answers 404 here, and that mistake is about the order of the routes.
+    server.get(f"/api/shows/next?at={house.starts(0)}").expect(200)
+    with advising(
+        "Sort the shows by time, then answer the first whose starts_at is greater than T:"
+        " with >, not >=."
+    ):
+        for index in random.shuffled(range(5, SHOWS - 5))[:5]:
+            following = house.shows[index + 1]
+            begin = datetime.fromisoformat(house.starts(index))
+            for time in (begin, begin + timedelta(seconds=random.integer(1, 50))):
+                server.get(f"/api/shows/next?at={time:%FT%TZ}").expect(200, json=following)
+    with advising(
+        "This path has one parameter, at. It's required: 400 without it, 404 if no show is"
+        " later. Ignore every other parameter, such as limit."
+    ):
+        # `limit` belongs to another path.
+        for more in ("", "&limit=none", "&limit=5&limit=5"):
+            early = server.get(f"/api/shows/next?at=2001-01-01T00:00:00Z{more}")
+            early.expect(200, json=house.shows[0])
+        expect_unknown(server.get(f"/api/shows/next?at={house.starts(-1)}"))
+        expect_bad_query(server.get("/api/shows/next"))
 
 
 @points(
@@ -304,8 +323,10 @@ def check_specific_route_wins(server: Server, house: House, random: Random) -> N
     hints=(
         (
             "Look at the query of that request. If you answered 200 instead of 400, you convert"
-            " a value without testing its whole text. If the list is wrong, look at the filters,"
-            " at both ends of the time range, at the order and at the limit."
+            " a value without testing its whole text, or take one of two values. If the list is"
+            " wrong, look at the filters, at both ends of the time range, at the order and at"
+            " the limit. If you answered 400 instead of 200, look at how you decode values, and"
+            " at parameters that aren't this path's own."
         ),
         (
             "Test the whole text before you convert it: limit is ^[0-9]+$ and from 1 to 50, and"
@@ -345,9 +366,14 @@ def good_queries(house: House, random: Random) -> Iterator[tuple[str, list[Show]
     yield f"?page=2&sort=title&{random.word()}=1&limit=3", shows[:3]
     # `at` belongs to another path, and is no parameter of this one.
     yield "?at=tomorrow&limit=4", shows[:4]
+    yield "?at=tomorrow&at=tomorrow&limit=4", shows[:4]
     yield f"?q={random.word()}", []
     yield "?q=price_cents", []
     yield "?from=2099-12-31T23:59:59Z", []
+    # A day that only a leap year has; all shows are earlier.
+    yield "?from=2028-02-29T00:00:00Z", []
+    # Every value is encoded, not just a text.
+    yield f"?from={quote(starts(begin), safe='')}&limit=%35", shows[begin : begin + 5]
     yield from texts(house)
     late = [show for show in house.containing(house.needle) if show["starts_at"] >= starts(60)]
     yield f"?q={quote(house.needle)}&from={starts(60)}&limit=2", late[:2]
@@ -369,8 +395,8 @@ def texts(house: House) -> Iterator[tuple[str, list[Show]]]:
     yield f"?q={quote('GOSPOĐA')}", house.containing("gospođa")
     # Another letter, though it looks alike: only case makes no difference.
     yield f"?q={quote(needle.replace('ž', 'z'))}", []
-    # Decoded twice, each of these is another text.
-    for text in ("%41", "0%", "+", " = ?", "%2f"):
+    # Decoded twice, the first five are other texts; the last three are wildcards elsewhere.
+    for text in ("%41", "0%", "+", " = ?", "%2f", "%", "_", "*"):
         yield f"?q={quote(text, safe='')}", house.containing(text)
 
 
@@ -401,6 +427,7 @@ def expect_bad_query(reply: Reply) -> None:
         (
             "Take the value as the framework hands it over and compare it as it is; if you read"
             " the raw path yourself, split it at its slashes first, then decode each part once."
+            " FastAPI has decoded the slashes too, so a title needs {title:path}."
         ),
     ),
     link="Decode exactly once",
@@ -416,10 +443,18 @@ def check_decodes_once(server: Server, house: House, gallery: Gallery, random: R
     server.get(f"/api/shows/{number}/seats/{seat}").expect(200, json={"seat": "E7"})
     expect_unknown(server.get(f"/api/shows/{quote(number)}"))
     expect_unknown(server.get(f"/api/shows/{number}/seats/{quote(seat)}"))
+    # An answer that sells a seat twice learns that from another check.
+    take(server, show["id"], "E7", "ada")
+    again = take(server, show["id"], "E7", "bea")
+    spelled = server.post(f"/api/shows/{number}/seats/{seat}", json={"user": "cleo"})
+    spelled.expect(again.status)
     for name, data in gallery.named.items():
         for spelling in spellings(name):
             server.get(f"/posters/{spelling}").expect(200, body=data)
-    for title in (random.word(), house.needle, f"{show['title']} ", show["title"][:-1]):
+    for title in (
+        random.word(), house.needle, f"{show['title']} ", show["title"][:-1],
+        "constructor", "__proto__", "toString",
+    ):  # fmt: skip
         expect_unknown(server.get(f"/api/titles/{quote(title, safe='')}"))
 
 
@@ -449,8 +484,13 @@ def escaped(text: str) -> str:
 )
 def check_never_leaves_the_folder(server: Server, gallery: Gallery, link: str) -> None:
     """Posters come from every depth of the folder, and nothing comes from outside it"""
-    for path, data in gallery.posters.items():
-        server.get(f"/posters/{path}").expect(200, body=data)
+    with advising(
+        "Does your route match a path of several parts (Express: /posters/*path, FastAPI:"
+        " {path:path})? Use all of them, and send the file's bytes as they are, however its"
+        " name ends."
+    ):
+        for path, data in gallery.posters.items():
+            server.get(f"/posters/{path}").expect(200, body=data)
     folder, deepest = list(gallery.posters)[-1].rsplit("/", 1)
     for absent in (
         folder, folder.split("/")[0], f"{folder}/x{deepest}", f"x{deepest}", deepest,
@@ -512,14 +552,15 @@ def expect_no_poster(server: Server, path: str, gallery: Gallery) -> None:
     1,
     hints=(
         (
-            "Look at the three answers your framework gives by itself: no such path, no such"
-            " method, a path that can't be decoded."
+            "Look at the answers your framework gives by itself: no such path, no such method, a"
+            " path that can't be decoded, and a redirect to a path with a slash at its end."
         ),
         (
             "Put a handler that answers 404 after all routes. Give each path a last handler for"
             " all other methods, which sets Allow and answers 405. For broken encoding, answer"
             " 400 in an error handler, or, if your framework reports no error (FastAPI doesn't),"
-            " test the raw path yourself."
+            " test the raw path yourself. FastAPI also redirects:"
+            " FastAPI(redirect_slashes=False)."
         ),
     ),
     link="404, 405 and 400",
