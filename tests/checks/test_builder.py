@@ -52,6 +52,16 @@ def test_steps_tell_what_came_from_the_cache(run_of):
     assert "built b" in again.steps[-1].output
 
 
+def test_a_fresh_build_has_the_secret_that_it_was_given(run_of):
+    """The cache does not look at a secret's value: only a fresh build runs its step again."""
+    builder = Builder(run_of(answer()))
+    first = builder.build(secrets={"token": "one"})
+    cached = builder.build(secrets={"token": "two"})
+    fresh = builder.build(secrets={"token": "two"}, fresh=True)
+    assert [image.steps[-1].cached for image in (first, cached, fresh)] == [False, True, False]
+    assert cached.run().stdout == first.run().stdout != fresh.run().stdout
+
+
 def test_a_build_is_stopped_when_enough_was_seen(run_of):
     """Whoever wants to know one step does not wait for the others."""
     slow = "FROM busybox:1.37\nCOPY lock .\nRUN cat lock\nRUN sleep 300\n"

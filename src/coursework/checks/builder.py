@@ -79,6 +79,7 @@ class Builder:
         files: Mapping[str, str] = _NONE,
         secrets: Mapping[str, str] = _NONE,
         args: Mapping[str, str] = _NONE,
+        fresh: bool = False,
     ) -> Image:
         """Build an image; its `steps` tell what was taken from the cache.
 
@@ -87,6 +88,7 @@ class Builder:
             files: further or changed files of the build context, by relative path.
             secrets: texts by the id under which a step may mount them.
             args: the build's arguments by name.
+            fresh: True runs each step, where the cache may hold one that had another secret.
 
         Raises:
             Failure: it does not build; with the step that failed.
@@ -97,7 +99,7 @@ class Builder:
 
         """
         log = _Log(self._run.task.on_line)
-        image_id = self._build(log, files, secrets, args, lambda _: False, folder)
+        image_id = self._build(log, files, secrets, args, lambda _: False, folder, fresh=fresh)
         return Image(self._run, image_id, log.steps())
 
     def steps(
@@ -146,6 +148,8 @@ class Builder:
         args: Mapping[str, str],
         until: Callable[[list[Step]], bool],
         part: str = "",
+        *,
+        fresh: bool = False,
     ) -> str:
         run, start = self._run, time.monotonic()
         task, services = run.task, run.services
@@ -155,7 +159,7 @@ class Builder:
             return build_image(
                 services.engine, context, module=services.run.module,
                 limits=task.limits, on_line=log.add, secrets=secrets, args=args,
-                enough=lambda: until(log.steps()),
+                enough=lambda: until(log.steps()), fresh=fresh,
             )  # fmt: skip
         except BuildFailed as failed:
             folder = task.home.folder

@@ -97,6 +97,7 @@ def build_image(
     secrets: Mapping[str, str] = _NONE,
     args: Mapping[str, str] = _NONE,
     enough: Callable[[], bool] = lambda: False,
+    fresh: bool = False,
 ) -> str:
     """Build the files into an image.
 
@@ -109,6 +110,7 @@ def build_image(
         secrets: texts by the id under which a step may mount them; never part of the image.
         args: the build's arguments by name.
         enough: is asked again and again; the build is stopped when it says so.
+        fresh: whether each step is run, and none is taken from the cache.
 
     Returns:
         The image's id.
@@ -132,6 +134,7 @@ def build_image(
         iid = Path(temporary) / "iid"
         options = [f"--iidfile={iid}", f"--label={LABEL_MODULE}={module}"]
         options.append(f"--label={LABEL_CLONE}={this_clone()}")
+        options += ["--no-cache"] if fresh else []
         told = {**dict(engine.build_args), **args}
         options += [f"--build-arg={name}={text}" for name, text in told.items()]
         for number, (name, text) in enumerate(secrets.items()):
