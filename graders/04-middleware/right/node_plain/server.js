@@ -34,6 +34,8 @@ async function route(req) {
 
 const guarded = (next) => async (req) => {
   if (req.path.startsWith('/api/staff/') && !isKey(req.headers['x-staff-key'])) {
+    // What comes in chunks may be short: it is read first, as Go's own server does.
+    if (req.headers['transfer-encoding']) for await (const _ of req);
     throw new Refusal(401, 'staff_only');
   }
   return next(req);
