@@ -1,12 +1,13 @@
 # The data travels by docker cp and docker create.
+. ./names.sh
 case "$1" in
   up)
-    docker network create lantern-net > /dev/null 2>&1
-    docker volume create lantern-data > /dev/null
+    docker network create "$network" > /dev/null 2>&1
+    docker volume create "$volume" > /dev/null
     docker rm --force lantern > /dev/null 2>&1
     docker create --name lantern --restart unless-stopped -e "BANNER=${BANNER-}" \
-      --mount type=volume,source=lantern-data,target=/data -p 127.0.0.1:8080:3000 "$2" > /dev/null &&
-    docker network connect lantern-net lantern &&
+      --mount type=volume,source="$volume",target=/data -p 127.0.0.1:8080:3000 "$2" > /dev/null &&
+    docker network connect "$network" lantern &&
     docker start lantern > /dev/null
     ;;
   down)
@@ -18,7 +19,7 @@ case "$1" in
     docker cp lantern:/data/. - | gzip
     ;;
   restore)
-    carrier=$(docker create --volume lantern-data:/data busybox:1.37)
+    carrier=$(docker create --volume "$volume:/data" busybox:1.37)
     gunzip | docker cp - "$carrier:/data"
     docker rm "$carrier" > /dev/null
     ;;

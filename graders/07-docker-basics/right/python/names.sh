@@ -1,0 +1,3 @@
+# ops.sh reads this file, which is beside it.
+network=lantern-net
+volume=lantern-data
