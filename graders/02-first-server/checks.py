@@ -168,7 +168,7 @@ def check_reads_environment(
     if line in printed_without_port.result().splitlines():
         fail(
             f"no line {line!r}, because no server can listen on that port",
-            "that line",
+            line,
             hint="Print the line once your server listens: in the callback of listen in Node, or "
             "after startup() in a subclass of uvicorn.Server. FastAPI's own start-up hooks run "
             "before it listens.",
