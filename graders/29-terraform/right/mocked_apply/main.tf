@@ -22,6 +22,7 @@ resource "dockerlite_volume" "kept" {
 }
 
 module "dev" {
+  count       = var.with_dev ? 1 : 0
   source      = "./modules/stage"
   env_name    = "dev"
   image       = var.image
@@ -69,6 +70,11 @@ variable "dev_replicas" {
   default = ["a"]
 }
 
+variable "with_dev" {
+  type    = bool
+  default = true
+}
+
 variable "image" {
   type    = string
   default = "lantern/box-office:1"
@@ -80,11 +86,11 @@ variable "db_password" {
 }
 
 output "urls" {
-  value = { for stage, urls in { dev = module.dev.urls, prod = module.prod.urls } : stage => urls }
+  value = { for stage, urls in { dev = one(module.dev[*].urls), prod = module.prod.urls } : stage => urls }
 }
 
 output "databases" {
-  value = { dev = module.dev.database, prod = module.prod.database }
+  value = { dev = one(module.dev[*].database), prod = module.prod.database }
 
   # The names of the databases, nothing secret.
   sensitive = true

@@ -68,5 +68,5 @@ resource "dockerlite_container" "window" {
 }
 
 output "addresses" {
-  value = zipmap(keys(dockerlite_container.window), [for w in values(dockerlite_container.window) : "http://${w.address}"])
+  value = zipmap(keys(dockerlite_container.window), [for w in values(dockerlite_container.window) : "http://${replace(w.address, "127.0.0.1", "localhost")}"])
 }
