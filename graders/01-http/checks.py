@@ -315,7 +315,7 @@ def check_serves_while_others_wait(server: Server, random: Random) -> None:
 
 
 def expect_rest_is_read(line: Connection, rest: bytes, text: str) -> None:
-    """Send the rest of a request and expect this text: other requests have come in between."""
+    """Send the rest of a request, though others came in between, and expect this text."""
     line.send(rest)
     try:
         with advising("Give each connection a buffer that no other connection can change."):

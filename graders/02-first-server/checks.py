@@ -28,10 +28,10 @@ from coursework.checks import (
     points,
 )
 
-# No server can listen on it, so one that says it does has not looked.
+# No server can listen on it, so one that says it does has printed its line too early.
 IMPOSSIBLE_PORT = 99_999
 CODES_AT_ONCE = 12
-# So many are computed here and compared; of the others, the form must be right.
+# The codes of this many names are computed here; of the others, only the form is checked.
 CODES_COMPUTED = 5
 CODE = re.compile(r'"code"\s*:\s*"[0-9a-f]{64}"')
 ANSWER_WITHIN_S = 0.3
@@ -269,7 +269,7 @@ def check_stays_responsive(server: Server, random: Random) -> None:
 
 
 def expect_code(answer: Reply, name: str, code: str | None) -> None:
-    """Expect the code of a name; where that isn't known, the form of a code."""
+    """Expect a name's code or, where it wasn't computed, the form of a code."""
     try:
         if code:
             answer.expect(200, json={"code": code})

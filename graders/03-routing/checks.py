@@ -372,7 +372,7 @@ def good_queries(house: House, random: Random) -> Iterator[tuple[str, list[Show]
     yield "?from=2099-12-31T23:59:59Z", []
     # A day that only a leap year has; all shows are earlier.
     yield "?from=2028-02-29T00:00:00Z", []
-    # Every value is encoded, not just a text.
+    # Any value may be encoded, not just that of q.
     yield f"?from={quote(starts(begin), safe='')}&limit=%35", shows[begin : begin + 5]
     yield from texts(house)
     late = [show for show in house.containing(house.needle) if show["starts_at"] >= starts(60)]
@@ -395,7 +395,7 @@ def texts(house: House) -> Iterator[tuple[str, list[Show]]]:
     yield f"?q={quote('GOSPOĐA')}", house.containing("gospođa")
     # Another letter, though it looks alike: only case makes no difference.
     yield f"?q={quote(needle.replace('ž', 'z'))}", []
-    # Decoded twice, the first five are other texts; the last three are wildcards elsewhere.
+    # The first five change if they're decoded twice; the last three are wildcards elsewhere.
     for text in ("%41", "0%", "+", " = ?", "%2f", "%", "_", "*"):
         yield f"?q={quote(text, safe='')}", house.containing(text)
 
@@ -443,7 +443,7 @@ def check_decodes_once(server: Server, house: House, gallery: Gallery, random: R
     server.get(f"/api/shows/{number}/seats/{seat}").expect(200, json={"seat": "E7"})
     expect_unknown(server.get(f"/api/shows/{quote(number)}"))
     expect_unknown(server.get(f"/api/shows/{number}/seats/{quote(seat)}"))
-    # An answer that sells a seat twice learns that from another check.
+    # Selling a seat twice is another check's matter.
     take(server, show["id"], "E7", "ada")
     again = take(server, show["id"], "E7", "bea")
     spelled = server.post(f"/api/shows/{number}/seats/{seat}", json={"user": "cleo"})

@@ -73,7 +73,7 @@ SPELLINGS = (
     "/api/%2e/staff",
     "/api/staff;x",
 )
-# What a setting that is absent may turn into, and the key of the lesson's examples.
+# What a missing setting may turn into as text, and the key from the lesson's examples.
 NO_KEYS = ("undefined", "None", "null", "curtain")
 
 
@@ -184,7 +184,7 @@ def check_marks_every_reply(
 
 
 def expect_own_ids(server: Server, closed: Server, requests: list[Sent], random: Random) -> None:
-    """Send ids that are taken, with every request, and ids that are not."""
+    """Send valid ids with every request, which are kept, and invalid ones, which are replaced."""
     for request in requests:
         # The name of a field is the same in any case.
         own = new_id(random)
@@ -326,7 +326,7 @@ def docker_logs(server: Server) -> str:
 
 
 def logged_refused_id(server: Server, random: Random) -> str:
-    """Send an id that is not taken; return the one that stands for it in the log."""
+    """Send an invalid id; expect the reply's new id in the log, and return it."""
     request = Sent("GET", "/healthz", {"X-Request-Id": random.pick(bad_ids(random))})
     reply = request.to(server)
     own = reply.headers["X-Request-Id"]
@@ -392,8 +392,8 @@ def hang_up(server: Server, random: Random) -> str:
 
 
 def timed_slow(server: Server, own: str) -> tuple[Reply, float]:
-    """Ask for /api/slow; return the reply, and the milliseconds from before the request."""
-    # A clock that starts after the request may start late, and make a right server too soon.
+    """Ask for /api/slow; return the reply and its milliseconds, from before the request on."""
+    # A clock started after the request may start late, and a right reply would seem early.
     start = time.monotonic()
     reply = SLOW.to(server, {"X-Request-Id": own})
     return reply, (time.monotonic() - start) * 1000
@@ -450,7 +450,7 @@ def check_guards_every_spelling(
 
 
 def expect_staff_inside(server: Server, key: Fields, random: Random) -> None:
-    """Ask with the key: for what is there, for what is not, and by other methods."""
+    """Ask with the key: for paths that exist, for paths that don't, and by other methods."""
     for path in ("/api/staff/sales", f"/api/staff/sales?{random.word()}={random.word()}"):
         server.get(path, headers=key).expect(200, json={"sales": 0})
     server.post("/api/staff/notes", headers=key, json={"note": random.word()}).expect(201)
@@ -543,7 +543,7 @@ def announced(server: Server, fields: list[str]) -> Reply:
 
 
 def expect_echoes(server: Server, random: Random) -> None:
-    """Send objects that are accepted, however their type and the blanks around are written."""
+    """Send valid objects, with the type and the spaces around them written in several ways."""
     value = some_object(random)
     for kind in (
         "application/json",

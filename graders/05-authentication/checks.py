@@ -37,7 +37,7 @@ RIVALS = 6
 PATIENCE_S = 20.0
 # A server that hashes one password at a time lets the last of a crowd wait for all the others.
 CROWD_PATIENCE_S = 60.0
-# Redis itself ends a pause after so long, whatever becomes of the check.
+# Redis ends the pause by itself after this long, even if the check is interrupted.
 PAUSE_MS = 5000
 SID_LENGTH = 20
 # Values drawn from 64, or even from 16, letters agree in few places; a counter agrees in most.
@@ -647,7 +647,7 @@ def changes_a_password_everywhere(office: BoxOffice, successor: BoxOffice, perso
     """Change a password while another server has a session, too; return the cookie that counts."""
     asking, here, there = (o.log_in(person) for o in (office, office, successor))
     cookie = cookie_of(office.change(asking, person.password, office.new_password()))
-    # A new password that ends nothing anywhere is what keeps_privileges tells.
+    # If a new password ends no session at all, keeps_privileges says so.
     if office.me(here).status == 401:
         expect_unknown(successor.me(there), "a session of another server, after a new password")
         successor.login(person).expect(401, json=BAD_CREDENTIALS)
@@ -655,10 +655,10 @@ def changes_a_password_everywhere(office: BoxOffice, successor: BoxOffice, perso
 
 
 def gives_a_name_once_anywhere(office: BoxOffice, successor: BoxOffice, store: Store) -> None:
-    """Have one name wanted at two servers, with Redis taking no writes until both have looked."""
+    """Ask for one name at two servers, while Redis holds back writes until both have looked."""
     with at_once(office.compete, new_rivals(office, RIVALS)) as crowd:
         statuses = [reply.status for reply in crowd.results()]
-    # A server that gives one name to several by itself is what signs_in_and_out tells.
+    # If one server alone gives a name to several people, signs_in_and_out says so.
     if statuses.count(201) != 1:
         return
     one, other = new_rivals(office, 2)
@@ -666,7 +666,7 @@ def gives_a_name_once_anywhere(office: BoxOffice, successor: BoxOffice, store: S
     rivals = at_once(lambda compete: compete(), wishes)
     store.run("CLIENT", "PAUSE", str(PAUSE_MS), "WRITE")
     with rivals:
-        # One waits at each server, and has looked whether the name is free if it looks at all.
+        # Each server has a request that waits to write; if it looks for the name first, it has.
         while rivals.busy and store.run("INFO", "clients")["blocked_clients"] < len(wishes):
             time.sleep(0.02)
         store.run("CLIENT", "UNPAUSE")
@@ -945,7 +945,7 @@ def follows_the_role_in_the_store(office: BoxOffice, store: Store, role: str) ->
     person = office.new_person()
     sid, token = office.log_in(person), office.token(person)
     expect_known(office.me(sid), person)
-    # Asked before the change, too, so that a role remembered for a token shows.
+    # Ask before the change too, so that a server which remembers a token's role is noticed.
     expect_known(office.me_by(token), person)
     store.run("HSET", f"user:{person.name}", "role", role)
     expect_known(office.me(sid), person, role)
@@ -985,7 +985,7 @@ def ends_sessions_at_a_new_password(office: BoxOffice) -> None:
     expect_unknown(reply, "/api/password with a token as the cookie sid")
     office.change(asking, office.new_password(), new).expect(401, json=BAD_CREDENTIALS)
     for short in (new[:9], "ž" * 9):
-        # A length that a registration takes as well is what signs_in_and_out tells.
+        # If registration accepts this length too, signs_in_and_out says so.
         if office.register(Person(office.random.word(), short)).status == 400:
             reply = office.change(asking, person.password, short)
             reply.expect(400, json={"error": "weak_password"})

@@ -34,7 +34,7 @@ BUYERS = 40
 ATTEMPTS = 3
 AFFORDABLE = 5
 AWAY_WITHIN_S = 2.0
-# What a busy machine may add to that, and a driver that counts in whole seconds.
+# Slack for a busy machine, and for drivers that count in whole seconds.
 AWAY_SLACK_S = 0.5
 # Long enough to see that a late answer is late, rather than missing.
 AWAY_SEEN_WITHIN_S = 4.0
@@ -478,7 +478,7 @@ def check_all_or_nothing(office: BoxOffice, postgres: Postgres) -> None:
 
 
 def survives_a_crash(office: BoxOffice, postgres: Postgres, show_id: int, price: int) -> None:
-    """Crash the database while two purchases wait at either write: nothing can be tidied up."""
+    """Crash the database while a purchase waits at each write: nothing can be tidied up."""
     payer, buyer, rival = (office.new_wallet(2 * price) for _ in range(3))
 
     def buy(order: tuple[str, str]) -> None:
@@ -636,7 +636,7 @@ def migrate_again_and_again(postgres: Postgres, image: Image, random: Random) ->
     database.rows(NEW_WALLET, user, 2500)
     database.rows(HOLD_SEAT, show_id, "E5", user, 2500)
     further["0004_second.sql"] = f"CREATE TABLE {second} (n integer);"
-    # A quoted semicolon is no end of a statement, not even at the end of a line.
+    # A quoted semicolon doesn't end a statement, not even at the end of a line.
     text = f"CREATE TABLE {half} (t text DEFAULT ';'); INSERT INTO {half} VALUES ('a;\nb');"  # noqa: S608 - our own word
     further["0006_after.sql"] = f"CREATE TABLE {after} (n integer);"
     bad = {**further, "0005_half.sql": f"{text}\nSELECT * FROM {random.word()};"}
@@ -657,7 +657,7 @@ def migrate_again_and_again(postgres: Postgres, image: Image, random: Random) ->
         fail("0003-early.sql applied, which came after the others", f"there is no table {early}")
     if len(database.rows("SELECT seat FROM bookings")) != 1:
         fail("the booking that was there before", "it is gone after further migrations")
-    # One is missing on a server that answers, the other's port refuses every connection.
+    # The first server answers but lacks the database; the second refuses every connection.
     for url in (f"{database.url}_away", database.url.replace(":5432/", ":1/")):
         with advising("A database that can't be reached: print why, and exit with code 1."):
             nowhere = image.run(args=["./migrate"], env={"DATABASE_URL": url})

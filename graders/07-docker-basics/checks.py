@@ -118,7 +118,7 @@ class Machine:
         self._neighbours = self.neighbours()
 
     def neighbours(self) -> dict[str, dict[str, str]]:
-        """Return what must stay as it is of the containers of others, by their names."""
+        """Return the facts that must not change about each container of others, by its name."""
         there = self.docker("ps", "--all", "--format={{.Names}}").split()
         names = [name for name in (*NEIGHBOURS, ENDED_NEIGHBOUR) if name in there]
         found = json.loads(self.docker("inspect", *names)) if names else []
@@ -154,7 +154,7 @@ class Machine:
 
 
 def what_stays(container: Mapping[str, Any]) -> dict[str, str]:
-    """Return what nobody else may change of a container, by what it is."""
+    """Return the facts about a container that only its owner may change, by their names."""
     state = container["State"]
     return {
         "state": state["Status"],

@@ -410,7 +410,7 @@ def check_says_what_it_is(
     for step in image.steps:
         if match := BASE.match(step.instruction):
             name, _, digest = (match[1] or match[2]).partition("@")
-            # BuildKit adds the digest of what it asks a registry for; only a written one counts.
+            # BuildKit adds digests when it asks a registry; only one in the Dockerfile counts.
             pinned = digest and digest.partition(":")[2] in dockerfile
             if not pinned and name.endswith(":latest"):
                 fail("a base image with an explicit version", name)

@@ -222,7 +222,7 @@ class Fleet:
         return [accepted(o, r) for o, r in zip(orders, crowd.results(), strict=True)]
 
     def expect_in_hand(self, held: HeldBack, replicas: int, waiting: int, slow: int = 0) -> None:
-        """Wait until replicas have so many charges in hand as they may, and look that it is all.
+        """Wait until replicas have as many charges in hand as they may, and expect no more.
 
         Args:
             held: the charges.
@@ -261,7 +261,7 @@ class Fleet:
         eventually(look, within_s=CHARGED_WITHIN_S)
 
     def expect_patience(self, server: Server, others: Sequence[Server]) -> None:
-        """Look that a charge which takes long is not begun again, not even by who starts then."""
+        """Expect that a long charge isn't begun again, not even by a replica that starts then."""
         [slow] = self.orders(1)
         with self.payments.holding(CHARGES, having=slow.user) as held:
             accepted(slow, self.ask(slow, server))

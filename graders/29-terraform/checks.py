@@ -278,7 +278,7 @@ def expect_inside(plan: Plan) -> None:
         for stage in STAGES:
             own = name in (f"lantern-{stage}", f"lantern-{stage}-db")
             own = own or name.startswith(f"lantern-{stage}-web-")
-            # One call with count or for_each has a key behind its name.
+            # A module with count or for_each has a key after its name.
             inside = re.match(rf"module\.{stage}(\[[^]]*\])?\.", address)
             if told["mode"] == "managed" and own and not inside:
                 fail(f"{name} in module.{stage}", f"it's {address}"[:200], command=PLAN)
@@ -455,7 +455,7 @@ def expect_new_image(now: Containers, name: str) -> None:
 
 
 def expect_protected_volume(theatre: Theatre) -> None:
-    """Fail unless production's volume is protected itself, not by something beside it."""
+    """Fail unless production's volume itself is protected."""
     address = address_of(theatre.moving, "lantern-prod-data")
     target = f"-target={address}"
     if not theatre.terraform.run("plan", "-destroy", "-input=false", target).exit_code:
@@ -481,7 +481,7 @@ def expect_dev_goes(theatre: Theatre) -> None:
     containers = ("lantern-dev-db", f"lantern-dev-web-{theatre.dev_names[0]}")
     if lost := expect_removed(terraform.plan("-destroy", *module), containers):
         fail("a plan that destroys dev, and nothing of production", ", ".join(lost)[:250])
-    # What both stages refer to may lead from a volume outside the module to production.
+    # Where both stages use one local value, a volume outside the module may lead to production.
     if expect_removed(terraform.plan("-destroy", *both), (*containers, "lantern-dev-data")):
         terraform.plan("-destroy", *(both := module))
     command = shlex.join(["sh", "terraform.sh", "destroy", *both])

@@ -1,4 +1,4 @@
-"""What fails inside `advising` brings its hint."""
+"""A failure inside `advising` gets its hint."""
 
 import pytest
 

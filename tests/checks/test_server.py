@@ -110,7 +110,7 @@ def test_a_probe_that_fails_is_told_with_what_it_printed(image):
     ("env", "hint"), [({"PORT": "3000"}, "from the environment"), ({}, "listen on port 3000")]
 )
 def test_a_wrong_port_is_told_with_its_cause(image, env, hint):
-    """Where no PORT is set, none can be read."""
+    """Without PORT, there is no variable to read."""
     server = image("exec httpd -f -p 3001 -h /tmp/www").start(env=env, ready_within_s=1)
     with pytest.raises(StartFailure, match="3001, not on port 3000") as failure:
         server.get("/")

@@ -80,7 +80,7 @@ def left_running(engine, command):
 
 
 def test_who_waits_beside_a_container_that_takes_all_processors_is_not_late(taken):
-    """Neither the machine nor the sandbox need be busy for the whole of one wait: some tries."""
+    """One good wait of five is enough, since other tests leave processors free now and then."""
     _, engine = taken
     with (
         left_running(engine, "while :; do :; done & while :; do :; done") as busy,

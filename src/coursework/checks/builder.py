@@ -88,7 +88,7 @@ class Builder:
             files: further or changed files of the build context, by relative path.
             secrets: texts by the id under which a step may mount them.
             args: the build's arguments by name.
-            fresh: True runs each step, where the cache may hold one that had another secret.
+            fresh: True runs each step, and takes none from the cache.
 
         Raises:
             Failure: it does not build; with the step that failed.

@@ -63,7 +63,7 @@ def fail(looked_for: str, saw: str, *, command: str = "", hint: str = "") -> NoR
 
 @contextmanager
 def advising(hint: str) -> Iterator[None]:
-    """Give a hint to what fails here, unless it has one or is about a start.
+    """Add a hint to any failure in this block, unless it has one or a start failed.
 
     Args:
         hint: the way out of a known mistake.

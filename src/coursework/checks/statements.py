@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 # What drivers and pools say to see whether, and which, server answers.
 _HELLO = r"select (?:1|(?:pg_catalog\.)?version\(\)|current_schema\(\))|-- ?ping"
-# Which types there are: some drivers ask on each new connection, asyncpg by `typeinfo_tree`. What
-# reads a table beside the catalogue's is no such question.
+# Which types there are: some drivers ask on each new connection, asyncpg by `typeinfo_tree`. A
+# statement that also reads another table isn't one of these.
 _OTHER_TABLE = r"\b(?:from|join)\s+\"?(?!(?:pg_catalog\.)?pg_|lateral\b|unnest\b|generate_)\w"
 _TYPES = (
     r"select\b(?:(?!\bfrom\s+[\w\"]).)*\bfrom\s+(?:pg_catalog\.)?pg_type\b"

@@ -144,7 +144,7 @@ class Terraform:
     def __init__(self, bench: Bench, folder: str, files: Mapping[str, str | bytes]) -> None:
         self._bench, self.folder = bench, folder
         self._shell, self._evidence = bench.shell, bench.run.evidence
-        # It has the hash of the provider with which it was made, and `init` would refuse ours.
+        # A lock file holds the hash of another machine's provider, and `init` would refuse ours.
         laid = {path: told for path, told in files.items() if PurePosixPath(path).name != _LOCK}
         self._shell.lay(laid, folder)
         self.said = ""

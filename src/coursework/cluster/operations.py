@@ -61,7 +61,7 @@ def is_allowed(
 def start_job(api: Api, namespace: str, cron_job: Json, name: str) -> Json:
     """Run a CronJob once, now, as `kubectl create job --from` does; return the Job.
 
-    It stays until it is deleted: a limit of its time after its end would take it from who looks.
+    The Job has no ttlSecondsAfterFinished, so it's still there when somebody looks at it.
 
     Args:
         api: of the cluster's owner.
